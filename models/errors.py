@@ -1,0 +1,66 @@
+"""The closed list of refusals. A refusal is an answer, not a defect: it has a reason code and never a retry."""
+
+from enum import StrEnum
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+
+class Reason(StrEnum):
+    """Why something was refused; the `reason` of every problem document."""
+
+    # the request
+    INVALID_REQUEST = "invalid_request"
+    IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    # the caller
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason code
+    TOKEN_INVALID = "token_invalid"  # noqa: S105
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    ROLE_NOT_ALLOWED = "role_not_allowed"
+    NOT_YOURS = "not_yours"
+    # orders
+    UNKNOWN_COURSE = "unknown_course"
+    UNKNOWN_PERSON = "unknown_person"
+    COURSE_NOT_PUBLISHED = "course_not_published"
+    COURSE_FULL = "course_full"
+    ENROLLMENT_CLOSED = "enrollment_closed"
+    ALREADY_ENROLLED = "already_enrolled"
+    MIXED_CURRENCIES = "mixed_currencies"
+    UNKNOWN_COUPON = "unknown_coupon"
+    COUPON_EXPIRED = "coupon_expired"
+    COUPON_USED_UP = "coupon_used_up"
+    COUPON_CURRENCY = "coupon_currency"
+    AMOUNT_TOO_SMALL = "amount_too_small"
+    SLOTS_REQUIRED = "slots_required"
+    SLOTS_NOT_ALLOWED = "slots_not_allowed"
+    SLOTS_UNAVAILABLE = "slots_unavailable"
+    PAYMENT_REFUSED = "payment_refused"
+    ORDER_NOT_CANCELABLE = "order_not_cancelable"
+    RECEIPT_NOT_READY = "receipt_not_ready"
+    # webhooks
+    SIGNATURE_INVALID = "signature_invalid"
+    SIGNATURE_TOO_OLD = "signature_too_old"
+    WRONG_MODE = "wrong_mode"
+    # us
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+def refusal(reason: Reason, detail: str) -> ApplicationError:
+    """A refusal as Temporal carries it: never retried, and not counted as a failure of ours.
+
+    `detail` is a sentence for the caller; it must not hold personal data, since it is stored in the history.
+    """
+    return ApplicationError(detail, type=reason.value, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
+
+
+class IllegalTransitionError(ApplicationError):
+    """Somebody asked for a state change that the state machine does not have: a defect or a lost race, never retried."""
+
+    def __init__(self, thing: str, from_state: str, to_state: str) -> None:
+        super().__init__(
+            f"{thing} cannot go from {from_state} to {to_state}", type="illegal_transition", non_retryable=True
+        )

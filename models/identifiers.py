@@ -1,0 +1,32 @@
+"""Identifiers: row ids, workflow ids, idempotency keys. None holds a name or an address."""
+
+from uuid import UUID, uuid5
+
+from uuid_utils.compat import uuid7
+
+REGISTRAR_NAMESPACE = UUID("6e9d5b0e-8f0a-5a4b-9a36-0d0c0c6a6f01")
+
+
+def new_id() -> UUID:
+    """A fresh row id: UUIDv7, so that rows sort by the time they were made."""
+    return uuid7()
+
+
+def order_id_for(principal: str, idempotency_key: str) -> UUID:
+    """The order that this caller's `Idempotency-Key` stands for; a repeat finds the same order (DESIGN §3.3)."""
+    return uuid5(REGISTRAR_NAMESPACE, f"order:{principal}:{idempotency_key}")
+
+
+def mail_id_for(recipient_id: UUID, template: str, subject_id: UUID) -> UUID:
+    """The one ledger row, and Message-ID, of a mail about a fact (DESIGN §3.10)."""
+    return uuid5(REGISTRAR_NAMESPACE, f"mail:{recipient_id}:{template}:{subject_id}")
+
+
+def order_workflow_id(order_id: UUID) -> str:
+    """The workflow that owns an order."""
+    return f"order-{order_id}"
+
+
+def step_key(workflow_id: str, step: str) -> str:
+    """The idempotency key of one external effect. Unlike run and activity ids it survives a reset (DESIGN §3.5)."""
+    return f"{workflow_id}:{step}"

@@ -1,0 +1,21 @@
+"""What is said about documents. The files themselves travel by reference (DESIGN §3.11)."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from models.messages.message import Message
+
+
+class RenderReceipt(Message):
+    """Render the receipt of a completed order."""
+
+    receipt_id: UUID
+
+
+class StoredFile(Message):
+    """Where a file is kept and what it must hash to."""
+
+    key: str = Field(max_length=255)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0, description="bytes")

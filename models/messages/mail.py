@@ -1,0 +1,25 @@
+"""What is said about mails: who gets which template about which fact. Never what is in it."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from models.messages.message import Message, WorkflowId
+from models.vocabulary import MailStatus, MailTemplate
+
+
+class SendMail(Message):
+    """Send one mail, at most once in all time for these three (DESIGN §3.10)."""
+
+    recipient_id: UUID
+    template: MailTemplate
+    subject_id: UUID
+    workflow_id: WorkflowId
+
+
+class MailReport(Message):
+    """What became of it."""
+
+    mail_id: UUID
+    status: MailStatus
+    reason: str | None = Field(default=None, max_length=200)

@@ -1,0 +1,74 @@
+"""Money: integer minor units and an ISO 4217 code. Never float, one rounding rule (half up)."""
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Self
+
+from babel.numbers import format_currency, get_currency_precision, list_currencies
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+_KNOWN_CURRENCIES = frozenset(list_currencies())
+
+
+def _known(code: str) -> str:
+    if code not in _KNOWN_CURRENCIES:
+        raise ValueError("not an ISO 4217 currency code")
+    return code
+
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_known)]
+MinorUnits = Annotated[int, Field(ge=0, le=99_999_999_999)]
+
+
+class Money(BaseModel):
+    """An amount in minor units of a currency (1234 EUR cents, 1234 yen, 1234 fils)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    amount: MinorUnits
+    currency: Currency
+
+    def __add__(self, other: Self) -> Self:
+        self._same_currency(other)
+        return self.model_copy(update={"amount": self.amount + other.amount})
+
+    def __sub__(self, other: Self) -> Self:
+        self._same_currency(other)
+        if other.amount > self.amount:
+            raise ValueError("money never goes below zero")
+        return self.model_copy(update={"amount": self.amount - other.amount})
+
+    def _same_currency(self, other: Self) -> None:
+        if self.currency != other.currency:
+            raise ValueError(f"cannot mix {self.currency} and {other.currency}")
+
+    @property
+    def decimal(self) -> Decimal:
+        """The amount in major units, with as many places as the currency has."""
+        return Decimal(self.amount).scaleb(-get_currency_precision(self.currency))
+
+    def format(self, locale: str = "en") -> str:
+        """The amount as people of that locale write it, e.g. `€12.34`, `12,34 €`, `¥1,234`, `KWD 1.234`."""
+        return format_currency(self.decimal, self.currency, locale=locale.replace("-", "_"))
+
+
+def percent_of(amount: int, percent: Decimal) -> int:
+    """`percent` of an amount in minor units, half up (DESIGN §4)."""
+    return int((amount * percent / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def split(total: int, weights: Sequence[int]) -> tuple[int, ...]:
+    """Split minor units in proportion to the weights so that the parts sum to the total (largest remainder).
+
+    Ties go to the earlier part. All-zero weights split evenly. Raises `ValueError` without weights or with a negative one.
+    """
+    if not weights or min(weights) < 0:
+        raise ValueError("split needs weights, none of them negative")
+    if sum(weights) == 0:
+        weights = [1] * len(weights)
+    whole = sum(weights)
+    parts = [total * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
+    for i in by_remainder[: total - sum(parts)]:
+        parts[i] += 1
+    return tuple(parts)

@@ -1,0 +1,44 @@
+"""Who may learn what, and since when."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlmodel import Field
+
+from models.tables.columns import STATE, TIMESTAMP, Row, now, one_of
+from models.vocabulary import EnrollmentStatus, RefundPolicy
+
+
+class Enrollment(Row, table=True):
+    """A student's place in a course. Made with the order, holding the seat; active once paid."""
+
+    __tablename__ = "enrollments"
+    __table_args__ = (
+        one_of("status", EnrollmentStatus),
+        one_of("refund_policy", RefundPolicy),
+        Index(
+            "uq_enrollments_student_course_live",
+            "student_id",
+            "course_id",
+            unique=True,
+            postgresql_where=text(
+                "status IN ('pending_approval', 'waitlisted', 'pending_payment', 'active', 'suspended')"
+            ),
+        ),
+        CheckConstraint(
+            "enrolled_at IS NOT NULL OR status NOT IN ('active', 'suspended', 'completed', 'expired')",
+            name="active_has_time",
+        ),
+    )
+
+    order_line_id: UUID = Field(foreign_key="order_lines.id", unique=True)
+    course_id: UUID = Field(foreign_key="courses.id", index=True)
+    student_id: UUID = Field(foreign_key="people.id")
+    status: EnrollmentStatus = Field(default=EnrollmentStatus.PENDING_PAYMENT, sa_type=STATE)
+    refund_policy: RefundPolicy = Field(sa_type=STATE, description="pinned at purchase")
+    enrolled_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="moment of completed enrollment, after payment (TutorHub R9)"
+    )
+    access_ends_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)

@@ -1,0 +1,49 @@
+"""People and the academy they learn at."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Index, String, text
+from sqlmodel import Field, SQLModel
+
+from models.tables.columns import TIMESTAMP, Row, now
+
+
+class Academy(Row, table=True):
+    """The school itself: the seller on every receipt. One row."""
+
+    __tablename__ = "academies"
+    __table_args__ = (Index("uq_academies_only_one", text("(true)"), unique=True),)
+
+    name: str = Field(max_length=200)
+    legal_name: str = Field(max_length=200)
+    address: str = Field(max_length=500, description="lines separated by newlines, as printed on receipts")
+    country: str = Field(sa_type=String(2))
+    tax_number: str | None = Field(default=None, max_length=40)
+    email: str = Field(max_length=254)
+    time_zone: str = Field(max_length=64, description="IANA zone of the academy's day")
+    locale: str = Field(max_length=16)
+
+
+class Person(Row, table=True):
+    """A student, tutor or member of staff. The only place that holds a name and an address."""
+
+    __tablename__ = "people"
+    __table_args__ = (Index("uq_people_email", text("lower(email)"), unique=True),)
+
+    email: str = Field(max_length=254)
+    full_name: str = Field(max_length=200)
+    locale: str = Field(default="en", max_length=16, description="BCP 47 language of mails and receipts")
+    time_zone: str = Field(default="UTC", max_length=64, description="IANA zone")
+    country: str | None = Field(default=None, sa_type=String(2))
+    updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
+
+
+class StripeCustomer(SQLModel, table=True):
+    """The one Stripe customer of a person (TutorHub R27)."""
+
+    __tablename__ = "stripe_customers"
+
+    person_id: UUID = Field(primary_key=True, foreign_key="people.id")
+    customer_id: str = Field(max_length=255, unique=True)
+    created_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)

@@ -1,0 +1,37 @@
+"""Which exceptions mean that something we depend on is away for a while, and which mean a defect."""
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from temporalio.client import RPCTimeoutOrCancelledError
+from temporalio.service import RPCError, RPCStatusCode
+
+# Failed precondition is what the server says of a paused workflow; an operator will resume it.
+_TEMPORAL_AWAY = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.FAILED_PRECONDITION,
+    }
+)
+# SQLSTATE classes: connection, resources, operator intervention (shutting down, starting up).
+_DATABASE_AWAY = ("08", "53", "57")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether trying again in a moment can help: Temporal, PostgreSQL or the file store cannot be reached."""
+    match error:
+        case RPCError():
+            return error.status in _TEMPORAL_AWAY
+        case DBAPIError():
+            state = getattr(error.orig, "sqlstate", None) or ""
+            return error.connection_invalidated or state.startswith(_DATABASE_AWAY)
+        case _:
+            return isinstance(error, RPCTimeoutOrCancelledError | PoolTimeoutError | OSError)
+
+
+def is_not_found(error: RPCError) -> bool:
+    """Whether Temporal says that the workflow does not run: never started, over, or forgotten."""
+    return error.status is RPCStatusCode.NOT_FOUND

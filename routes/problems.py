@@ -1,0 +1,236 @@
+"""Every error as an RFC 9457 problem document: one table of reasons, and what the application does with exceptions."""
+
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from temporalio.client import RPCTimeoutOrCancelledError
+from temporalio.service import RPCError
+
+from models.errors import Reason
+from routes.outages import is_outage
+from routes.parts import parts_of
+from routes.validation import InvalidField, invalid_fields, lacks_idempotency_key
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+_log = logging.getLogger("registrar.api")
+
+
+class Kind(NamedTuple):
+    """What a reason means over HTTP."""
+
+    status: HTTPStatus
+    title: str
+
+
+KINDS: Mapping[Reason, Kind] = {
+    Reason.INVALID_REQUEST: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid"),
+    Reason.IDEMPOTENCY_KEY_MISSING: Kind(HTTPStatus.BAD_REQUEST, "The Idempotency-Key header is missing"),
+    Reason.IDEMPOTENCY_KEY_REUSED: Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request"
+    ),
+    Reason.NOT_FOUND: Kind(HTTPStatus.NOT_FOUND, "There is no such resource"),
+    Reason.METHOD_NOT_ALLOWED: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "The resource has no such method"),
+    Reason.PAYLOAD_TOO_LARGE: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
+    Reason.TOKEN_MISSING: Kind(HTTPStatus.UNAUTHORIZED, "An access token is needed"),
+    Reason.TOKEN_INVALID: Kind(HTTPStatus.UNAUTHORIZED, "The access token is not valid"),
+    Reason.TOKEN_EXPIRED: Kind(HTTPStatus.UNAUTHORIZED, "The access token has expired"),
+    Reason.ROLE_NOT_ALLOWED: Kind(HTTPStatus.FORBIDDEN, "The caller's role may not do this"),
+    Reason.NOT_YOURS: Kind(HTTPStatus.FORBIDDEN, "It belongs to somebody else"),
+    Reason.UNKNOWN_COURSE: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "There is no such course"),
+    Reason.UNKNOWN_PERSON: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "There is no such person"),
+    Reason.COURSE_NOT_PUBLISHED: Kind(HTTPStatus.CONFLICT, "The course is not on sale"),
+    Reason.COURSE_FULL: Kind(HTTPStatus.CONFLICT, "The course is full"),
+    Reason.ENROLLMENT_CLOSED: Kind(HTTPStatus.CONFLICT, "Enrollment in the course has closed"),
+    Reason.ALREADY_ENROLLED: Kind(HTTPStatus.CONFLICT, "The student already has a place in the course"),
+    Reason.MIXED_CURRENCIES: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The courses have different currencies"),
+    Reason.UNKNOWN_COUPON: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "There is no such coupon"),
+    Reason.COUPON_EXPIRED: Kind(HTTPStatus.CONFLICT, "The coupon has expired"),
+    Reason.COUPON_USED_UP: Kind(HTTPStatus.CONFLICT, "The coupon has been used up"),
+    Reason.COUPON_CURRENCY: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The coupon is in another currency"),
+    Reason.AMOUNT_TOO_SMALL: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The amount is too small to be paid"),
+    Reason.SLOTS_REQUIRED: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "Lesson slots have to be chosen"),
+    Reason.SLOTS_NOT_ALLOWED: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The course has no lesson slots"),
+    Reason.SLOTS_UNAVAILABLE: Kind(HTTPStatus.CONFLICT, "A chosen lesson slot is not free"),
+    Reason.PAYMENT_REFUSED: Kind(HTTPStatus.PAYMENT_REQUIRED, "The payment was refused"),
+    Reason.ORDER_NOT_CANCELABLE: Kind(HTTPStatus.CONFLICT, "The order can no longer be cancelled"),
+    Reason.RECEIPT_NOT_READY: Kind(HTTPStatus.NOT_FOUND, "There is no receipt yet"),
+    Reason.SIGNATURE_INVALID: Kind(HTTPStatus.BAD_REQUEST, "The signature is not valid"),
+    Reason.SIGNATURE_TOO_OLD: Kind(HTTPStatus.BAD_REQUEST, "The signature is too old"),
+    Reason.WRONG_MODE: Kind(HTTPStatus.BAD_REQUEST, "The event is of the other mode, live or test"),
+    Reason.UNAVAILABLE: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Something we depend on cannot be reached"),
+    Reason.INTERNAL: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side"),
+}
+
+
+class ProblemDocument(BaseModel):
+    """An error, as RFC 9457 has it. Programs decide by `reason`; `detail` is for people."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str = Field(description="`urn:registrar:problem:` and the reason")
+    title: str = Field(description="what this kind of problem is, always the same for a reason")
+    status: int = Field(description="the HTTP status")
+    detail: str = Field(description="what happened this time")
+    instance: str = Field(description="`urn:registrar:request:` and the request's id, to be found in our log")
+    reason: Reason
+    errors: tuple[InvalidField, ...] | None = Field(
+        default=None, description="which parts of the request are not valid; only with `invalid_request`"
+    )
+
+
+class ProblemError(Exception):
+    """Raise it anywhere below a route: the caller gets the problem document of the reason."""
+
+    def __init__(self, reason: Reason, detail: str, *, errors: Sequence[InvalidField] = ()) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.detail = detail
+        self.errors = tuple(errors)
+
+
+def document(
+    reason: Reason, detail: str, request_id: str, errors: Sequence[InvalidField] | None = None
+) -> ProblemDocument:
+    """The problem document of a reason."""
+    kind = KINDS[reason]
+    return ProblemDocument(
+        type=f"urn:registrar:problem:{reason}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=f"urn:registrar:request:{request_id}",
+        reason=reason,
+        errors=tuple(errors) if errors else None,
+    )
+
+
+def problem_response(
+    request: Request,
+    reason: Reason,
+    detail: str,
+    *,
+    errors: Sequence[InvalidField] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """The answer that carries the problem document, counted by reason."""
+    parts_of(request).metrics.refusals.labels(reason.value).inc()
+    problem = document(reason, detail, request.state.request_id, errors)
+    return JSONResponse(
+        problem.model_dump(mode="json", exclude_none=True),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={**_headers(reason), **(headers or {})},
+    )
+
+
+def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """The answer to an exception nobody expected. The log gets where and what kind, not what it says:
+    error texts of libraries quote the values they choked on."""
+    if is_outage(error):
+        _log.warning("outage: %s request_id=%s", type(error).__qualname__, request.state.request_id)
+        return problem_response(request, Reason.UNAVAILABLE, "Please try again in a moment.")
+    steps = " < ".join(
+        f"{step.filename.rsplit('/', 1)[-1]}:{step.lineno}"
+        for step in reversed(traceback.extract_tb(error.__traceback__)[-6:])
+    )
+    _log.error("unexpected %s at %s request_id=%s", type(error).__qualname__, steps, request.state.request_id)
+    return problem_response(request, Reason.INTERNAL, "The error has been logged under the request's id.")
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every exception with a problem document."""
+    app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(HTTPException, _http)
+    for outside in (RPCError, RPCTimeoutOrCancelledError, SQLAlchemyError, OSError):
+        app.add_exception_handler(outside, _outside)
+
+
+def documented(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of a route that may answer with these reasons, one example each."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for reason in sorted(reasons, key=lambda each: KINDS[each].status):
+        kind = KINDS[reason]
+        response = responses.setdefault(
+            int(kind.status),
+            {
+                "description": "",
+                "content": {
+                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "examples": {}}
+                },
+            },
+        )
+        response["description"] = ", ".join(filter(None, (response["description"], f"`{reason}`")))
+        errors = (
+            [InvalidField(pointer="#/lines/0/course_id", detail="Field required")]
+            if reason is Reason.INVALID_REQUEST
+            else None
+        )
+        response["content"][MEDIA_TYPE]["examples"][reason.value] = {
+            "summary": kind.title,
+            "value": document(
+                reason, f"{kind.title}.", "0198f3a2-7c1e-7b54-9d10-3f6f0f0c2a11", errors
+            ).model_dump(mode="json", exclude_none=True),
+        }
+    return responses
+
+
+def _headers(reason: Reason) -> dict[str, str]:
+    match KINDS[reason].status:
+        case HTTPStatus.UNAUTHORIZED if reason is Reason.TOKEN_MISSING:
+            return {"WWW-Authenticate": 'Bearer realm="registrar"'}
+        case HTTPStatus.UNAUTHORIZED:
+            return {"WWW-Authenticate": 'Bearer realm="registrar", error="invalid_token"'}
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        case _:
+            return {}
+
+
+async def _problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class only
+    return problem_response(request, error.reason, error.detail, errors=error.errors)
+
+
+async def _not_valid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    found = error.errors()
+    if lacks_idempotency_key(found):
+        return problem_response(
+            request, Reason.IDEMPOTENCY_KEY_MISSING, "Send an Idempotency-Key header, one per purchase."
+        )
+    return problem_response(
+        request, Reason.INVALID_REQUEST, "See `errors` for what is not valid.", errors=invalid_fields(found)
+    )
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            reason, detail = Reason.NOT_FOUND, "There is nothing at this address."
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            reason, detail = Reason.METHOD_NOT_ALLOWED, "See the `Allow` header."
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            reason, detail = Reason.PAYLOAD_TOO_LARGE, "A body may have 1 MB at most."
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            reason, detail = Reason.INTERNAL, "The request could not be served."
+        case _:
+            reason, detail = Reason.INVALID_REQUEST, "The request could not be read."
+    return problem_response(request, reason, detail, headers=error.headers)
+
+
+async def _outside(request: Request, error: Exception) -> JSONResponse:
+    return unexpected(request, error)

@@ -1,0 +1,51 @@
+"""The state machines: which state may follow which (DESIGN §5). The only place that knows."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from models.errors import IllegalTransitionError
+from models.vocabulary import EnrollmentStatus, MailStatus, OrderStatus
+
+_ORDER = {
+    OrderStatus.PENDING_PAYMENT: {OrderStatus.COMPLETED, OrderStatus.FAILED, OrderStatus.CANCELLED},
+    OrderStatus.COMPLETED: {OrderStatus.PARTIALLY_REFUNDED, OrderStatus.REFUNDED},
+    OrderStatus.PARTIALLY_REFUNDED: {OrderStatus.REFUNDED},
+}
+_ENROLLMENT = {
+    EnrollmentStatus.PENDING_APPROVAL: {
+        EnrollmentStatus.PENDING_PAYMENT,
+        EnrollmentStatus.WAITLISTED,
+        EnrollmentStatus.CANCELED,
+    },
+    EnrollmentStatus.WAITLISTED: {EnrollmentStatus.PENDING_PAYMENT, EnrollmentStatus.CANCELED},
+    EnrollmentStatus.PENDING_PAYMENT: {EnrollmentStatus.ACTIVE, EnrollmentStatus.CANCELED},
+    EnrollmentStatus.ACTIVE: {
+        EnrollmentStatus.SUSPENDED,
+        EnrollmentStatus.COMPLETED,
+        EnrollmentStatus.CANCELED,
+        EnrollmentStatus.EXPIRED,
+    },
+    EnrollmentStatus.SUSPENDED: {EnrollmentStatus.ACTIVE, EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED},
+    EnrollmentStatus.COMPLETED: {EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED},
+}
+_MAIL = {
+    MailStatus.QUEUED: {MailStatus.SENT, MailStatus.UNKNOWN, MailStatus.BOUNCED, MailStatus.SKIPPED},
+    MailStatus.UNKNOWN: {MailStatus.SENT, MailStatus.BOUNCED},
+    MailStatus.SENT: {MailStatus.BOUNCED},
+}
+_MACHINES: Mapping[type[StrEnum], Mapping[StrEnum, set[StrEnum]]] = {
+    OrderStatus: _ORDER,  # type: ignore[dict-item]
+    EnrollmentStatus: _ENROLLMENT,  # type: ignore[dict-item]
+    MailStatus: _MAIL,  # type: ignore[dict-item]
+}
+
+
+def may_follow(current: StrEnum, wanted: StrEnum) -> bool:
+    """Whether the state machine of these words has this step."""
+    return wanted in _MACHINES[type(wanted)].get(current, set())
+
+
+def require_transition(current: StrEnum, wanted: StrEnum) -> None:
+    """Raise `IllegalTransitionError` unless `wanted` may follow `current`."""
+    if not may_follow(current, wanted):
+        raise IllegalTransitionError(type(wanted).__name__.removesuffix("Status").lower(), current, wanted)

@@ -1,0 +1,82 @@
+"""Every knob of Registrar, read from the environment only.
+
+Each part of the embedded sandbox gives way to the real one by one of these settings
+(`DATABASE_URL`, `TEMPORAL_ADDRESS`, `SMTP_URL`, `STRIPE_API_KEY`, `FILES_URL`).
+"""
+
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The configuration of one process. Secrets never appear in `repr` or logs."""
+
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
+
+    # PostgreSQL
+    database_url: SecretStr = Field(description="postgresql+asyncpg://… of the record")
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+
+    # Temporal
+    temporal_address: str = Field(default="127.0.0.1:7233", description="host:port of the Temporal frontend")
+    temporal_namespace: str = Field(default="default", min_length=1)
+    temporal_api_key: SecretStr | None = Field(default=None, description="Temporal Cloud API key; switches TLS on")
+    temporal_tls: bool = False
+    temporal_ui_url: str = Field(default="http://127.0.0.1:8233", description="base of links to the Temporal Web UI")
+    temporal_connect_seconds: float = Field(default=60, gt=0, description="how long to keep trying to connect at boot")
+    worker_build_id: str | None = Field(
+        default=None, description="with it the worker runs under Worker Deployment Versioning as `registrar:<build id>`"
+    )
+    worker_graceful_shutdown_seconds: float = Field(default=30, ge=0)
+    worker_metrics_address: str | None = Field(default=None, description="host:port for the worker's Prometheus metrics")
+
+    # Stripe
+    stripe_api_key: SecretStr = Field(description="sk_test_… or sk_live_…; the mode of the whole installation follows it")
+    stripe_api_base: str | None = Field(default=None, description="another base address than Stripe's, for the double")
+    stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        description="whsec_… signing secrets, comma separated; several are valid while one is being rotated"
+    )
+    stripe_publishable_key: str = Field(default="pk_test_sandbox", description="handed to the browser with a client secret")
+
+    # Mail
+    smtp_url: SecretStr = Field(description="smtp://user:password@host:587 (STARTTLS when offered) or smtps://…")
+    mail_from: str = Field(default="TutorHub Academy <academy@registrar.test>")
+    mail_domain: str = Field(default="registrar.test", description="right side of every Message-ID")
+
+    # Files
+    files_url: str = Field(description="file:///path, s3://bucket/prefix, gs://… or az://…")
+
+    # HTTP
+    public_url: str = Field(default="http://127.0.0.1:8000", description="where people reach the API; base of links in mails")
+    jwt_secret: SecretStr | None = Field(default=None, description="HS256 secret, at least 32 bytes")
+    jwt_jwks_url: str | None = Field(default=None, description="or the JWKS of your identity provider (RS256, ES256)")
+    jwt_audience: str = "registrar"
+    jwt_issuer: str | None = None
+
+    @field_validator("stripe_webhook_secrets", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < 32:
+            raise ValueError("JWT_SECRET needs at least 32 bytes")
+        return value
+
+    @property
+    def is_live(self) -> bool:
+        """Whether real money moves: decided by the Stripe key alone."""
+        return self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings, read once. Raises `pydantic.ValidationError` naming what is missing."""
+    return Settings()

@@ -1,0 +1,164 @@
+"""The worker process: builds the activity objects once, runs the workers, drains on SIGTERM and SIGINT."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker.workflow_sandbox import (
+    SandboxedWorkflowRunner,
+    SandboxImportNotificationPolicy,
+    SandboxRestrictions,
+)
+
+from activities.database import open_database, sessions_of
+from activities.documents import DocumentActivities
+from activities.files import FileStore
+from activities.mail import MailActivities, SmtpSettings
+from activities.orders import OrderActivities
+from activities.redaction import RedactErrors
+from activities.stripe import StripeActivities, open_stripe
+from settings import Settings
+from workflows.connection import connect
+from workflows.order import OrderWorkflow
+from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
+
+_log = logging.getLogger(__name__)
+
+WORKFLOWS = (OrderWorkflow,)
+
+
+def sandboxed_runner() -> SandboxedWorkflowRunner:
+    """Workflow code runs sandboxed; a module that slips in without being passed through on purpose is an error."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_import_notification_policy(
+            SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
+        )
+    )
+
+
+def build_workers(
+    client: Client,
+    settings: Settings,
+    engine: AsyncEngine,
+    executor: Executor,
+    interceptors: Sequence[Interceptor] = (),
+) -> tuple[Worker, Worker]:
+    """The two workers of a process: one for everything, one for documents. They share pools and clients."""
+    sessions = sessions_of(engine)
+    files = FileStore(settings.files_url)
+    orders = OrderActivities(sessions)
+    stripe = StripeActivities(
+        open_stripe(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base), sessions, settings.public_url
+    )
+    mail = MailActivities(
+        sessions,
+        files,
+        SmtpSettings.from_url(settings.smtp_url.get_secret_value(), settings.mail_from, settings.mail_domain),
+        settings.public_url,
+    )
+    documents = DocumentActivities(sessions, files, executor)
+    grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
+    deployment = _deployment(settings)
+    # The redaction is innermost: whatever another interceptor sees is already free of personal data.
+    every_interceptor = (*interceptors, RedactErrors())
+    return (
+        Worker(
+            client,
+            task_queue=REGISTRAR_QUEUE,
+            workflows=WORKFLOWS,
+            activities=[
+                orders.place_order,
+                orders.complete_order,
+                orders.release_order,
+                stripe.request_payment,
+                stripe.read_payment,
+                stripe.cancel_payment,
+                mail.send_mail,
+            ],
+            workflow_runner=sandboxed_runner(),
+            interceptors=every_interceptor,
+            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            graceful_shutdown_timeout=grace,
+            deployment_config=deployment,
+            on_fatal_error=_log_fatal,
+        ),
+        Worker(
+            client,
+            task_queue=DOCUMENTS_QUEUE,
+            activities=[documents.render_receipt],
+            interceptors=every_interceptor,
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            graceful_shutdown_timeout=grace,
+            deployment_config=deployment,
+            on_fatal_error=_log_fatal,
+        ),
+    )
+
+
+@asynccontextmanager
+async def running_workers(
+    client: Client, settings: Settings, interceptors: Sequence[Interceptor] = ()
+) -> AsyncIterator[None]:
+    """Both workers polling. Leaving drains them (up to the grace), then closes the pools they used."""
+    async with AsyncExitStack() as stack:
+        engine = open_database(settings.database_url.get_secret_value(), settings.database_pool_size)
+        stack.push_async_callback(engine.dispose)
+        executor = stack.enter_context(ThreadPoolExecutor(max_workers=4, thread_name_prefix="documents"))
+        for worker in build_workers(client, settings, engine, executor, interceptors):
+            await stack.enter_async_context(worker)
+        yield
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then finish what is under way. Keep the orchestrator's grace above ours."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    client = await connect(
+        settings.temporal_address,
+        settings.temporal_namespace,
+        api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
+        tls=settings.temporal_tls,
+        give_up_after=settings.temporal_connect_seconds,
+        runtime=_runtime(settings),
+    )
+    async with running_workers(client, settings):
+        _log.info("worker polls %s and %s on %s", REGISTRAR_QUEUE, DOCUMENTS_QUEUE, settings.temporal_address)
+        await stop.wait()
+        _log.info("worker drains, for at most %s s", settings.worker_graceful_shutdown_seconds)
+    _log.info("worker stopped")
+
+
+def _runtime(settings: Settings) -> Runtime | None:
+    if settings.worker_metrics_address is None:
+        return None
+    return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=settings.worker_metrics_address)))
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    if settings.worker_build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name="registrar", build_id=settings.worker_build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.UNSPECIFIED,
+    )
+
+
+async def _log_fatal(error: BaseException) -> None:
+    chain: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 10:
+        chain.append(f"{type(cause).__qualname__}: {cause}")
+        cause = cause.__cause__ or cause.__context__
+    _log.critical("worker cannot go on: %s", " <- ".join(chain))

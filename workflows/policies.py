@@ -1,0 +1,41 @@
+"""Timeouts and retries, one named policy per port. Retries have no end: what cannot be done yet waits, visibly."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class LocalPolicy(TypedDict):
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+    local_retry_threshold: timedelta
+
+
+class Policy(TypedDict):
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+# Short, idempotent, one transaction: as local activities they cost one event instead of three (bench/orders.py).
+RECORD = LocalPolicy(
+    start_to_close_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30)),
+    local_retry_threshold=timedelta(seconds=5),
+)
+
+STRIPE = Policy(
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)
+
+DOCUMENTS = Policy(
+    start_to_close_timeout=timedelta(minutes=2),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)
+
+# Longer than the sum of the SMTP time-outs inside: an attempt has always ended before the next begins.
+MAIL = Policy(
+    start_to_close_timeout=timedelta(minutes=5),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=15)),
+)
