@@ -82,7 +82,7 @@ def token(
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 30)] = 8,
 ) -> None:
     """Print an access token signed with JWT_SECRET, for the sandbox and for tests."""
-    from routes.authentication import issue_token  # noqa: PLC0415
+    from routes.tokens import issue_token  # noqa: PLC0415
     from sandbox.sample_academy import person_id  # noqa: PLC0415
 
     print(issue_token(settings(), str(person_id(subject) or subject), tuple(role), timedelta(hours=hours)))

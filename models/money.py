@@ -48,7 +48,7 @@ class Money(BaseModel):
         return Decimal(self.amount).scaleb(-get_currency_precision(self.currency))
 
     def format(self, locale: str = "en") -> str:
-        """The amount as people of that locale write it, e.g. `€12.34`, `12,34 €`, `¥1,234`, `KWD 1.234`."""
+        """The amount as people of that locale write it, e.g. `€12.34`, `12,34 €`, `¥1,234`, `KWD1.234`."""
         return format_currency(self.decimal, self.currency, locale=locale.replace("-", "_"))
 
 

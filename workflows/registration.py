@@ -12,13 +12,15 @@ async def register_search_attributes(client: Client) -> list[str]:
     known = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
-    missing = {
-        key.name: IndexedValueType.ValueType(key.indexed_value_type)
-        for key in search.ALL
-        if key.name not in known.custom_attributes
-    }
+    missing = {key.name for key in search.ALL} - known.custom_attributes.keys()
     if missing:
-        await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
-        )
+        await add_search_attributes(client, missing)
     return sorted(missing)
+
+
+async def add_search_attributes(client: Client, names: set[str]) -> None:
+    """Add these attributes; fails if the namespace already has one of them with another type."""
+    types = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in search.ALL if key.name in names}
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=types)
+    )

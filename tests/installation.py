@@ -1,0 +1,104 @@
+"""A whole Registrar for tests: API over real HTTP, PostgreSQL, Temporal, the Stripe double and a mailbox."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import uvicorn
+from temporalio.client import Client
+
+from activities.database import Sessions
+from api import create_app
+from models.vocabulary import Role
+from routes.tokens import issue_token
+from sandbox.mailbox import Mailbox
+from sandbox.sample_academy import sample_id
+from sandbox.stripe_double import StripeDouble
+from settings import Settings
+from tests.eventually import eventually
+
+Json = dict[str, Any]
+VISA = "4242424242424242"
+
+
+@dataclass
+class Installation:
+    """What a test needs of it: its HTTP door, and the outsides it talks to."""
+
+    settings: Settings
+    http: httpx.AsyncClient
+    temporal: Client
+    sessions: Sessions
+    double: StripeDouble
+    mailbox: Mailbox
+
+    def caller(self, key: str = "lukasz", *roles: Role) -> dict[str, str]:
+        """The headers of a sample person (or of a service by that name), a student unless said otherwise."""
+        chosen = roles or (Role.STUDENT,)
+        subject = str(sample_id("person", key)) if Role.SERVICE not in chosen else key
+        return {"Authorization": f"Bearer {issue_token(self.settings, subject, chosen, timedelta(minutes=5))}"}
+
+    async def post_order(
+        self, *codes: str, by: str = "lukasz", key: str | None = None, method: str = "checkout", **more: object
+    ) -> httpx.Response:
+        """Order sample courses by their codes."""
+        body: Json = {
+            "lines": [{"course_id": str(sample_id("course", code))} for code in codes],
+            "payment_method": method,
+            **more,
+        }
+        headers = {**self.caller(by), "Idempotency-Key": key or uuid4().hex}
+        return await self.http.post("/v1/orders", json=body, headers=headers)
+
+    async def pay(self, order: Json, card: str = VISA) -> httpx.Response:
+        """Pay on Stripe's hosted page, as a browser would."""
+        async with httpx.AsyncClient(follow_redirects=False) as browser:
+            return await browser.post(order["payment"]["checkout_url"], data={"card_number": card})
+
+    async def order(self, order_id: str) -> Json:
+        """The order as staff see it."""
+        found = await self.http.get(f"/v1/orders/{order_id}", headers=self.caller("finance", Role.STAFF))
+        found.raise_for_status()
+        body: Json = found.json()
+        return body
+
+    async def order_ends(self, order_id: str, status: str = "completed") -> Json:
+        """Wait until the order has this status and its workflow is over; return the order."""
+        handle = self.temporal.get_workflow_handle(f"order-{order_id}")
+        await asyncio.wait_for(handle.result(), 60)
+        ended = await self.order(order_id)
+        assert ended["status"] == status
+        return ended
+
+    async def order_becomes(self, order_id: str, status: str) -> None:
+        """Wait until the order has this status."""
+
+        async def has_status() -> bool:
+            return bool((await self.order(order_id))["status"] == status)
+
+        await eventually(has_status)
+
+
+@asynccontextmanager
+async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
+    """The API on an open socket, in this process."""
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+
+    async def started() -> bool:
+        if task.done():
+            task.result()
+        return server.started
+
+    await eventually(started)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,59 @@
+"""The state machines: every step that exists is allowed, every other is refused."""
+
+import itertools
+from enum import StrEnum
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from models.errors import IllegalTransitionError
+from models.messages.orders import PaymentFacts
+from models.money import Money
+from models.vocabulary import EnrollmentStatus, MailStatus, OrderStatus, PaymentStatus
+from rules.lifecycle import may_follow, require_transition
+from rules.payment import Verdict, judge
+
+
+def steps(words: type[StrEnum]) -> set[tuple[str, str]]:
+    return {(a.value, b.value) for a, b in itertools.product(words, words) if may_follow(a, b)}
+
+
+def test_order_steps() -> None:
+    assert steps(OrderStatus) == {
+        ("pending_payment", "completed"),
+        ("pending_payment", "failed"),
+        ("pending_payment", "cancelled"),
+        ("completed", "partially_refunded"),
+        ("completed", "refunded"),
+        ("partially_refunded", "refunded"),
+    }
+
+
+@pytest.mark.parametrize("words", [OrderStatus, EnrollmentStatus, MailStatus])
+def test_no_state_follows_itself_and_ends_are_ends(words: type[StrEnum]) -> None:
+    assert not any(a == b for a, b in steps(words))
+    for end in ("failed", "cancelled", "refunded", "canceled", "expired", "bounced", "skipped"):
+        assert not any(a == end for a, _ in steps(words))
+
+
+def test_illegal_steps_are_never_retried() -> None:
+    with pytest.raises(IllegalTransitionError, match="order cannot go from cancelled to completed") as no:
+        require_transition(OrderStatus.CANCELLED, OrderStatus.COMPLETED)
+    assert isinstance(no.value, ApplicationError)
+    assert no.value.non_retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "captured", "verdict"),
+    [
+        (PaymentStatus.SUCCEEDED, Money(amount=4900, currency="EUR"), Verdict.PAID),
+        (PaymentStatus.SUCCEEDED, Money(amount=4899, currency="EUR"), Verdict.AMOUNT_DIFFERS),
+        (PaymentStatus.SUCCEEDED, Money(amount=4900, currency="USD"), Verdict.AMOUNT_DIFFERS),
+        (PaymentStatus.PROCESSING, Money(amount=0, currency="EUR"), Verdict.PROCESSING),
+        (PaymentStatus.CANCELED, Money(amount=0, currency="EUR"), Verdict.CANCELED),
+        (PaymentStatus.REQUIRES_ACTION, Money(amount=0, currency="EUR"), Verdict.OPEN),
+        (PaymentStatus.REQUIRES_PAYMENT_METHOD, Money(amount=0, currency="EUR"), Verdict.OPEN),
+    ],
+)
+def test_only_the_exact_amount_pays(status: PaymentStatus, captured: Money, verdict: Verdict) -> None:
+    assert judge(PaymentFacts(status=status, captured=captured), Money(amount=4900, currency="EUR")) is verdict
