@@ -9,12 +9,14 @@ import typer
 import uvicorn
 from rich.console import Console
 from rich.logging import RichHandler
+from temporalio.client import Client
 
 import migrations
 from activities.database import open_database, sessions_of
 from models.vocabulary import Role
 from settings import settings
 from workflows.connection import connect
+from workflows.deployment import make_current
 from workflows.registration import register_search_attributes
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The back office of a learning platform.")
@@ -76,6 +78,13 @@ def migrate() -> None:
 
 
 @app.command()
+def promote() -> None:
+    """Send new jobs to the build WORKER_BUILD_ID, once its workers poll; running jobs stay with theirs."""
+    asyncio.run(_promote())
+    console.print(f"New jobs go to build {settings().worker_build_id}.")
+
+
+@app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="a person's id, a sample person's key (lukasz), or a service's name")],
     role: Annotated[list[Role], typer.Option(help="may be given several times")] = [Role.STUDENT],  # noqa: B006
@@ -105,12 +114,19 @@ def load() -> None:
 
 
 async def _register() -> list[str]:
+    return await register_search_attributes(await _temporal())
+
+
+async def _promote() -> None:
+    await make_current(await _temporal(), settings().worker_build_id)
+
+
+async def _temporal() -> Client:
     chosen = settings()
-    client = await connect(
+    return await connect(
         chosen.temporal_address,
         chosen.temporal_namespace,
         api_key=chosen.temporal_api_key.get_secret_value() if chosen.temporal_api_key else None,
         tls=chosen.temporal_tls,
         give_up_after=chosen.temporal_connect_seconds,
     )
-    return await register_search_attributes(client)

@@ -5,6 +5,7 @@ Each part of the embedded sandbox gives way to the real one by one of these sett
 """
 
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
@@ -27,8 +28,10 @@ class Settings(BaseSettings):
     temporal_tls: bool = False
     temporal_ui_url: str = Field(default="http://127.0.0.1:8233", description="base of links to the Temporal Web UI")
     temporal_connect_seconds: float = Field(default=60, gt=0, description="how long to keep trying to connect at boot")
-    worker_build_id: str | None = Field(
-        default=None, description="with it the worker runs under Worker Deployment Versioning as `registrar:<build id>`"
+    worker_build_id: str = Field(
+        default=version("registrar"),
+        min_length=1,
+        description="the build under Worker Deployment Versioning; sleeping jobs stay with the build they began on",
     )
     worker_graceful_shutdown_seconds: float = Field(default=30, ge=0)
     worker_metrics_address: str | None = Field(default=None, description="host:port for the worker's Prometheus metrics")

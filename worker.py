@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -25,6 +25,7 @@ from activities.redaction import RedactErrors
 from activities.stripe import StripeActivities, open_stripe
 from settings import Settings
 from workflows.connection import connect
+from workflows.deployment import DEPLOYMENT
 from workflows.order import OrderWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
 
@@ -142,13 +143,10 @@ def _runtime(settings: Settings) -> Runtime | None:
     return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=settings.worker_metrics_address)))
 
 
-def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
-    if settings.worker_build_id is None:
-        return None
+def _deployment(settings: Settings) -> WorkerDeploymentConfig:
     return WorkerDeploymentConfig(
-        version=WorkerDeploymentVersion(deployment_name="registrar", build_id=settings.worker_build_id),
+        version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=settings.worker_build_id),
         use_worker_versioning=True,
-        default_versioning_behavior=VersioningBehavior.UNSPECIFIED,
     )
 
 

@@ -116,7 +116,7 @@ class StripeActivities:
             .where(col(Order.id) == order_id)
         )
         async with self.sessions() as session:
-            return _Due(*(await session.execute(query)).one()._tuple())
+            return _Due(*(await session.execute(query)).one())
 
     async def _read(self, payment: Payment) -> PaymentFacts:
         try:

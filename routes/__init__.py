@@ -1,0 +1,1 @@
+"""The HTTP resources, one module each, and what surrounds every request."""

@@ -24,12 +24,9 @@ class Metrics:
             registry=self._registry,
         )
         self.webhooks = Counter(
-            "registrar_stripe_webhooks_total", "Webhooks of Stripe by what became of them", ("outcome",),
-            registry=self._registry,
-        )
-        self.ignored_events = Counter(
-            "registrar_stripe_events_ignored_total", "Webhooks of no interest, by the kind of object they speak of",
-            ("kind",),
+            "registrar_stripe_webhooks_total",
+            "Webhooks of Stripe by what became of them",
+            ("outcome",),
             registry=self._registry,
         )
         self.refusals = Counter(

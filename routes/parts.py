@@ -10,6 +10,7 @@ from temporalio.client import Client
 from activities.database import Sessions
 from activities.files import FileStore
 from routes.metrics import Metrics
+from routes.tokens import TokenVerifier
 from settings import Settings
 
 
@@ -28,6 +29,7 @@ class Parts:
     settings: Settings
     files: FileStore
     metrics: Metrics
+    tokens: TokenVerifier
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -18,7 +18,6 @@ from temporalio.service import RPCError
 
 from models.errors import Reason
 from routes.outages import is_outage
-from routes.parts import parts_of
 from routes.validation import InvalidField, invalid_fields, lacks_idempotency_key
 
 MEDIA_TYPE = "application/problem+json"
@@ -124,8 +123,8 @@ def problem_response(
     errors: Sequence[InvalidField] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The answer that carries the problem document, counted by reason."""
-    parts_of(request).metrics.refusals.labels(reason.value).inc()
+    """The answer that carries the problem document."""
+    request.state.refused_with = reason  # counted where every answer is
     problem = document(reason, detail, request.state.request_id, errors)
     return JSONResponse(
         problem.model_dump(mode="json", exclude_none=True),
@@ -156,35 +155,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     for outside in (RPCError, RPCTimeoutOrCancelledError, SQLAlchemyError, OSError):
         app.add_exception_handler(outside, _outside)
-
-
-def documented(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI responses of a route that may answer with these reasons, one example each."""
-    responses: dict[int | str, dict[str, Any]] = {}
-    for reason in sorted(reasons, key=lambda each: KINDS[each].status):
-        kind = KINDS[reason]
-        response = responses.setdefault(
-            int(kind.status),
-            {
-                "description": "",
-                "content": {
-                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "examples": {}}
-                },
-            },
-        )
-        response["description"] = ", ".join(filter(None, (response["description"], f"`{reason}`")))
-        errors = (
-            [InvalidField(pointer="#/lines/0/course_id", detail="Field required")]
-            if reason is Reason.INVALID_REQUEST
-            else None
-        )
-        response["content"][MEDIA_TYPE]["examples"][reason.value] = {
-            "summary": kind.title,
-            "value": document(
-                reason, f"{kind.title}.", "0198f3a2-7c1e-7b54-9d10-3f6f0f0c2a11", errors
-            ).model_dump(mode="json", exclude_none=True),
-        }
-    return responses
 
 
 def _headers(reason: Reason) -> dict[str, str]:

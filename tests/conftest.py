@@ -1,25 +1,39 @@
 """The real parts that tests share: PostgreSQL, two Temporal servers, a mailbox, the Stripe double."""
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
+import hypothesis  # noqa: F401 - imported late, deep in a stack, it crashes the compiler of CPython 3.11.7
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 import migrations
 import models.tables  # noqa: F401 - fills the metadata
 from activities.database import Sessions, open_database, sessions_of
-from sandbox.postgres import EmbeddedPostgres
 from models import search
-from workflows.registration import add_search_attributes
+from sandbox.mailbox import Mailbox
+from sandbox.ports import listen_on
+from sandbox.postgres import EmbeddedPostgres
+from sandbox.sample_academy import load_academy
+from sandbox.stripe_double import StripeDouble
+from sandbox.temporal import EmbeddedTemporal
+from settings import Settings
+from tests.installation import Installation, serving
+from worker import running_workers
+from workflows.connection import connect
+from workflows.deployment import make_current
+from workflows.registration import add_search_attributes, register_search_attributes
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +84,63 @@ async def fast_temporal() -> AsyncIterator[WorkflowEnvironment]:
         # This server cannot list the attributes it has.
         await add_search_attributes(environment.client, {key.name for key in search.ALL})
         yield environment
+
+
+@pytest.fixture(scope="session")
+async def real_temporal() -> AsyncIterator[Client]:
+    """The real server, in memory, with our search attributes."""
+    async with EmbeddedTemporal() as server:
+        client = await connect(server.address, "default")
+        await register_search_attributes(client)
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def shared_installation(
+    database_url: str, engine: AsyncEngine, real_temporal: Client, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installation]:
+    """The API, Stripe double and mailbox of this test run, without workers."""
+    folder = tmp_path_factory.mktemp("installation")
+    listener = listen_on()
+    public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    secret = "whsec_of_this_test_run"
+    async with (
+        StripeDouble.serve(webhook_url=f"{public_url}/v1/webhooks/stripe", webhook_secret=secret) as double,
+        Mailbox.serve(folder / "maildir") as mailbox,
+        httpx.AsyncClient(base_url=public_url, timeout=60) as http,
+    ):
+        settings = Settings.model_validate(
+            {
+                "database_url": database_url,
+                "temporal_address": real_temporal.service_client.config.target_host,
+                "stripe_api_key": double.api_key,
+                "stripe_api_base": double.url,
+                "stripe_webhook_secrets": secret,
+                "stripe_publishable_key": double.publishable_key,
+                "smtp_url": mailbox.smtp_url,
+                "files_url": (folder / "files").as_uri(),
+                "public_url": public_url,
+                "jwt_secret": os.urandom(32).hex(),
+            }
+        )
+        async with serving(settings, listener):
+            yield Installation(settings, http, real_temporal, sessions_of(engine), double, mailbox)
+
+
+@pytest.fixture
+async def idle_installation(shared_installation: Installation, sessions: Sessions) -> AsyncIterator[Installation]:
+    """A fresh academy with nobody at work: tests start the workers themselves."""
+    await load_academy(sessions)
+    await shared_installation.double.control.reset()
+    shared_installation.mailbox.clear()
+    yield shared_installation
+    async for run in shared_installation.temporal.list_workflows('ExecutionStatus="Running"'):
+        await shared_installation.temporal.get_workflow_handle(run.id).terminate("the test is over")
+
+
+@pytest.fixture
+async def installation(idle_installation: Installation) -> AsyncIterator[Installation]:
+    """A fresh academy with workers at work."""
+    async with running_workers(idle_installation.temporal, idle_installation.settings):
+        await make_current(idle_installation.temporal, idle_installation.settings.worker_build_id)
+        yield idle_installation

@@ -27,7 +27,7 @@ async def connect(
 
     @retry(
         retry=retry_if_exception_type((RuntimeError, RPCError, OSError)),
-        wait=wait_exponential_jitter(initial=0.2, max=5),
+        wait=wait_exponential_jitter(multiplier=0.2, max=5),
         stop=stop_after_delay(give_up_after),
         before_sleep=before_sleep_log(_log, logging.WARNING),
         reraise=True,

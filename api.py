@@ -1,0 +1,95 @@
+"""The HTTP API: the application, its parts and its routes.
+
+`uvicorn --factory api:app_from_environment --no-access-log` runs it; the application writes an access log of its own.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from activities.database import Sessions, open_database, sessions_of
+from activities.files import FileStore
+from routes import (
+    checkout_pages,
+    courses,
+    documentation,
+    enrollments,
+    health,
+    jobs,
+    orders,
+    problems,
+    receipts,
+    webhooks,
+)
+from routes.envelope import Envelope
+from routes.metrics import Metrics
+from routes.parts import Connections, Parts
+from routes.tokens import TokenVerifier
+from settings import Settings
+from settings import settings as settings_from_environment
+from workflows.connection import connect
+
+VERSION = "0.1.0"
+
+
+def create_app(settings: Settings, *, temporal: Client | None = None, sessions: Sessions | None = None) -> FastAPI:
+    """The application. Connections that are given are used; the others are opened at startup and closed at the end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app.state.connections = Connections(
+                sessions=sessions or await _open_sessions(settings, stack),
+                temporal=temporal or await _connect(settings),
+            )
+            yield
+
+    app = FastAPI(
+        title="Registrar",
+        version=VERSION,
+        summary="The back office of a learning platform as durable workflows",
+        description=documentation.DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    metrics = Metrics()
+    app.state.parts = Parts(
+        settings=settings, files=FileStore(settings.files_url), metrics=metrics, tokens=TokenVerifier(settings)
+    )
+    if temporal is not None and sessions is not None:
+        app.state.connections = Connections(sessions=sessions, temporal=temporal)
+    problems.install(app)
+    documentation.install(app)
+    for resource in (orders, receipts, courses, enrollments, jobs, webhooks, checkout_pages, health):
+        app.include_router(resource.router)
+    app.add_middleware(Envelope, metrics=metrics)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """The application as the environment describes it, for uvicorn."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # Uvicorn's own access log holds addresses and query strings.
+    logging.getLogger("uvicorn.access").disabled = True
+    return create_app(settings_from_environment())
+
+
+async def _open_sessions(settings: Settings, stack: AsyncExitStack) -> Sessions:
+    engine = open_database(settings.database_url.get_secret_value(), settings.database_pool_size)
+    stack.push_async_callback(engine.dispose)
+    return sessions_of(engine)
+
+
+async def _connect(settings: Settings) -> Client:
+    return await connect(
+        settings.temporal_address,
+        settings.temporal_namespace,
+        api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
+        tls=settings.temporal_tls,
+        give_up_after=settings.temporal_connect_seconds,
+    )

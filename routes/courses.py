@@ -1,0 +1,239 @@
+"""Courses: what can be bought."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import ColumnElement, func, select
+from sqlmodel import col
+
+from models.errors import Reason
+from models.money import Money
+from models.tables import Course, Lesson, LessonSlot
+from models.tables.columns import now
+from models.vocabulary import CourseKind, CourseStatus, PeriodUnit, RefundPolicy, SchedulingType, SlotStatus
+from routes.authentication import REFUSALS, AuthenticatedRoute, require
+from routes.documentation import answer, problems
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.parts import TheConnections
+from routes.problems import ProblemError
+from routes.tokens import Principal
+
+router = APIRouter(prefix="/v1/courses", tags=["courses"], route_class=AuthenticatedRoute)
+
+_MAX_FREE_SLOTS = 500
+_SORTABLE = {
+    "title": col(Course.title),
+    "created_at": col(Course.created_at),
+    "price_amount": col(Course.price_amount),
+    "starts_at": col(Course.starts_at),
+}
+
+
+class CourseQuery(PageQuery):
+    """Which courses to list."""
+
+    sort: Literal[
+        "title",
+        "title:desc",
+        "created_at",
+        "created_at:desc",
+        "price_amount",
+        "price_amount:desc",
+        "starts_at",
+        "starts_at:desc",
+    ] = "title"
+    kind: CourseKind | None = None
+    status: Annotated[CourseStatus | None, Field(description="others than `published` for staff only")] = None
+    tutor_id: UUID | None = None
+
+
+class CourseView(BaseModel):
+    """A self-paced course, a cohort with seats, or a tutor's pack of lessons."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    id: UUID
+    code: str
+    title: str
+    description: str
+    category: str
+    kind: CourseKind
+    status: CourseStatus
+    price_amount: int = Field(description="minor units")
+    currency: str
+    price: str = Field(description="the price as people write it, in English")
+    refund_policy: RefundPolicy
+    capacity: int | None = Field(description="seats in all; none means unlimited")
+    seats_left: int | None
+    starts_at: datetime | None
+    enrollment_closes_at: datetime | None
+    access_days: int | None = Field(description="how long access lasts; none means for good")
+    tutor_id: UUID | None
+    lessons_included: int | None = Field(description="how many slots a pack is booked with")
+    scheduling_type: SchedulingType | None
+    min_weekly_classes: int | None
+    max_daily_lessons: int | None
+    max_period_value: int | None
+    max_period_unit: PeriodUnit | None
+    preliminary_meeting_required: bool
+
+
+class LessonView(BaseModel):
+    """One lesson, and on which day after enrollment it is released."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    id: UUID
+    position: int
+    title: str
+    release_after_days: int
+    is_preview: bool
+
+
+class SlotView(BaseModel):
+    """A free hour of the tutor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    id: UUID
+    starts_at: datetime
+    ends_at: datetime
+
+
+class CourseDetails(CourseView):
+    """A course with its lessons and, for a tutor's pack, the slots that can be chosen now."""
+
+    lessons: tuple[LessonView, ...]
+    free_slots: tuple[SlotView, ...] = Field(description=f"the next {_MAX_FREE_SLOTS} at most")
+
+
+_COURSE = CourseView(
+    id=UUID("0198f3a0-1111-7000-8000-000000000002"),
+    code="SPANISH-1ON1",
+    title="Spanish one to one",
+    description="Ten hours with a tutor, at the times you choose.",
+    category="languages",
+    kind=CourseKind.TUTOR_PACK,
+    status=CourseStatus.PUBLISHED,
+    price_amount=32000,
+    currency="EUR",
+    price="€320.00",
+    refund_policy=RefundPolicy.FIRST_LESSON,
+    capacity=None,
+    seats_left=None,
+    starts_at=None,
+    enrollment_closes_at=None,
+    access_days=180,
+    tutor_id=UUID("0198f3a0-5555-7000-8000-000000000001"),
+    lessons_included=10,
+    scheduling_type=SchedulingType.FLEXIBLE,
+    min_weekly_classes=None,
+    max_daily_lessons=2,
+    max_period_value=6,
+    max_period_unit=PeriodUnit.MONTHS,
+    preliminary_meeting_required=False,
+)
+_DETAILS = CourseDetails(
+    **_COURSE.model_dump(),
+    lessons=(
+        LessonView(
+            id=UUID("0198f3a0-6666-7000-8000-000000000001"),
+            position=1,
+            title="Getting to know each other",
+            release_after_days=0,
+            is_preview=True,
+        ),
+    ),
+    free_slots=(
+        SlotView(
+            id=UUID("0198f3a0-3333-7000-8000-000000000001"),
+            starts_at=datetime(2026, 3, 9, 16, 0, tzinfo=UTC),
+            ends_at=datetime(2026, 3, 9, 17, 0, tzinfo=UTC),
+        ),
+    ),
+)
+
+
+@router.get(
+    "",
+    summary="List courses",
+    responses={
+        **answer(HTTPStatus.OK, "One page of courses", example_page(_COURSE), LIST_HEADERS),
+        **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.UNAVAILABLE),
+    },
+)
+async def get_courses(
+    asked: Annotated[CourseQuery, Query()],
+    principal: Annotated[Principal, Depends(require())],
+    connections: TheConnections,
+    request: Request,
+    response: Response,
+) -> Page[CourseView]:
+    """Students and tutors see what is published; staff, admin and service see drafts and retired courses too."""
+    conditions = [*_visible_to(principal), *_asked_for(asked)]
+    page = sorted_page(select(Course).where(*conditions), asked, asked.sort, _SORTABLE, col(Course.id))
+    async with connections.sessions() as session:
+        total = (await session.execute(select(func.count()).select_from(Course).where(*conditions))).scalar_one()
+        courses = (await session.execute(page)).scalars().all()
+    return page_of(request, response, asked, map(_course_view, courses), total)
+
+
+@router.get(
+    "/{course_id}",
+    summary="Read a course",
+    responses={
+        **answer(HTTPStatus.OK, "The course", _DETAILS),
+        **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.NOT_FOUND, Reason.UNAVAILABLE),
+    },
+)
+async def get_course(
+    course_id: UUID, principal: Annotated[Principal, Depends(require())], connections: TheConnections
+) -> CourseDetails:
+    """With its lessons and, for a tutor's pack, the slots that are free."""
+    lessons = select(Lesson).where(col(Lesson.course_id) == course_id).order_by(col(Lesson.position))
+    free_slots = (
+        select(LessonSlot)
+        .where(
+            col(LessonSlot.course_id) == course_id,
+            col(LessonSlot.status) == SlotStatus.FREE,
+            col(LessonSlot.starts_at) > now(),
+        )
+        .order_by(col(LessonSlot.starts_at))
+        .limit(_MAX_FREE_SLOTS)
+    )
+    async with connections.sessions() as session:
+        found = await session.execute(select(Course).where(col(Course.id) == course_id, *_visible_to(principal)))
+        course = found.scalar_one_or_none()
+        if course is None:
+            raise ProblemError(Reason.NOT_FOUND, "There is no such course, or it is not published.")
+        return CourseDetails(
+            **_course_view(course).model_dump(),
+            lessons=tuple(map(LessonView.model_validate, (await session.execute(lessons)).scalars())),
+            free_slots=tuple(map(SlotView.model_validate, (await session.execute(free_slots)).scalars())),
+        )
+
+
+def _visible_to(principal: Principal) -> list[ColumnElement[bool]]:
+    return [] if principal.is_staff else [col(Course.status) == CourseStatus.PUBLISHED]
+
+
+def _asked_for(asked: CourseQuery) -> list[ColumnElement[bool]]:
+    wanted = (
+        (col(Course.kind), asked.kind),
+        (col(Course.status), asked.status),
+        (col(Course.tutor_id), asked.tutor_id),
+    )
+    return [column == value for column, value in wanted if value is not None]
+
+
+def _course_view(course: Course) -> CourseView:
+    shown = {name: getattr(course, name) for name in CourseView.model_fields.keys() - {"price", "seats_left"}}
+    return CourseView(
+        **shown,
+        price=Money(amount=course.price_amount, currency=course.currency).format(),
+        seats_left=None if course.capacity is None else course.capacity - course.seats_taken,
+    )

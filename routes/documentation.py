@@ -1,0 +1,151 @@
+"""How the API describes itself: examples of every answer, every problem a route may answer with, and `/docs`."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from models.errors import Reason
+from routes.problems import KINDS, MEDIA_TYPE, ProblemDocument, document
+from routes.validation import InvalidField
+
+Responses = dict[int | str, dict[str, Any]]
+
+DESCRIPTION = """
+The back office of a learning platform as durable workflows.
+
+- **Errors** are problem documents (RFC 9457, `application/problem+json`); decide by `reason`, show `detail`.
+- **Unknown** fields and unknown query parameters are refused with `invalid_request`.
+- **Lists** come in pages (`page`, `per_page`), sorted by `sort=field` or `sort=field:desc`; the `Link` header leads on,
+  `total` and `X-Total-Count` say how many there are.
+- **`Idempotency-Key`** goes with every POST that starts something. Repeat a request with the same key as often as you
+  like: it happens once.
+- **Amounts** are integers in minor units of the currency; **times** are RFC 3339.
+- **`X-Request-Id`** is taken over from the request or made up, and returned; every problem's `instance` has it too.
+"""
+
+TAGS = [
+    {"name": "orders", "description": "Buying places in courses: from the quote to the paid seat and its receipt."},
+    {"name": "courses", "description": "What can be bought."},
+    {"name": "enrollments", "description": "Who has a place in which course."},
+    {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
+    {"name": "webhooks", "description": "Where Stripe reports that something changed."},
+    {"name": "pages", "description": "Where a browser comes back to from Stripe."},
+    {"name": "health", "description": "For load balancers and monitoring."},
+]
+
+_EXAMPLE_REQUEST_ID = "0198f3a2-7c1e-7b54-9d10-3f6f0f0c2a11"
+_SWAGGER = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5"
+
+
+def answer(
+    status: HTTPStatus,
+    description: str,
+    example: BaseModel,
+    headers: Mapping[str, Any] | None = None,
+) -> Responses:
+    """The OpenAPI response of a good answer, with an example that is a valid one by construction."""
+    response: dict[str, Any] = {
+        "description": description,
+        "content": {
+            "application/json": {
+                "examples": {"example": {"summary": description, "value": example.model_dump(mode="json")}}
+            }
+        },
+    }
+    if headers is not None:
+        response["headers"] = dict(headers)
+    return {int(status): response}
+
+
+def location_header(example: str) -> dict[str, Any]:
+    """The documentation of the `Location` header."""
+    return {"Location": {"description": "where to look", "schema": {"type": "string"}, "example": example}}
+
+
+def problems(*reasons: Reason) -> Responses:
+    """The OpenAPI responses of a route that may refuse for these reasons, an example each."""
+    responses: Responses = {}
+    for reason in sorted({*reasons, Reason.INTERNAL}, key=lambda each: (KINDS[each].status, each)):
+        kind = KINDS[reason]
+        response = responses.setdefault(
+            int(kind.status),
+            {
+                "description": f"{kind.status.phrase}: ",
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "examples": {}}},
+            },
+        )
+        separator = "" if response["description"].endswith(": ") else ", "
+        response["description"] += f"{separator}`{reason}`"
+        response["content"][MEDIA_TYPE]["examples"][reason.value] = {"summary": kind.title, "value": _example(reason)}
+    return responses
+
+
+def install(app: FastAPI) -> None:
+    """Give the application its description at `/openapi.json` and the page `/docs` that shows it."""
+    page, policy = _docs_page(app.title)
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                tags=TAGS,
+                routes=app.routes,
+            )
+            schemas = app.openapi_schema.setdefault("components", {}).setdefault("schemas", {})
+            problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(problem.pop("$defs"))
+            schemas["ProblemDocument"] = problem
+        return app.openapi_schema
+
+    async def docs(_: Request) -> HTMLResponse:
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+    # The framework asks for it this way.
+    app.openapi = describe  # type: ignore[method-assign]
+    app.add_route("/docs", docs, include_in_schema=False)
+
+
+def _example(reason: Reason) -> dict[str, Any]:
+    errors = (
+        [InvalidField(pointer="#/lines/0/course_id", detail="Field required")]
+        if reason is Reason.INVALID_REQUEST
+        else None
+    )
+    shown = document(reason, f"{KINDS[reason].title}.", _EXAMPLE_REQUEST_ID, errors)
+    return shown.model_dump(mode="json", exclude_none=True)
+
+
+def _docs_page(title: str) -> tuple[str, str]:
+    """Swagger UI, and a policy that lets this one inline script run and no other."""
+    page = bytes(
+        get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=title,
+            swagger_js_url=f"{_SWAGGER}/swagger-ui-bundle.js",
+            swagger_css_url=f"{_SWAGGER}/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        ).body
+    ).decode()
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    )
+    # Swagger UI sets style attributes, which have no hash.
+    policy = (
+        f"default-src 'none'; script-src {hashes} {_SWAGGER}/; style-src 'unsafe-inline' {_SWAGGER}/; "
+        "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return page, policy

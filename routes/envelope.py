@@ -1,0 +1,110 @@
+"""What surrounds every request: its id, the body limit, security headers, the access log and the counters."""
+
+import logging
+import re
+import time
+from http import HTTPStatus
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from models.errors import Reason
+from routes.metrics import Metrics
+from routes.problems import problem_response, unexpected
+
+MAX_BODY_BYTES = 1_000_000
+STRICT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_access_log = logging.getLogger("registrar.access")
+
+
+class Envelope:
+    """The outermost layer of the application: nothing leaves it as a bare exception or without its headers."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        scope.setdefault("state", {})["request_id"] = request_id
+        answered: int | None = None
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = message["status"]
+                _add_headers(MutableHeaders(scope=message), scope["path"], request_id)
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a problem document
+            response = unexpected(Request(scope), error)
+            if answered is not None:
+                raise _AnswerCutOffError from None
+            await response(scope, receive, send_with_headers)
+        finally:
+            self._account(scope, answered or HTTPStatus.INTERNAL_SERVER_ERROR, time.perf_counter() - started)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return message
+
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+            refusal = problem_response(Request(scope), Reason.PAYLOAD_TOO_LARGE, "A body may have 1 MB at most.")
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive_within_limit, send)
+
+    def _account(self, scope: Scope, status: int, seconds: float) -> None:
+        # The template of the route, never the path: paths and queries may hold what nobody should log.
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self._metrics.observe(route=route, method=scope["method"], status=status, seconds=seconds)
+        reason: Reason | None = scope["state"].get("refused_with")
+        if reason is not None:
+            self._metrics.refusals.labels(reason.value).inc()
+        _access_log.info(
+            "method=%s route=%s status=%d reason=%s ms=%.1f request_id=%s",
+            scope["method"],
+            route,
+            status,
+            reason or "-",
+            seconds * 1000,
+            scope["state"]["request_id"],
+        )
+
+
+class _AnswerCutOffError(Exception):
+    """The answer broke off after its headers were sent; the server closes the connection."""
+
+
+def _request_id(offered: str | None) -> str:
+    return offered if offered is not None and _REQUEST_ID.fullmatch(offered) else str(uuid4())
+
+
+def _add_headers(headers: MutableHeaders, path: str, request_id: str) -> None:
+    headers["X-Request-Id"] = request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers.setdefault("Content-Security-Policy", STRICT_POLICY)
+    if path.startswith("/v1/"):
+        headers["Cache-Control"] = "no-store"

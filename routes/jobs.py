@@ -1,0 +1,149 @@
+"""Jobs: what a workflow is doing and why it waits, for operators."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, ConfigDict, Field
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowQueryFailedError
+from temporalio.converter import decode_typed_search_attributes
+from temporalio.service import RPCError
+
+from models import search
+from models.errors import Reason
+from models.messages.orders import OrderState
+from models.vocabulary import Role
+from routes.authentication import REFUSALS, AuthenticatedRoute, require
+from routes.documentation import answer, problems
+from routes.parts import TheConnections, TheParts
+from routes.problems import ProblemError
+from routes.runs import describe, web_address
+from routes.tokens import Principal
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
+
+_PATIENCE = timedelta(seconds=5)
+_ERROR_TYPE = re.compile(r"[A-Za-z0-9_.]{1,80}")
+
+
+class PendingStep(BaseModel):
+    """A step that is being tried, with the kind of its last failure. What the failure says stays in the Web UI."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    activity: str
+    attempt: int
+    last_failure: str | None = Field(description="the type of the last failure, none if nothing failed yet")
+    next_attempt_at: datetime | None
+
+
+class JobView(BaseModel):
+    """Where a job stands, what it waits for and who has to act."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workflow_id: str
+    type: str
+    run_status: str = Field(description="what Temporal says: `running`, `completed`, `failed`, `paused`, …")
+    state: str | None = Field(description="the state of the business thing, e.g. `pending_payment`")
+    waiting_for: str | None
+    since: datetime
+    next_action: str | None = Field(description="none if no worker could be asked")
+    needs_human: bool
+    pending: tuple[PendingStep, ...]
+    href: str = Field(description="the Temporal Web UI")
+
+
+_JOB = JobView(
+    workflow_id=f"order-{UUID('5f1c2b8e-0d0a-5b52-8f0e-3f5a3d1c7e21')}",
+    type="OrderWorkflow",
+    run_status="running",
+    state="pending_payment",
+    waiting_for="payment",
+    since=datetime(2026, 3, 2, 10, 15, tzinfo=UTC),
+    next_action="The payer has to pay; after that the seat is theirs.",
+    needs_human=False,
+    pending=(PendingStep(activity="read_payment", attempt=3, last_failure="stripe_unreachable", next_attempt_at=None),),
+    href="http://127.0.0.1:8233/namespaces/default/workflows/order-5f1c2b8e-0d0a-5b52-8f0e-3f5a3d1c7e21",
+)
+
+
+@router.get(
+    "/{workflow_id}",
+    summary="Read what a job is doing",
+    responses={
+        **answer(HTTPStatus.OK, "The job", _JOB),
+        **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.NOT_FOUND, Reason.UNAVAILABLE),
+    },
+)
+async def get_job(
+    workflow_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,255}$", description="e.g. `order-<order id>`")],
+    principal: Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN, Role.SERVICE))],
+    parts: TheParts,
+    connections: TheConnections,
+) -> JobView:
+    """From the workflow itself; if no worker can be asked, from what the server remembers of it."""
+    run = await describe(connections.temporal, workflow_id, _PATIENCE)
+    if run is None:
+        raise ProblemError(Reason.NOT_FOUND, "There is no such job, or it was long ago.")
+    info = run.workflow_execution_info
+    told = await _ask(connections.temporal, workflow_id)
+    remembered = decode_typed_search_attributes(info.search_attributes)
+    return JobView(
+        workflow_id=workflow_id,
+        type=info.type.name,
+        run_status=_run_status(info.status),
+        state=told.status if told else remembered.get(search.STATE),
+        waiting_for=told.waiting_for if told else remembered.get(search.WAITING_FOR),
+        since=told.since if told else info.start_time.ToDatetime(UTC),
+        next_action=told.next_action if told else None,
+        needs_human=told.needs_human if told else remembered.get(search.NEEDS_HUMAN) or False,
+        pending=_pending(run),
+        href=web_address(parts.settings, workflow_id),
+    )
+
+
+async def _ask(temporal: Client, workflow_id: str) -> OrderState | None:
+    handle = temporal.get_workflow_handle(workflow_id)
+    try:
+        told: OrderState = await handle.query("status", result_type=OrderState, rpc_timeout=_PATIENCE)
+    except (RPCError, RPCTimeoutOrCancelledError, WorkflowQueryFailedError):
+        return None
+    return told
+
+
+def _run_status(number: int) -> str:
+    try:
+        return WorkflowExecutionStatus.Name(WorkflowExecutionStatus.ValueType(number)).rpartition("STATUS_")[2].lower()
+    except ValueError:  # newer than this library
+        return f"status_{number}"
+
+
+def _pending(run: DescribeWorkflowExecutionResponse) -> tuple[PendingStep, ...]:
+    return tuple(_step(activity) for activity in run.pending_activities)
+
+
+def _step(activity: PendingActivityInfo) -> PendingStep:
+    waits = activity.HasField("next_attempt_schedule_time")
+    return PendingStep(
+        activity=activity.activity_type.name,
+        attempt=activity.attempt,
+        last_failure=_kind(activity.last_failure) if activity.HasField("last_failure") else None,
+        next_attempt_at=activity.next_attempt_schedule_time.ToDatetime(UTC) if waits else None,
+    )
+
+
+def _kind(failure: Failure) -> str:
+    """The type of a failure, in words that cannot hold what somebody typed."""
+    info = failure.WhichOneof("failure_info")
+    if info != "application_failure_info":
+        return (info or "unknown").removesuffix("_failure_info")
+    kind = failure.application_failure_info.type
+    return kind if _ERROR_TYPE.fullmatch(kind) else "application"

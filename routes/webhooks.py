@@ -1,0 +1,148 @@
+"""Where Stripe reports that something changed: recorded once, passed on to the order's workflow, decided there."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from activities.database import Sessions
+from models.errors import Reason
+from models.identifiers import order_workflow_id
+from models.tables import StripeEvent
+from models.tables.columns import now
+from models.vocabulary import StripeEventStatus
+from routes.documentation import answer, problems
+from routes.outages import is_not_found
+from routes.parts import TheConnections, TheParts
+from routes.problems import ProblemError
+from routes.stripe_events import OF_INTEREST, Event, genuine_event
+from workflows.order import OrderWorkflow
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+
+_SIGNAL_PATIENCE = timedelta(seconds=5)
+_EVENT_EXAMPLE = {
+    "payment": {
+        "summary": "A payment succeeded",
+        "value": {
+            "id": "evt_1a2b3c",
+            "object": "event",
+            "type": "payment_intent.succeeded",
+            "created": 1772446620,
+            "livemode": False,
+            "data": {
+                "object": {
+                    "id": "pi_1a2b3c",
+                    "object": "payment_intent",
+                    "metadata": {"order_id": "5f1c2b8e-0d0a-5b52-8f0e-3f5a3d1c7e21"},
+                }
+            },
+        },
+    }
+}
+
+
+class WebhookAnswer(BaseModel):
+    """What became of the event."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: StripeEventStatus
+
+
+@router.post(
+    "/stripe",
+    summary="Take an event of Stripe",
+    responses={
+        **answer(HTTPStatus.OK, "The event was taken", WebhookAnswer(status=StripeEventStatus.SIGNALED)),
+        **problems(
+            Reason.SIGNATURE_INVALID,
+            Reason.SIGNATURE_TOO_OLD,
+            Reason.WRONG_MODE,
+            Reason.INVALID_REQUEST,
+            Reason.PAYLOAD_TOO_LARGE,
+            Reason.UNAVAILABLE,
+        ),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "object"}, "examples": _EVENT_EXAMPLE}},
+        }
+    },
+)
+async def take_stripe_event(
+    request: Request,
+    parts: TheParts,
+    connections: TheConnections,
+    stripe_signature: Annotated[str | None, Header(description="`t=<time>,v1=<signature>`")] = None,
+) -> WebhookAnswer:
+    """Signed instead of authenticated. Nothing is decided here: the workflow is told to look at the payment again.
+
+    A repeat of an event that was passed on does nothing; one that a crash left behind is passed on now.
+    """
+    outcomes = parts.metrics.webhooks
+    try:
+        event = genuine_event(await request.body(), stripe_signature, parts.settings.stripe_webhook_secrets)
+        if event.livemode is not parts.settings.is_live:
+            raise ProblemError(Reason.WRONG_MODE, "This installation is of the other mode, live or test.")
+    except ProblemError as refused:
+        outcomes.labels(refused.reason.value).inc()
+        raise
+    status = await _record(connections.sessions, event)
+    if status is not StripeEventStatus.RECEIVED:
+        outcomes.labels("ignored" if status is StripeEventStatus.IGNORED else "duplicate").inc()
+        return WebhookAnswer(status=status)
+    status = await _pass_on(connections.temporal, event)
+    await _set_status(connections.sessions, event, status)
+    outcomes.labels(status.value).inc()
+    return WebhookAnswer(status=status)
+
+
+async def _record(sessions: Sessions, event: Event) -> StripeEventStatus:
+    """Write the event down unless it is written down already, and say what had become of it."""
+    first = StripeEventStatus.RECEIVED if event.type in OF_INTEREST else StripeEventStatus.IGNORED
+    written = (
+        insert(StripeEvent)
+        .values(
+            event_id=event.id,
+            type=event.type,
+            object_id=event.object_id,
+            order_id=event.order_id,
+            status=first,
+            stripe_created_at=event.created,
+            received_at=now(),
+        )
+        .on_conflict_do_nothing()
+        .returning(col(StripeEvent.event_id))
+    )
+    async with sessions.begin() as session:
+        if (await session.execute(written)).first() is not None:
+            return first
+        before = select(col(StripeEvent.status)).where(col(StripeEvent.event_id) == event.id)
+        return StripeEventStatus((await session.execute(before)).scalar_one())
+
+
+async def _pass_on(temporal: Client, event: Event) -> StripeEventStatus:
+    if event.order_id is None:
+        return StripeEventStatus.UNMATCHED
+    handle = temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(event.order_id))
+    try:
+        await handle.signal(OrderWorkflow.payment_changed, rpc_timeout=_SIGNAL_PATIENCE)
+    except RPCError as error:
+        if is_not_found(error):
+            return StripeEventStatus.UNMATCHED
+        raise
+    return StripeEventStatus.SIGNALED
+
+
+async def _set_status(sessions: Sessions, event: Event, status: StripeEventStatus) -> None:
+    async with sessions.begin() as session:
+        await session.execute(update(StripeEvent).where(col(StripeEvent.event_id) == event.id).values(status=status))

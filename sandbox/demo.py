@@ -1,0 +1,128 @@
+"""`registrar demo` plays the jobs on a fresh stack, through HTTP only; `registrar up` keeps a stack running."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from sandbox.home import Home, claim_home
+from sandbox.play import Player, Scene
+from sandbox.scenes import SCENES
+from sandbox.stack import Endpoints, Stack, StackStep
+
+VAR = Path("var")
+_KEPT = {".lock", "ports.json"}
+
+
+async def play(console: Console) -> int:
+    """Play every scene on a fresh stack. Returns the exit code: 0, or 1 after naming the step that failed."""
+    home = claim_home(VAR, "demo")
+    _empty(home)
+    console.print(f"[bold]Registrar demo[/] in {_shown(home.path)}: a fresh stack, every job once.\n")
+    player: Player | None = None
+    try:
+        async with _interruptible(), Stack(home, _progress(console)) as stack, Player.on(stack, console) as player:
+            for scene in SCENES:
+                await player.play(scene)
+            await player.collect(home.path)
+            _print_ending(console, player.scenes, home.path)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        console.print("\n[yellow]Stopped.[/] Everything it started has been stopped.")
+        return 130
+    except Exception as error:
+        step = player.current if player is not None else "setting up the stack"
+        console.print(f"\n[bold red]Failed while {step}[/]\n{error}", highlight=False)
+        return 1
+    console.print("Everything it started has been stopped.")
+    return 0
+
+
+async def keep_up(console: Console) -> int:
+    """Run a stack until Ctrl-C. Its data, URLs and secrets outlive it."""
+    home = claim_home(VAR, "up")
+    console.print(f"[bold]Registrar[/] in {_shown(home.path)}; what you do here is kept.\n")
+    try:
+        async with _interruptible(), Stack(home, _progress(console)) as stack:
+            console.print(_doors(stack.endpoints, home))
+            await stack.supervisor.failed
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        console.print("\nStopped. `make up` goes on where it was.")
+        return 0
+    except Exception as error:
+        console.print(f"\n[bold red]The stack cannot go on[/]\n{error}", highlight=False)
+        return 1
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _interruptible():  # type: ignore[no-untyped-def]
+    """Ctrl-C and SIGTERM cancel the task, so that the stack is taken down in order."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - we are inside one
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _empty(home: Home) -> None:
+    for entry in home.path.iterdir():
+        if entry.name not in _KEPT:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _progress(console: Console):  # type: ignore[no-untyped-def]
+    marks = {"ready": "[green]ready[/]  ", "skipped": "[yellow]outside[/]", "failed": "[red]failed[/] "}
+
+    def show(step: StackStep) -> None:
+        if step.state in marks:
+            console.print(
+                f"  {marks[step.state]} {step.name:<15} {step.seconds:5.1f} s  {step.detail}", highlight=False
+            )
+
+    return show
+
+
+def _doors(endpoints: Endpoints, home: Home) -> Panel:
+    rows = Table.grid(padding=(0, 2))
+    for what, where in (
+        ("API docs", endpoints.api_docs),
+        ("Temporal Web UI", endpoints.temporal_ui),
+        ("Mailbox", endpoints.mailbox),
+        ("Stripe double", endpoints.stripe),
+        ("Logs", str(_shown(home.path / "logs"))),
+        ("A token", f"JWT_SECRET={home.secrets()['jwt'][:6]}… see {_shown(home.path / 'environment.sh')}"),
+    ):
+        if where:
+            rows.add_row(what, where)
+    return Panel(rows, title="Registrar is up; Ctrl-C stops it", border_style="green", expand=False)
+
+
+def _print_ending(console: Console, scenes: list[Scene], home: Path) -> None:
+    table = Table(title="What happened", title_justify="left")
+    for column in ("Job", "Workflow", "State", "Seconds", "Open"):
+        table.add_column(column, justify="right" if column == "Seconds" else "left", overflow="fold")
+    for scene in scenes:
+        table.add_row(scene.title, scene.workflow_id or "–", scene.state, f"{scene.seconds:.1f}", scene.to_open or "–")
+    console.print(table)
+    summary = home / "summary.json"
+    summary.write_text(json.dumps([scene.as_json() for scene in scenes], indent=2, ensure_ascii=False))
+    console.print(f"\nSummary {_shown(summary)}, receipts {_shown(home / 'receipts')}, mails {_shown(home / 'mails')}.")
+    console.print(f"`make up` keeps such a stack running. ({time.strftime('%H:%M:%S')})", style="dim")
+
+
+def _shown(path: Path) -> Path:
+    with contextlib.suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path

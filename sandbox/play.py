@@ -1,0 +1,165 @@
+"""The player of the demo: a caller of the HTTP API that says aloud what it does and measures it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx
+from rich.console import Console
+
+from models.vocabulary import Role
+from routes.tokens import issue_token
+from sandbox.sample_academy import sample_id
+from sandbox.stack import Stack
+from settings import Settings
+
+Json = dict[str, Any]
+_PATIENCE_SECONDS = 60
+
+
+@dataclass
+class Scene:
+    """One job as it was played."""
+
+    title: str
+    perform: "Callable[[Player, Scene], Awaitable[None]]"
+    workflow_id: str | None = None
+    state: str = "not played"
+    seconds: float = 0
+    to_open: str | None = None
+    facts: Json = field(default_factory=dict)
+
+    def as_json(self) -> Json:
+        """For `summary.json`."""
+        return {key: value for key, value in asdict(self).items() if key != "perform"}
+
+
+class Player:
+    """Speaks HTTP to a running stack: as a student, as staff, as a browser on Stripe's page."""
+
+    def __init__(self, stack: Stack, console: Console, http: httpx.AsyncClient) -> None:
+        self._stack, self._console, self._http = stack, console, http
+        self._settings = Settings.model_validate({key.lower(): value for key, value in stack.environment.items()})
+        self.current = "starting"
+        self.scenes: list[Scene] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, stack: Stack, console: Console) -> AsyncIterator[Self]:
+        """A player on this stack."""
+        async with httpx.AsyncClient(base_url=stack.endpoints.api, timeout=30) as http:
+            yield cls(stack, console, http)
+
+    async def play(self, scene: Scene) -> None:
+        """Play one scene. Raises what went wrong, with `current` naming the step."""
+        self._console.print(f"\n[bold]{scene.title}[/]")
+        started = time.monotonic()
+        await scene.perform(self, scene)
+        scene.seconds = time.monotonic() - started
+        self.scenes.append(scene)
+
+    def say(self, what: str) -> None:
+        """Tell the audience."""
+        self.current = what
+        self._console.print(f"  · {what}", highlight=False)
+
+    async def get(self, path: str, caller: str, *, role: Role = Role.STUDENT) -> Json:
+        """Read something as this sample person."""
+        answer = await self._http.get(path, headers=self._as(caller, role))
+        answer.raise_for_status()
+        body: Json = answer.json()
+        return body
+
+    async def order(self, caller: str, *codes: str, method: str = "checkout", **more: object) -> httpx.Response:
+        """Order sample courses as this sample person."""
+        lines = [{"course_id": str(sample_id("course", code)), **_of_line(more)} for code in codes]
+        body = {"lines": lines, "payment_method": method, **{k: v for k, v in more.items() if k != "slot_ids"}}
+        headers = {**self._as(caller, Role.STUDENT), "Idempotency-Key": uuid4().hex}
+        return await self._http.post("/v1/orders", json=body, headers=headers)
+
+    async def pay_on_page(self, url: str, card: str) -> httpx.Response:
+        """Fill in the hosted payment page and follow it back to the academy."""
+        async with httpx.AsyncClient(follow_redirects=True, timeout=30) as browser:
+            page = await browser.get(url)
+            page.raise_for_status()
+            return await browser.post(url, data={"card_number": card})
+
+    async def confirm_intent(self, order: Json, payment_method: str) -> httpx.Response:
+        """Confirm a PaymentIntent with its client secret, as Stripe's script in the browser does."""
+        payment = order["payment"]
+        intent = payment["client_secret"].split("_secret")[0]
+        async with httpx.AsyncClient(base_url=self._stack.endpoints.stripe or "https://api.stripe.com") as browser:
+            return await browser.post(
+                f"/v1/payment_intents/{intent}/confirm",
+                data={"client_secret": payment["client_secret"], "payment_method": payment_method},
+                headers={"Authorization": f"Bearer {payment['publishable_key']}"},
+            )
+
+    async def order_is(self, order_id: str, status: str, caller: str) -> Json:
+        """Wait until the order has this status and, if completed, its receipt."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            order = await self.get(f"/v1/orders/{order_id}", caller)
+            if order["status"] == status and (status != "completed" or await self._has_receipt(order, caller)):
+                return order
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"order {order['number']} is {order['status']}, not {status}, after a minute")
+            await asyncio.sleep(0.1)
+
+    async def receipt(self, order_id: str, caller: str) -> bytes:
+        """The PDF."""
+        answer = await self._http.get(f"/v1/orders/{order_id}/receipt.pdf", headers=self._as(caller, Role.STUDENT))
+        answer.raise_for_status()
+        return answer.content
+
+    def kill_worker(self) -> None:
+        """kill -9, as a crash would."""
+        self._stack.supervisor.kill("worker")
+
+    def link(self, workflow_id: str) -> str:
+        """Where the Web UI shows a workflow."""
+        return f"{self._stack.endpoints.temporal_ui}/namespaces/default/workflows/{workflow_id}"
+
+    async def collect(self, home: Path) -> None:
+        """Put the receipts and mails where people find them."""
+        self.current = "collecting receipts and mails"
+        (home / "receipts").mkdir(exist_ok=True)
+        for scene in self.scenes:
+            if "order_id" in scene.facts:
+                pdf = await self.receipt(scene.facts["order_id"], scene.facts["caller"])
+                (home / "receipts" / f"{scene.facts['number']}.pdf").write_bytes(pdf)
+        if self._stack.endpoints.mailbox:
+            await self._collect_mails(home / "mails", self._stack.endpoints.mailbox)
+
+    async def _collect_mails(self, folder: Path, mailbox: str) -> None:
+        folder.mkdir(exist_ok=True)
+        expected = sum("order_id" in scene.facts for scene in self.scenes)
+        async with httpx.AsyncClient(base_url=mailbox) as http:
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+            while len(mails := (await http.get("/api/messages")).json()) < expected:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{len(mails)} of {expected} mails arrived")
+                await asyncio.sleep(0.1)
+            for number, mail in enumerate(reversed(mails), start=1):
+                html = (await http.get(f"/mails/{mail['key']}/html")).content
+                (folder / f"{number:02d}.html").write_bytes(html)
+                (folder / f"{number:02d}.txt").write_text(f"Subject: {mail['headers']['Subject']}\n\n{mail['text']}")
+
+    async def _has_receipt(self, order: Json, caller: str) -> bool:
+        path = f"/v1/orders/{order['id']}/receipt.pdf"
+        answer = await self._http.get(path, headers=self._as(caller, Role.STUDENT))
+        return answer.status_code == 200
+
+    def _as(self, caller: str, role: Role) -> dict[str, str]:
+        token = issue_token(self._settings, str(sample_id("person", caller)), (role,), timedelta(minutes=10))
+        return {"Authorization": f"Bearer {token}"}
+
+
+def _of_line(more: dict[str, object]) -> dict[str, object]:
+    return {"slot_ids": more["slot_ids"]} if "slot_ids" in more else {}

@@ -1,0 +1,89 @@
+"""The scenes of the demo, one for each way a job can go. New jobs add theirs here."""
+
+from sandbox.play import Json, Player, Scene
+from sandbox.sample_academy import sample_id
+
+VISA = "4242 4242 4242 4242"
+DECLINED = "4000 0000 0000 0002"
+
+
+async def checkout(player: Player, scene: Scene) -> None:
+    player.say("Łukasz orders Spanish A1 with the coupon WELCOME10 and gets a quote and a payment link in one call")
+    order = await _placed(player, scene, "lukasz", "spanish-a1", coupon_code="WELCOME10")
+    player.say(f"He pays {order['total']} on Stripe's page; his first card is declined")
+    await player.pay_on_page(order["payment"]["checkout_url"], DECLINED)
+    await player.pay_on_page(order["payment"]["checkout_url"], VISA)
+    await _enrolled(player, scene, order, "lukasz")
+
+
+async def payment_intent(player: Player, scene: Scene) -> None:
+    player.say("ليلى orders Islamic finance, priced in Kuwaiti dinars with three decimals")
+    order = await _placed(player, scene, "layla", "islamic-finance", method="payment_intent")
+    player.say(f"Her browser confirms the PaymentIntent of {order['total']}")
+    await player.confirm_intent(order, "pm_card_visa")
+    await _enrolled(player, scene, order, "layla")
+
+
+async def pack_with_slots(player: Player, scene: Scene) -> None:
+    player.say("王小明 picks five free hours of Maya's piano pack")
+    pack = await player.get(f"/v1/courses/{sample_id('course', 'piano-pack')}", "xiaoming")
+    slots = [slot["id"] for slot in pack["free_slots"][:5]]
+    order = await _placed(player, scene, "xiaoming", "piano-pack", slot_ids=slots)
+    player.say(f"He pays {order['total']}; the slots are his")
+    await player.pay_on_page(order["payment"]["checkout_url"], VISA)
+    await _enrolled(player, scene, order, "xiaoming")
+
+
+async def free_course(player: Player, scene: Scene) -> None:
+    player.say("Grace takes the free course; Stripe is not asked")
+    order = await _placed(player, scene, "grace", "study-skills")
+    await _enrolled(player, scene, order, "grace")
+
+
+async def worker_killed(player: Player, scene: Scene) -> None:
+    player.say("Aoife orders the Python cohort; the worker is killed (kill -9) right before she pays")
+    order = await _placed(player, scene, "aoife", "python-cohort")
+    player.kill_worker()
+    await player.pay_on_page(order["payment"]["checkout_url"], VISA)
+    player.say("The worker comes back and goes on: one charge, one seat, one mail")
+    await _enrolled(player, scene, order, "aoife")
+
+
+async def refused(player: Player, scene: Scene) -> None:
+    player.say("Haruka takes the last seat of the thesis seminar; Grace comes a moment later")
+    order = await _placed(player, scene, "haruka", "thesis-seminar")
+    answer = await player.order("grace", "thesis-seminar")
+    problem = answer.json()
+    if problem.get("reason") != "course_full":
+        raise AssertionError(f"expected the refusal course_full, got {answer.status_code}")
+    player.say(f"Refused with {answer.status_code} {problem['reason']}: {problem['detail']}")
+    await player.pay_on_page(order["payment"]["checkout_url"], VISA)
+    await _enrolled(player, scene, order, "haruka")
+
+
+SCENES = [
+    Scene("Enrollment by Checkout, with a coupon and a declined card", checkout),
+    Scene("Enrollment by PaymentIntent, in KWD", payment_intent),
+    Scene("Tutor's pack with five slots", pack_with_slots),
+    Scene("Free course", free_course),
+    Scene("Enrollment while the worker is killed", worker_killed),
+    Scene("The last seat, wanted twice", refused),
+]
+
+
+async def _placed(player: Player, scene: Scene, caller: str, code: str, **more: object) -> Json:
+    answer = await player.order(caller, code, **more)  # type: ignore[arg-type]
+    if answer.status_code != 201:
+        raise AssertionError(f"the order was answered {answer.status_code}: {answer.text}")
+    order: Json = answer.json()
+    scene.workflow_id = f"order-{order['id']}"
+    scene.state = order["status"]
+    return order
+
+
+async def _enrolled(player: Player, scene: Scene, order: Json, caller: str) -> None:
+    done = await player.order_is(order["id"], "completed", caller)
+    scene.state = done["status"]
+    scene.to_open = player.link(f"order-{order['id']}")
+    scene.facts = {"order_id": done["id"], "number": done["number"], "caller": caller, "total": done["total"]}
+    player.say(f"{done['number']} is completed: enrolled, receipt {done['receipt']['number']} written")

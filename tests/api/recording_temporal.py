@@ -1,0 +1,106 @@
+"""Stands in for the Temporal client where a test is about what the API does before and after calling it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    GetSystemInfoRequest,
+    GetSystemInfoResponse,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+
+def not_found() -> RPCError:
+    """What the server says of a workflow that does not run."""
+    return RPCError("workflow not found", RPCStatusCode.NOT_FOUND, b"")
+
+
+def unreachable() -> RPCError:
+    """What the client says of a server that is away."""
+    return RPCError("connection refused", RPCStatusCode.UNAVAILABLE, b"")
+
+
+@dataclass
+class RecordingTemporal:
+    """Records signals as (workflow id, signal); fails with `failure` while one is set."""
+
+    namespace: str = "default"
+    failure: RPCError | None = None
+    signals: list[tuple[str, str]] = field(default_factory=list)
+    queues: dict[tuple[str, int], DescribeTaskQueueResponse] = field(default_factory=dict)
+    runs: dict[str, DescribeWorkflowExecutionResponse] = field(default_factory=dict)
+    answers: dict[str, object] = field(default_factory=dict)
+
+    def get_workflow_handle_for(self, _workflow: object, workflow_id: str) -> "RecordingHandle":
+        """A handle whose signals are recorded."""
+        return RecordingHandle(self, workflow_id)
+
+    def get_workflow_handle(self, workflow_id: str) -> "RecordingHandle":
+        """A handle whose signals are recorded."""
+        return RecordingHandle(self, workflow_id)
+
+    @property
+    def workflow_service(self) -> "RecordingService":
+        """The server's own words."""
+        return RecordingService(self)
+
+
+@dataclass
+class RecordingHandle:
+    """One workflow as its callers see it."""
+
+    temporal: RecordingTemporal
+    workflow_id: str
+
+    async def signal(
+        self, signal: Callable[..., object], _argument: object = None, *, rpc_timeout: timedelta | None = None
+    ) -> None:
+        """Record the signal, or fail."""
+        if self.temporal.failure is not None:
+            raise self.temporal.failure
+        self.temporal.signals.append((self.workflow_id, signal.__name__))
+
+    async def query(self, _query: str, *, result_type: type, rpc_timeout: timedelta | None = None) -> object:
+        """Answer, if a worker could."""
+        if self.workflow_id not in self.temporal.answers:
+            raise unreachable()
+        return self.temporal.answers[self.workflow_id]
+
+
+@dataclass
+class RecordingService:
+    """The calls that have no counterpart in the client."""
+
+    temporal: RecordingTemporal
+
+    async def get_system_info(self, _request: GetSystemInfoRequest) -> GetSystemInfoResponse:
+        """Answer, or fail."""
+        if self.temporal.failure is not None:
+            raise self.temporal.failure
+        return GetSystemInfoResponse()
+
+    async def describe_task_queue(self, request: DescribeTaskQueueRequest) -> DescribeTaskQueueResponse:
+        """Who polls."""
+        if self.temporal.failure is not None:
+            raise self.temporal.failure
+        key = (request.task_queue.name, request.task_queue_type)
+        return self.temporal.queues.get(key, DescribeTaskQueueResponse())
+
+    async def describe_workflow_execution(
+        self,
+        request: DescribeWorkflowExecutionRequest,
+        *,
+        retry: bool,
+        timeout: timedelta,  # noqa: ASYNC109 - Temporal's name
+    ) -> DescribeWorkflowExecutionResponse:
+        """The run that was put there, if any."""
+        if self.temporal.failure is not None:
+            raise self.temporal.failure
+        if request.execution.workflow_id not in self.temporal.runs:
+            raise not_found()
+        return self.temporal.runs[request.execution.workflow_id]

@@ -1,0 +1,87 @@
+"""Files under keys: written in one step, read back verified, never outside the store."""
+
+import asyncio
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from activities.files import FileMismatchError, FileMissingError, FileStore
+from models.messages.documents import StoredFile
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore((tmp_path / "made" / "on demand").as_uri())
+
+
+async def test_reads_what_was_written(store: FileStore) -> None:
+    file = await store.put("receipts/one.pdf", b"%PDF-1", "application/pdf")
+    assert file == StoredFile(key="receipts/one.pdf", sha256=sha256(b"%PDF-1").hexdigest(), size=6)
+    assert await store.get(file) == b"%PDF-1"
+    assert await store.get("receipts/one.pdf") == b"%PDF-1"
+    assert await store.get("receipts/one.pdf", digest=file.sha256) == b"%PDF-1"
+    assert await store.size("receipts/one.pdf") == 6
+
+
+async def test_writing_again_replaces(store: FileStore) -> None:
+    await store.put("a/b", b"old", "text/plain")
+    assert await store.put("a/b", b"new", "text/plain") == await store.put("a/b", b"new", "text/plain")
+    assert await store.get("a/b") == b"new"
+
+
+async def test_a_changed_file_is_noticed(store: FileStore, tmp_path: Path) -> None:
+    file = await store.put("a/b", b"right", "text/plain")
+    (tmp_path / "made" / "on demand" / "a" / "b").write_bytes(b"wrong")
+    with pytest.raises(FileMismatchError) as caught:
+        await store.get(file)
+    assert caught.value.type == "file_mismatch"
+    assert caught.value.non_retryable
+
+
+async def test_a_missing_file_may_come_later(store: FileStore) -> None:
+    for read in (store.get("no/such"), store.size("no/such")):
+        with pytest.raises(FileMissingError) as caught:
+            await read
+        assert not caught.value.non_retryable
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/etc/passwd",
+        "../up",
+        "a/../b",
+        "a/./b",
+        "a//b",
+        "a/",
+        ".hidden",
+        "a\\b",
+        "a\0b",
+        "a b",
+        "a%2e",
+        "ż",
+        "x" * 256,
+    ],
+)
+async def test_unsafe_keys_are_refused(store: FileStore, key: str) -> None:
+    for attempt in (store.put(key, b"", "text/plain"), store.get(key), store.size(key)):
+        with pytest.raises(ValueError, match="key"):
+            await attempt
+
+
+async def test_nobody_sees_half_a_file(store: FileStore) -> None:
+    bodies = [bytes([number]) * 2_000_000 for number in range(6)]
+    await store.put("big", bodies[0], "application/octet-stream")
+
+    async def read() -> set[bytes]:
+        return {await store.get("big") for _ in range(20)}
+
+    seen, *_ = await asyncio.gather(read(), *(store.put("big", body, "application/octet-stream") for body in bodies))
+    assert seen <= set(bodies)
+
+
+async def test_a_store_in_memory_keeps_the_media_type() -> None:
+    store = FileStore("memory:///")
+    assert await store.get(await store.put("a", b"x", "application/pdf")) == b"x"
