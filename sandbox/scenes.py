@@ -84,6 +84,12 @@ async def _placed(player: Player, scene: Scene, caller: str, code: str, **more: 
 async def _enrolled(player: Player, scene: Scene, order: Json, caller: str) -> None:
     done = await player.order_is(order["id"], "completed", caller)
     scene.state = done["status"]
-    scene.to_open = player.link(f"order-{order['id']}")
-    scene.facts = {"order_id": done["id"], "number": done["number"], "caller": caller, "total": done["total"]}
+    scene.to_open = f"receipts/{done['number']}.pdf"
+    scene.facts = {
+        "order_id": done["id"],
+        "number": done["number"],
+        "caller": caller,
+        "total": done["total"],
+        "web_ui": player.link(f"order-{order['id']}"),
+    }
     player.say(f"{done['number']} is completed: enrolled, receipt {done['receipt']['number']} written")

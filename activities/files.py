@@ -1,0 +1,78 @@
+"""Where files are kept: a folder, S3, Google Cloud Storage or Azure, as the address says. They travel by reference."""
+
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.store import LocalStore, from_url
+from temporalio.exceptions import ApplicationError
+
+from models.messages.documents import StoredFile
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_SAFE_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_LONGEST_KEY = 255
+
+
+class FileMismatchError(ApplicationError):
+    """The bytes are not those that were stored: somebody or something changed the file. Trying again does not help."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the file {key} is not the one that was stored", type="file_mismatch", non_retryable=True)
+
+
+class FileMissingError(ApplicationError):
+    """There is no file under the key (yet)."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no file {key}", type="file_missing")
+
+
+class FileStore:
+    """Files under keys like `receipts/0195….pdf`. Keys are made by us and hold no personal data."""
+
+    def __init__(self, url: str) -> None:
+        """`file:///path` (made if it is not there), `s3://bucket/prefix`, `gs://…` or `az://…`.
+
+        Credentials of the clouds come from their usual environment variables.
+        """
+        self._store: ObjectStore = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
+
+    async def put(self, key: str, data: bytes, media_type: str) -> StoredFile:
+        """Write the file in one step, in place of one with the same key. Raises `ValueError` for an unsafe key."""
+        safe = _safe(key)
+        # A folder has no place for the media type.
+        attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": media_type}
+        await obstore.put_async(self._store, safe, data, attributes=attributes)
+        return StoredFile(key=safe, sha256=sha256(data).hexdigest(), size=len(data))
+
+    async def get(self, file: StoredFile | str, *, digest: str | None = None) -> bytes:
+        """The bytes of a stored file, or of a key; with a file or a sha256 `digest` they are verified.
+
+        Raises `FileMissingError`, `FileMismatchError` if the bytes are others than those stored, and `ValueError` for
+        an unsafe key.
+        """
+        key, wanted = (file, digest) if isinstance(file, str) else (file.key, file.sha256)
+        try:
+            data = bytes(await (await obstore.get_async(self._store, _safe(key))).bytes_async())
+        except FileNotFoundError:
+            raise FileMissingError(key) from None
+        if wanted is not None and sha256(data).hexdigest() != wanted:
+            raise FileMismatchError(key)
+        return data
+
+    async def size(self, key: str) -> int:
+        """Bytes of the file. Raises `FileMissingError`, and `ValueError` for an unsafe key."""
+        try:
+            return (await obstore.head_async(self._store, _safe(key)))["size"]
+        except FileNotFoundError:
+            raise FileMissingError(key) from None
+
+
+def _safe(key: str) -> str:
+    if len(key) > _LONGEST_KEY or not _SAFE_KEY.fullmatch(key):
+        raise ValueError("a file's key is made of plain path segments, none of them hidden or relative")
+    return key

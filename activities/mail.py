@@ -1,0 +1,236 @@
+"""The step that sends a mail, at most once in all time, and knows when it does not know."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Self
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientRefused, SMTPResponseException
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.database import Sessions
+from activities.files import FileStore
+from activities.mail_ledger import MailLedger
+from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
+from activities.mail_rendering import ConfirmedLine, OrderConfirmation, Sender, render_order_confirmation
+from activities.order_facts import OrderFacts, facts_of_order
+from models.messages.mail import MailReport, SendMail
+from models.money import Money
+from models.tables.columns import now
+from models.vocabulary import MailStatus
+
+_SECONDS_PER_COMMAND = 20
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+# 5xx answers about us, not about the recipient or the message: an operator mends them, then the mail goes out.
+_ABOUT_US = {530, 534, 535, 538}
+
+
+@dataclass(frozen=True)
+class SmtpSettings:
+    """How to reach the mail server, and as whom. The password never shows in `repr`."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    encrypted: bool
+    sender: Address
+    domain: str
+
+    @classmethod
+    def from_url(cls, url: str, mail_from: str, mail_domain: str) -> Self:
+        """From `smtp://user:password@host:587` (STARTTLS when offered) or `smtps://…`, and `Name <address>`.
+
+        Raises `ValueError` for another scheme, a missing host or a sender that is no address.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            raise ValueError("SMTP_URL must be smtp://… or smtps://… with a host")
+        encrypted = parts.scheme == "smtps"
+        return cls(
+            host=parts.hostname,
+            port=parts.port or (465 if encrypted else 587),
+            username=None if parts.username is None else unquote(parts.username),
+            password=None if parts.password is None else unquote(parts.password),
+            encrypted=encrypted,
+            sender=mailbox(*parseaddr(mail_from)),
+            domain=mail_domain,
+        )
+
+    @property
+    def must_start_tls(self) -> bool | None:
+        """Whether STARTTLS is a must; none leaves it to the server. A password leaves this machine only encrypted."""
+        if self.encrypted:
+            return False
+        return True if self.username is not None and self.host not in _THIS_MACHINE else None
+
+
+@dataclass(frozen=True)
+class _Letter:
+    mail_id: UUID
+    workflow_id: str
+    recipient: Address
+    message: bytes
+
+
+@dataclass
+class MailActivities:
+    """Steps that send mail."""
+
+    sessions: Sessions
+    files: FileStore
+    smtp: SmtpSettings
+    public_url: str
+
+    @activity.defn
+    async def send_mail(self, request: SendMail) -> MailReport:
+        """Send the mail, unless it was sent before, and say what became of it.
+
+        The end is `sent`, `bounced` (the server refused it for good) or `unknown` (the connection was lost while the
+        server had the mail in hand; there is never a second copy). What may pass is raised as a retryable
+        `ApplicationError`, without any personal data.
+        """
+        ledger = MailLedger(self.sessions)
+        report = await ledger.open(request)
+        if report.status is not MailStatus.QUEUED:
+            return report
+        try:
+            letter = await self._write(request, report.mail_id)
+        except InvalidAddressError:
+            return await ledger.settle(
+                report.mail_id, MailStatus.BOUNCED, reason="address_invalid", workflow_id=request.workflow_id
+            )
+        async with self._connected() as client:
+            return await self._send(client, letter, ledger)
+
+    async def _write(self, request: SendMail, mail_id: UUID) -> _Letter:
+        async with self.sessions() as session:
+            facts = await facts_of_order(session, request.subject_id)
+        if facts is None or facts.payer.id != request.recipient_id:
+            raise ApplicationError(
+                "there is no such completed order of this person", type="mail_without_subject", non_retryable=True
+            )
+        recipient = mailbox(facts.payer.full_name, facts.payer.email)
+        if facts.receipt.file_key is None:
+            raise ApplicationError("the receipt has no file yet", type="receipt_not_ready")
+        receipt = Attachment(
+            name=f"receipt-{facts.receipt.number}.pdf",
+            data=await self.files.get(facts.receipt.file_key, digest=facts.receipt.sha256),
+        )
+        message = compose(
+            render_order_confirmation(_told(facts, self.public_url)),
+            mail_id=mail_id,
+            domain=self.smtp.domain,
+            sender=self.smtp.sender,
+            recipient=recipient,
+            moment=now(),
+            attachments=[receipt],
+        )
+        return _Letter(mail_id, request.workflow_id, recipient, message)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[SMTP]:
+        """A connection on which the server has greeted, encrypted and let us in as far as it wants that."""
+        smtp = self.smtp
+        client = SMTP(
+            hostname=smtp.host,
+            port=smtp.port,
+            username=smtp.username,
+            password=smtp.password,
+            use_tls=smtp.encrypted,
+            start_tls=smtp.must_start_tls,
+            local_hostname=smtp.domain,
+            timeout=_SECONDS_PER_COMMAND,
+        )
+        try:
+            try:
+                await client.connect()
+            except (SMTPException, OSError) as error:
+                raise _passing(error, "connecting") from None
+            yield client
+            with suppress(SMTPException, OSError):
+                await client.quit()
+        finally:
+            client.close()
+
+    async def _send(self, client: SMTP, letter: _Letter, ledger: MailLedger) -> MailReport:
+        try:
+            await client.mail(self.smtp.sender.addr_spec)
+            await client.rcpt(letter.recipient.addr_spec)
+        except SMTPRecipientRefused as error:
+            if not _is_final(error.code):
+                raise _passing(error, "RCPT") from None
+            return await ledger.settle(
+                letter.mail_id, MailStatus.BOUNCED, reason=f"smtp_{error.code}", workflow_id=letter.workflow_id
+            )
+        except (SMTPException, OSError) as error:
+            raise _passing(error, "MAIL or RCPT") from None
+        handed_over_at = await ledger.hand_over(letter.mail_id)
+        if handed_over_at is None:
+            raise ApplicationError("another attempt is sending this mail", type="mail_under_way")
+        try:
+            status, reason = await _deliver(client, letter.message)
+        except ApplicationError:
+            await ledger.take_back(letter.mail_id, handed_over_at)
+            raise
+        return await ledger.settle(
+            letter.mail_id, status, reason=reason, workflow_id=letter.workflow_id, handed_over_at=handed_over_at
+        )
+
+
+async def _deliver(client: SMTP, message: bytes) -> tuple[MailStatus, str | None]:
+    """Hand the message over: its end and the reason. Raises `ApplicationError` if it was surely not accepted."""
+    if not client.is_connected:
+        raise ApplicationError("the mail server was lost before DATA", type="smtp_unreachable")
+    try:
+        await client.data(message)
+    except SMTPDataError as error:
+        if _is_final(error.code):
+            return MailStatus.BOUNCED, f"smtp_{error.code}"
+        if 400 <= error.code < 600:
+            raise _passing(error, "DATA") from None
+        return MailStatus.UNKNOWN, f"smtp_{error.code}"
+    except (SMTPException, OSError):
+        return MailStatus.UNKNOWN, "connection_lost"
+    return MailStatus.SENT, None
+
+
+def _is_final(code: int) -> bool:
+    return 500 <= code < 600 and code not in _ABOUT_US
+
+
+def _passing(error: Exception, step: str) -> ApplicationError:
+    """A failure that may pass, told by its kind and code: the server's own words may quote an address."""
+    if isinstance(error, SMTPResponseException):
+        return ApplicationError(f"the mail server answered {error.code} at {step}", type=f"smtp_{error.code}")
+    return ApplicationError(f"the mail server was lost at {step} ({type(error).__name__})", type="smtp_unreachable")
+
+
+def _told(facts: OrderFacts, public_url: str) -> OrderConfirmation:
+    order, payer, academy = facts.order, facts.payer, facts.academy
+    return OrderConfirmation(
+        name=payer.full_name,
+        locale=payer.locale,
+        moment=now(),
+        academy=Sender(name=academy.name, legal_name=academy.legal_name, address=academy.address, email=academy.email),
+        order_number=order.number,
+        receipt_number=facts.receipt.number,
+        order_url=f"{public_url.rstrip('/')}/v1/orders/{order.id}",
+        lines=tuple(
+            ConfirmedLine(
+                title=bought.line.title,
+                student_name=None if bought.student.id == payer.id else bought.student.full_name,
+                price=Money(amount=bought.line.total_amount, currency=order.currency),
+                starts_at=bought.starts_at,
+                time_zone=bought.student.time_zone,
+            )
+            for bought in facts.lines
+        ),
+        total=Money(amount=order.total_amount, currency=order.currency),
+        is_test=order.is_test,
+    )

@@ -1,0 +1,79 @@
+"""The mail as it travels: headers, both bodies, attachments."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from uuid import UUID
+
+from activities.mail_rendering import RenderedMail
+from activities.one_line import one_line
+
+# What HTML forms accept as an address; anything stranger is not deliverable in practice.
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
+_LONGEST_ADDRESS = 254
+
+
+class InvalidAddressError(ValueError):
+    """Nothing can be delivered to (or from) the address. The text does not hold it."""
+
+    def __init__(self) -> None:
+        super().__init__("not an address that mail can be delivered to")
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A PDF that travels with a mail."""
+
+    name: str
+    data: bytes
+
+
+def mailbox(name: str, address: str) -> Address:
+    """A name with its address, fit for a header: the name in one line, an international domain in its ASCII form.
+
+    Raises `InvalidAddressError`; also for letters before the @ that are not ASCII, which few servers accept.
+    """
+    local, _, domain = address.rpartition("@")
+    try:
+        plain = f"{local}@{domain.encode('idna').decode('ascii')}"
+    except UnicodeError:
+        raise InvalidAddressError from None
+    if len(plain) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(plain):
+        raise InvalidAddressError
+    return Address(display_name=one_line(name), addr_spec=plain)
+
+
+def compose(
+    rendered: RenderedMail,
+    *,
+    mail_id: UUID,
+    domain: str,
+    sender: Address,
+    recipient: Address,
+    moment: datetime,
+    attachments: Sequence[Attachment] = (),
+) -> bytes:
+    """The message in the form that SMTP carries. The Message-ID is always the same for the same mail."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = sender
+    message["To"] = recipient
+    message["Subject"] = rendered.subject
+    message["Date"] = moment
+    message["Message-ID"] = f"<{mail_id}@{domain}>"
+    # Out-of-office assistants answer people, not programs.
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    message.set_content(rendered.text, cte="quoted-printable")
+    message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    for attachment in attachments:
+        message.add_attachment(attachment.data, maintype="application", subtype="pdf", filename=attachment.name)
+    # Last: bodies take headers named Content-* with them into their part.
+    message["Content-Language"] = rendered.language
+    return message.as_bytes()
