@@ -19,6 +19,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 from activities.database import open_database, sessions_of
 from activities.documents import DocumentActivities
 from activities.files import FileStore
+from activities.heartbeat import Heartbeat
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from activities.redaction import RedactErrors
@@ -67,7 +68,7 @@ def build_workers(
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
     deployment = _deployment(settings)
     # The redaction is innermost: whatever another interceptor sees is already free of personal data.
-    every_interceptor = (*interceptors, RedactErrors())
+    every_interceptor = (*interceptors, Heartbeat(), RedactErrors())
     return (
         Worker(
             client,

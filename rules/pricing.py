@@ -77,7 +77,9 @@ def _why_not(line: OrderLineRequest, course: CourseOnSale | None, moment: dateti
         return Refused(Reason.ENROLLMENT_CLOSED, f"Enrollment in course {course.id} has closed.")
     if course.kind is not CourseKind.TUTOR_PACK and line.slot_ids:
         return Refused(Reason.SLOTS_NOT_ALLOWED, f"Course {course.id} has no lesson slots to book.")
-    if course.kind is CourseKind.TUTOR_PACK and len(set(line.slot_ids)) != course.lessons_included:
+    if course.kind is CourseKind.TUTOR_PACK and (
+        len(line.slot_ids) != course.lessons_included or len(set(line.slot_ids)) < len(line.slot_ids)
+    ):
         return Refused(
             Reason.SLOTS_REQUIRED, f"Course {course.id} is booked with {course.lessons_included} different slots."
         )

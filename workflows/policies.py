@@ -14,7 +14,11 @@ class LocalPolicy(TypedDict):
 
 class Policy(TypedDict):
     start_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
+
+
+_WORKER_IS_GONE = timedelta(seconds=10)
 
 
 # Short, idempotent, one transaction: as local activities they cost one event instead of three (bench/orders.py).
@@ -26,16 +30,19 @@ RECORD = LocalPolicy(
 
 STRIPE = Policy(
     start_to_close_timeout=timedelta(seconds=60),
+    heartbeat_timeout=_WORKER_IS_GONE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
 )
 
 DOCUMENTS = Policy(
     start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=_WORKER_IS_GONE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
 )
 
 # Longer than the sum of the SMTP time-outs inside: an attempt has always ended before the next begins.
 MAIL = Policy(
     start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=_WORKER_IS_GONE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=15)),
 )

@@ -262,8 +262,10 @@ class _Lane:
                 self.active.add(task)
                 task.add_done_callback(self._finished)
             if not due:
+                # `wait_for` would lose a cancellation that comes together with the event.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), self._courier.pause_until_due(self._endpoint_id))
+                    async with asyncio.timeout(self._courier.pause_until_due(self._endpoint_id)):
+                        await self.wake.wait()
             else:
                 # Let the sends begin, so that they are not collected a second time.
                 await asyncio.sleep(0)

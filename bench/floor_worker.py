@@ -1,0 +1,43 @@
+"""The floor's worker process: two workers over one connection, as Registrar's has.
+
+`python -m bench.floor_worker ADDRESS`
+"""
+
+import asyncio
+import signal
+import sys
+
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+from bench.floor_workflow import FLOOR_DOCUMENTS_QUEUE, FLOOR_QUEUE, FloorWorkflow, call, record, render
+from worker import sandboxed_runner
+from workflows.connection import connect
+
+
+async def run(address: str) -> None:
+    """Poll until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    client = await connect(address, "default")
+    orders = Worker(
+        client,
+        task_queue=FLOOR_QUEUE,
+        workflows=[FloorWorkflow],
+        activities=[record, call],
+        workflow_runner=sandboxed_runner(),
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+    )
+    documents = Worker(
+        client,
+        task_queue=FLOOR_DOCUMENTS_QUEUE,
+        activities=[render],
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+    )
+    async with orders, documents:
+        print("floor worker polls", flush=True)
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(sys.argv[1]))

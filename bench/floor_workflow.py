@@ -1,0 +1,62 @@
+"""The floor: a workflow with the shape of an order and nothing in it.
+
+The same activities in the same order and of the same kinds (local or regular, one of them on a queue of its own), the
+same update that answers in the middle, the same wait for a signal beside a timer. Whoever changes the steps of
+`workflows/order.py` changes them here.
+"""
+
+from datetime import timedelta
+
+from temporalio import activity, workflow
+
+FLOOR_QUEUE = "floor"
+FLOOR_DOCUMENTS_QUEUE = "floor-documents"
+
+_WITHIN = timedelta(seconds=60)
+
+
+@activity.defn
+async def record() -> None:
+    """Stands for a step in the database; run as a local activity."""
+
+
+@activity.defn
+async def call() -> None:
+    """Stands for a step that talks to Stripe or sends a mail."""
+
+
+@activity.defn
+async def render() -> None:
+    """Stands for the receipt; polled from the queue of the documents."""
+
+
+@workflow.defn(name="FloorWorkflow")
+class FloorWorkflow:
+    """One order of nothing."""
+
+    def __init__(self) -> None:
+        self._payable = False
+        self._paid = False
+
+    @workflow.run
+    async def run(self) -> None:
+        """Place, prepare the payment, wait, read the payment, complete, render, mail."""
+        await workflow.execute_local_activity(record, start_to_close_timeout=_WITHIN)
+        await workflow.execute_activity(call, start_to_close_timeout=_WITHIN)
+        self._payable = True
+        await workflow.wait_condition(lambda: self._paid, timeout=timedelta(minutes=30))
+        await workflow.execute_activity(call, start_to_close_timeout=_WITHIN)
+        await workflow.execute_local_activity(record, start_to_close_timeout=_WITHIN)
+        await workflow.execute_activity(render, task_queue=FLOOR_DOCUMENTS_QUEUE, start_to_close_timeout=_WITHIN)
+        await workflow.execute_activity(call, start_to_close_timeout=_WITHIN)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    @workflow.update
+    async def checkout(self) -> None:
+        """Answers once it can be paid."""
+        await workflow.wait_condition(lambda: self._payable)
+
+    @workflow.signal
+    def paid(self) -> None:
+        """It is paid."""
+        self._paid = True

@@ -1,0 +1,192 @@
+"""`make bench`: orders per second beside the floor of the same server, and what one order costs.
+
+One run brings up a whole stack in a temporary folder, loads it over HTTP, lets a workflow of the same shape with
+nothing in it run on the same Temporal server, and takes everything down. `bench/README.md` says how to read it.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from temporalio.client import Client
+
+from activities.database import open_database, sessions_of
+from bench.check import what_is_wrong
+from bench.contenders import Floor, Registrar, enlist, start_floor_worker
+from bench.cost import cost_of_one_order
+from bench.history import history_cost
+from bench.processors import ProcessorClock, used
+from bench.report import Measured, Race, as_json, machine, show
+from bench.timing import Contender, Timing, in_lanes, measure
+from sandbox.home import claim_home
+from sandbox.stack import Stack, StackStep
+from sandbox.stripe_double import StripeDoubleControl
+from settings import Settings
+from workflows.connection import connect
+
+_OWN_PARTS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "SMTP_URL", "STRIPE_API_KEY", "FILES_URL")
+_WARM_UP = 10
+_COUNTED = 2
+
+console = Console()
+if console.width < 120 and not console.is_terminal:
+    console = Console(width=120)
+
+
+async def bench(folder: Path, orders: int, lanes: tuple[int, ...], rounds: int) -> Measured:
+    """Measure everything on one fresh stack. Raises what failed; the stack is gone then, too."""
+    per_round = max(1, orders // rounds)
+    needed = _WARM_UP + 2 * per_round * rounds * len(lanes)
+    home = claim_home(folder, "stack")
+    async with Stack(home, _progress) as stack:
+        settings = Settings.model_validate({key.lower(): value for key, value in stack.environment.items()})
+        engine = open_database(settings.database_url.get_secret_value(), 5)
+        try:
+            sessions = sessions_of(engine)
+            students = await enlist(sessions, needed + _COUNTED)
+            temporal = await connect(settings.temporal_address, settings.temporal_namespace)
+            log = home.path / "logs" / "floor-worker.log"
+            await start_floor_worker(stack.supervisor, sys.executable, settings.temporal_address, log)
+            assert stack.endpoints.stripe is not None  # noqa: S101 - no part from outside is used
+            async with (
+                Registrar.reached_at(stack.endpoints.api, temporal, settings, students) as registrar,
+                StripeDoubleControl(stack.endpoints.stripe) as double,
+            ):
+                floor = Floor(temporal)
+                await _warm_up(registrar, floor)
+                clock = ProcessorClock(home.path / "postgres")
+                next_student = _WARM_UP
+                races = []
+                for count in lanes:
+                    races.append(await _race(registrar, floor, double, clock, count, next_student, per_round, rounds))
+                    next_student += 2 * per_round * rounds
+                console.print("Counting what one order costs …")
+                averages = await _average_events(temporal)
+                counted: tuple[UUID, UUID] = (students[-2], students[-1])
+                cost = await cost_of_one_order(settings, stack.endpoints, temporal, counted)
+                lone = await floor.place(0)
+                await floor.finish(lone)
+                floor_history = await history_cost(temporal, lone)
+                wrong = await what_is_wrong(sessions, double, needed + _COUNTED)
+        finally:
+            await engine.dispose()
+    if wrong:
+        raise AssertionError("; ".join(wrong))
+    return Measured(per_round * rounds, rounds, races, cost, floor_history, averages)
+
+
+async def _race(
+    registrar: Registrar,
+    floor: Floor,
+    double: StripeDoubleControl,
+    clock: ProcessorClock,
+    lanes: int,
+    first: int,
+    per_round: int,
+    rounds: int,
+) -> Race:
+    """Rounds in turn, so that whatever else the machine does falls on both."""
+    results: dict[str, list[dict[str, Timing]]] = {"registrar": [], "floor": []}
+    processor: dict[str, list[dict[str, float]]] = {"registrar": [], "floor": []}
+    for number in range(rounds):
+        begin = first + 2 * per_round * number
+        numbers = range(begin, begin + 2 * per_round)
+        contenders: tuple[tuple[str, Contender], ...] = (("registrar", registrar), ("floor", floor))
+        for name, contender in contenders:
+            # Webhooks that come late must not be paid for by whoever runs next.
+            await double.webhooks_settled(60)
+            before = clock.read()
+            timings = await measure(contender, numbers, lanes)
+            await double.webhooks_settled(60)
+            processor[name].append(used(before, clock.read(), len(numbers)))
+            results[name].append(timings)
+            rates = ", ".join(f"{phase} {timing.per_second:.1f}/s" for phase, timing in timings.items())
+            console.print(f"  {lanes:>2} lanes, round {number + 1}, {name:<9} {rates}", highlight=False)
+    return Race(
+        lanes,
+        results["registrar"],
+        results["floor"],
+        _average(processor["registrar"]),
+        _average(processor["floor"]),
+    )
+
+
+def _average(readings: list[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for reading in readings for name in reading)
+    return {name: sum(reading.get(name, 0.0) for reading in readings) / len(readings) for name in names}
+
+
+async def _warm_up(*contenders: Contender) -> None:
+    for contender in contenders:
+        _, placed = await in_lanes(range(_WARM_UP), 2, contender.place)
+        await in_lanes(placed, 2, contender.finish)
+
+
+async def _average_events(temporal: Client) -> dict[str, float]:
+    """Length of the histories of all runs so far, as Temporal's own list has it."""
+    averages = {}
+    for name, kind in (("registrar", "OrderWorkflow"), ("floor", "FloorWorkflow")):
+        query = f'WorkflowType = "{kind}" AND ExecutionStatus = "Completed"'
+        lengths = [run.history_length async for run in temporal.list_workflows(query)]
+        averages[name] = sum(lengths) / max(1, len(lengths))
+    return averages
+
+
+def _progress(step: StackStep) -> None:
+    if step.state == "failed":
+        console.print(f"{step.name} failed: {step.detail}", style="red", highlight=False)
+
+
+async def _run(orders: int, lanes: tuple[int, ...], rounds: int, json_file: Path | None) -> int:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - we are inside one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    about = machine()
+    folder = Path(tempfile.mkdtemp(prefix="registrar-bench-"))
+    console.print("Bringing up a stack of its own, then loading it …")
+    try:
+        measured = await bench(folder, orders, lanes, rounds)
+    except asyncio.CancelledError:
+        console.print("Stopped.")
+        return 130
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets its name and a code
+        causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+        for cause in causes:
+            console.print(f"Failed: {type(cause).__name__}: {cause}", style="bold red", highlight=False, markup=False)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    show(console, measured, about)
+    if json_file is not None:
+        await asyncio.to_thread(json_file.write_text, json.dumps(as_json(measured, about), indent=2))
+    return 0
+
+
+def main(
+    orders: Annotated[int, typer.Option(min=1, help="orders per phase and number of lanes")] = 200,
+    concurrency: Annotated[list[int], typer.Option(min=1, help="lanes side by side; may be given again")] = [1, 20],  # noqa: B006
+    rounds: Annotated[int, typer.Option(min=1, help="turns into which the orders are split")] = 4,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write everything there, too")] = None,
+) -> None:
+    """Measure orders per second beside the floor, and count what one order costs."""
+    if outside := [name for name in _OWN_PARTS if os.environ.get(name)]:
+        console.print(f"The benchmark measures embedded parts only; unset {', '.join(outside)}.", style="red")
+        raise typer.Exit(2)
+    code = asyncio.run(_run(orders, tuple(concurrency), rounds, json_file))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Temporal's native threads may outlive the interpreter and crash it; everything else has been closed.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    typer.run(main)
