@@ -43,7 +43,7 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         async with AsyncExitStack() as stack:
             app.state.connections = Connections(
                 sessions=sessions or await _open_sessions(settings, stack),
-                temporal=temporal or await _connect(settings),
+                temporal=temporal or await connect(**settings.temporal_connection),
             )
             yield
 
@@ -83,13 +83,3 @@ async def _open_sessions(settings: Settings, stack: AsyncExitStack) -> Sessions:
     engine = open_database(settings.database_url.get_secret_value(), settings.database_pool_size)
     stack.push_async_callback(engine.dispose)
     return sessions_of(engine)
-
-
-async def _connect(settings: Settings) -> Client:
-    return await connect(
-        settings.temporal_address,
-        settings.temporal_namespace,
-        api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
-        tls=settings.temporal_tls,
-        give_up_after=settings.temporal_connect_seconds,
-    )

@@ -11,7 +11,6 @@ import typer
 import uvicorn
 from rich.console import Console
 from rich.logging import RichHandler
-from temporalio.client import Client
 
 import migrations
 from activities.database import open_database, sessions_of
@@ -127,19 +126,8 @@ def _leave() -> NoReturn:
 
 
 async def _register() -> list[str]:
-    return await register_search_attributes(await _temporal())
+    return await register_search_attributes(await connect(**settings().temporal_connection))
 
 
 async def _promote() -> None:
-    await make_current(await _temporal(), settings().worker_build_id)
-
-
-async def _temporal() -> Client:
-    chosen = settings()
-    return await connect(
-        chosen.temporal_address,
-        chosen.temporal_namespace,
-        api_key=chosen.temporal_api_key.get_secret_value() if chosen.temporal_api_key else None,
-        tls=chosen.temporal_tls,
-        give_up_after=chosen.temporal_connect_seconds,
-    )
+    await make_current(await connect(**settings().temporal_connection), settings().worker_build_id)

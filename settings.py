@@ -6,10 +6,20 @@ Each part of the embedded sandbox gives way to the real one by one of these sett
 
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class TemporalConnection(TypedDict):
+    """How to reach Temporal."""
+
+    address: str
+    namespace: str
+    api_key: str | None
+    tls: bool
+    give_up_after: float
 
 
 class Settings(BaseSettings):
@@ -34,15 +44,21 @@ class Settings(BaseSettings):
         description="the build under Worker Deployment Versioning; sleeping jobs stay with the build they began on",
     )
     worker_graceful_shutdown_seconds: float = Field(default=30, ge=0)
-    worker_metrics_address: str | None = Field(default=None, description="host:port for the worker's Prometheus metrics")
+    worker_metrics_address: str | None = Field(
+        default=None, description="host:port for the worker's Prometheus metrics"
+    )
 
     # Stripe
-    stripe_api_key: SecretStr = Field(description="sk_test_… or sk_live_…; the mode of the whole installation follows it")
+    stripe_api_key: SecretStr = Field(
+        description="sk_test_… or sk_live_…; the mode of the whole installation follows it"
+    )
     stripe_api_base: str | None = Field(default=None, description="another base address than Stripe's, for the double")
     stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         description="whsec_… signing secrets, comma separated; several are valid while one is being rotated"
     )
-    stripe_publishable_key: str = Field(default="pk_test_sandbox", description="handed to the browser with a client secret")
+    stripe_publishable_key: str = Field(
+        default="pk_test_sandbox", description="handed to the browser with a client secret"
+    )
 
     # Mail
     smtp_url: SecretStr = Field(description="smtp://user:password@host:587 (STARTTLS when offered) or smtps://…")
@@ -53,7 +69,13 @@ class Settings(BaseSettings):
     files_url: str = Field(description="file:///path, s3://bucket/prefix, gs://… or az://…")
 
     # HTTP
-    public_url: str = Field(default="http://127.0.0.1:8000", description="where people reach the API; base of links in mails")
+    public_url: str = Field(
+        default="http://127.0.0.1:8000", description="where people reach the API; base of links in mails"
+    )
+    order_page_url: str | None = Field(
+        default=None,
+        description="the platform's page of an order, e.g. https://learn.example/orders/{order_id}; linked in mails",
+    )
     jwt_secret: SecretStr | None = Field(default=None, description="HS256 secret, at least 32 bytes")
     jwt_jwks_url: str | None = Field(default=None, description="or the JWKS of your identity provider (RS256, ES256)")
     jwt_audience: str = "registrar"
@@ -72,6 +94,17 @@ class Settings(BaseSettings):
         if value is not None and len(value.get_secret_value().encode()) < 32:
             raise ValueError("JWT_SECRET needs at least 32 bytes")
         return value
+
+    @property
+    def temporal_connection(self) -> TemporalConnection:
+        """What `workflows.connection.connect` wants to know."""
+        return {
+            "address": self.temporal_address,
+            "namespace": self.temporal_namespace,
+            "api_key": self.temporal_api_key.get_secret_value() if self.temporal_api_key else None,
+            "tls": self.temporal_tls,
+            "give_up_after": self.temporal_connect_seconds,
+        }
 
     @property
     def is_live(self) -> bool:

@@ -62,7 +62,7 @@ def build_workers(
         sessions,
         files,
         SmtpSettings.from_url(settings.smtp_url.get_secret_value(), settings.mail_from, settings.mail_domain),
-        settings.public_url,
+        settings.order_page_url,
     )
     documents = DocumentActivities(sessions, files, executor)
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
@@ -123,14 +123,7 @@ async def run_worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    client = await connect(
-        settings.temporal_address,
-        settings.temporal_namespace,
-        api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
-        tls=settings.temporal_tls,
-        give_up_after=settings.temporal_connect_seconds,
-        runtime=_runtime(settings),
-    )
+    client = await connect(**settings.temporal_connection, runtime=_runtime(settings))
     async with running_workers(client, settings):
         _log.info("worker polls %s and %s on %s", REGISTRAR_QUEUE, DOCUMENTS_QUEUE, settings.temporal_address)
         await stop.wait()

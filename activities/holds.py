@@ -116,7 +116,7 @@ def _places(counts: Counter[UUID]) -> TableValuedAlias:
     return func.unnest(ids, seats).table_valued(column("course_id", Uuid), column("seats", Integer)).render_derived()
 
 
-def _locked(counts: Counter[UUID]) -> Select[tuple[UUID]]:
+def _locked(counts: Counter[UUID]) -> Select[UUID]:
     """The limited ones among the courses, locked in the order of their ids."""
     limited = select(col(Course.id)).where(col(Course.id).in_(counts), col(Course.capacity).is_not(None))
     return limited.order_by(col(Course.id)).with_for_update()
@@ -128,5 +128,5 @@ def _held_slots(order_id: UUID) -> Update:
     )
 
 
-def _lines_of(order_id: UUID) -> Select[tuple[UUID]]:
+def _lines_of(order_id: UUID) -> Select[UUID]:
     return select(col(OrderLine.id)).where(col(OrderLine.order_id) == order_id)

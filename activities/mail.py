@@ -85,7 +85,7 @@ class MailActivities:
     sessions: Sessions
     files: FileStore
     smtp: SmtpSettings
-    public_url: str
+    order_page_url: str | None
 
     @activity.defn
     async def send_mail(self, request: SendMail) -> MailReport:
@@ -123,7 +123,7 @@ class MailActivities:
             data=await self.files.get(facts.receipt.file_key, digest=facts.receipt.sha256),
         )
         message = compose(
-            render_order_confirmation(_told(facts, self.public_url)),
+            render_order_confirmation(_told(facts, self.order_page_url)),
             mail_id=mail_id,
             domain=self.smtp.domain,
             sender=self.smtp.sender,
@@ -211,7 +211,7 @@ def _passing(error: Exception, step: str) -> ApplicationError:
     return ApplicationError(f"the mail server was lost at {step} ({type(error).__name__})", type="smtp_unreachable")
 
 
-def _told(facts: OrderFacts, public_url: str) -> OrderConfirmation:
+def _told(facts: OrderFacts, order_page_url: str | None) -> OrderConfirmation:
     order, payer, academy = facts.order, facts.payer, facts.academy
     return OrderConfirmation(
         name=payer.full_name,
@@ -220,7 +220,7 @@ def _told(facts: OrderFacts, public_url: str) -> OrderConfirmation:
         academy=Sender(name=academy.name, legal_name=academy.legal_name, address=academy.address, email=academy.email),
         order_number=order.number,
         receipt_number=facts.receipt.number,
-        order_url=f"{public_url.rstrip('/')}/v1/orders/{order.id}",
+        order_url=None if order_page_url is None else order_page_url.replace("{order_id}", str(order.id)),
         lines=tuple(
             ConfirmedLine(
                 title=bought.line.title,

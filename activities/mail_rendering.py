@@ -48,7 +48,7 @@ class OrderConfirmation(_Facts):
     academy: Sender
     order_number: str
     receipt_number: str
-    order_url: str
+    order_url: str | None
     lines: tuple[ConfirmedLine, ...] = Field(min_length=1)
     total: Money
     is_test: bool

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from models.tables import NumberSeries
 
@@ -24,8 +25,8 @@ async def next_number(session: AsyncSession, series: Series, *, year: int, is_te
     taken = (
         insert(NumberSeries)
         .values(name=name, last_number=1)
-        .on_conflict_do_update(index_elements=["name"], set_={"last_number": NumberSeries.last_number + 1})
-        .returning(NumberSeries.last_number)
+        .on_conflict_do_update(index_elements=["name"], set_={"last_number": col(NumberSeries.last_number) + 1})
+        .returning(col(NumberSeries.last_number))
     )
     number = (await session.execute(taken)).scalar_one()
     return f"{name}-{number:06d}"

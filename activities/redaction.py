@@ -27,7 +27,7 @@ class _RedactActivityErrors(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         except FailureError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, its words stay here
             info = activity.info()
             where = traceback.extract_tb(error.__traceback__)[-1]
             _log.warning(

@@ -11,6 +11,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 PHASES = ("place", "finish", "both")
+_PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,18 @@ class Contender(Protocol):
 async def in_lanes(
     items: Iterable[_Item], lanes: int, action: Callable[[_Item], Awaitable[_Result]]
 ) -> tuple[Timing, list[_Result]]:
-    """Do the action for every item, `lanes` of them at a time. The first failure ends it all."""
+    """Do the action for every item, `lanes` of them at a time. The first failure ends it all.
+
+    An item that hangs is a failure, too (`TimeoutError`), never a number.
+    """
     waiting = iter(items)
     done: list[tuple[float, _Result]] = []
 
     async def lane() -> None:
         for item in waiting:
             started = time.perf_counter()
-            result = await action(item)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                result = await action(item)
             done.append(((time.perf_counter() - started) * 1000, result))
 
     began = time.perf_counter()

@@ -1,1 +1,1 @@
-"""What Registrar talks about: tables, messages, identifiers, money, vocabulary, errors. No behaviour beyond its own truth."""
+"""What Registrar talks about: tables, messages, identifiers, money, vocabulary, errors. No behaviour of its own."""

@@ -58,7 +58,7 @@ def refusal(reason: Reason, detail: str) -> ApplicationError:
 
 
 class IllegalTransitionError(ApplicationError):
-    """Somebody asked for a state change that the state machine does not have: a defect or a lost race, never retried."""
+    """A state change was asked for that the state machine does not have: a defect or a lost race, never retried."""
 
     def __init__(self, thing: str, from_state: str, to_state: str) -> None:
         super().__init__(

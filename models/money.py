@@ -60,7 +60,7 @@ def percent_of(amount: int, percent: Decimal) -> int:
 def split(total: int, weights: Sequence[int]) -> tuple[int, ...]:
     """Split minor units in proportion to the weights so that the parts sum to the total (largest remainder).
 
-    Ties go to the earlier part. All-zero weights split evenly. Raises `ValueError` without weights or with a negative one.
+    Ties go to the earlier part, all-zero weights split evenly. Raises `ValueError` for no or negative weights.
     """
     if not weights or min(weights) < 0:
         raise ValueError("split needs weights, none of them negative")

@@ -111,7 +111,7 @@ class MailTemplate(StrEnum):
 
 
 class StripeEventStatus(StrEnum):
-    """What became of a webhook: waiting to be passed on, passed to its workflow, of no interest, or without an owner."""
+    """What became of a webhook: to be passed on, passed to its workflow, of no interest, or without an owner."""
 
     RECEIVED = "received"
     SIGNALED = "signaled"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shlex
 import shutil
 import signal
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.table import Table
 from sandbox.home import Home, claim_home
 from sandbox.play import Player, Scene
 from sandbox.scenes import SCENES
-from sandbox.stack import Endpoints, Stack, StackStep
+from sandbox.stack import Stack, StackStep
 
 VAR = Path("var")
 _KEPT = {".lock", "ports.json"}
@@ -35,7 +36,7 @@ async def play(console: Console) -> int:
     except (asyncio.CancelledError, KeyboardInterrupt):
         console.print("\n[yellow]Stopped.[/] Everything it started has been stopped.")
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - named to the person at the terminal, with the step
         step = player.current if player is not None else "setting up the stack"
         console.print(f"\n[bold red]Failed while {step}[/]\n{error}", highlight=False)
         return 1
@@ -49,12 +50,12 @@ async def keep_up(console: Console) -> int:
     console.print(f"[bold]Registrar[/] in {_shown(home.path)}; what you do here is kept.\n")
     try:
         async with _interruptible(), Stack(home, _progress(console)) as stack:
-            console.print(_doors(stack.endpoints, home))
-            await stack.supervisor.failed
+            console.print(_doors(stack, home))
+            await stack.failed()
     except (asyncio.CancelledError, KeyboardInterrupt):
         console.print("\nStopped. `make up` goes on where it was.")
         return 0
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - named to the person at the terminal, with the step
         console.print(f"\n[bold red]The stack cannot go on[/]\n{error}", highlight=False)
         return 1
     return 0
@@ -93,7 +94,12 @@ def _progress(console: Console):  # type: ignore[no-untyped-def]
     return show
 
 
-def _doors(endpoints: Endpoints, home: Home) -> Panel:
+def _doors(stack: Stack, home: Home) -> Panel:
+    endpoints = stack.endpoints
+    settings_file = home.path / "environment.sh"
+    settings_file.touch(mode=0o600)
+    exports = (f"export {name}={shlex.quote(value)}" for name, value in stack.environment.items())
+    settings_file.write_text("\n".join(exports) + "\n")
     rows = Table.grid(padding=(0, 2))
     for what, where in (
         ("API docs", endpoints.api_docs),
@@ -101,7 +107,7 @@ def _doors(endpoints: Endpoints, home: Home) -> Panel:
         ("Mailbox", endpoints.mailbox),
         ("Stripe double", endpoints.stripe),
         ("Logs", str(_shown(home.path / "logs"))),
-        ("A token", f"JWT_SECRET={home.secrets()['jwt'][:6]}… see {_shown(home.path / 'environment.sh')}"),
+        ("A token", f". {_shown(settings_file)} && registrar token lukasz"),
     ):
         if where:
             rows.add_row(what, where)

@@ -1,14 +1,10 @@
-"""The folder of one stack: claimed by whoever runs it, remembering its ports and secrets between runs."""
+"""The folder of one stack: claimed by whoever runs it, so that several stacks run side by side."""
 
 import fcntl
-import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-
-from sandbox.ports import free_port
 
 PREFERRED_PORTS: Mapping[str, int] = {
     "api": 8000,
@@ -27,24 +23,6 @@ class Home:
 
     path: Path
     _lock: TextIO
-
-    def ports(self) -> dict[str, int]:
-        """A free port for each part: last time's if possible, else the usual one, else any."""
-        file = self.path / "ports.json"
-        last = json.loads(file.read_text()) if file.exists() else {}
-        chosen = {name: free_port(last.get(name, preferred)) for name, preferred in PREFERRED_PORTS.items()}
-        file.write_text(json.dumps(chosen, indent=2))
-        return chosen
-
-    def secrets(self) -> dict[str, str]:
-        """The secrets of this stack, made at its first start, so that its tokens and webhooks outlive a restart."""
-        file = self.path / "secrets.json"
-        if not file.exists():
-            file.touch(mode=0o600)
-            made = {"jwt": secrets.token_hex(32), "webhook": f"whsec_{secrets.token_hex(24)}"}
-            file.write_text(json.dumps(made))
-        known: dict[str, str] = json.loads(file.read_text())
-        return known
 
     def release(self) -> None:
         """Let somebody else have the folder."""

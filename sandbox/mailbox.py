@@ -4,219 +4,220 @@
 """
 
 import asyncio
-import email
-import mailbox
+import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
 
-from sandbox.ports import listen_on
+from sandbox.mail_faults import Fault, Faults
+from sandbox.mailbox_pages import application
+from sandbox.maildir import Maildir, StoredMail
+from sandbox.ports import listen_exactly_on
 
-_PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "mailbox_pages"), autoescape=True, undefined=StrictUndefined
-)
-# A mail may bring its own styles and inline pictures, nothing else: no script, no request to anywhere.
-_MAIL_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+__all__ = ["Fault", "Faults", "Mailbox"]
+
+_HOST_NAME = "mailbox.registrar.test"
+_LARGEST_MAIL = 32 * 1024 * 1024
+_STOP_SECONDS = 1
 
 
-@dataclass
-class Faults:
-    """What goes wrong, and for how many mails still; for tests."""
-
-    reply_to_recipient: str | None = None
-    reply_to_data: str | None = None
-    drop_after_storing: bool = False
-    times: int = 0
-
-    def strikes(self) -> bool:
-        """Whether this mail is hit; counts down."""
-        if self.times <= 0:
-            return False
-        self.times -= 1
-        return True
-
-
-@dataclass
-class StoredMail:
-    """One mail in the Maildir."""
-
-    key: str
-    message: EmailMessage
-
-    def part(self, subtype: str) -> str | None:
-        """The text of the HTML or plain part."""
-        body = self.message.get_body((subtype,))
-        return None if body is None else str(body.get_content())
-
-    @property
-    def attachments(self) -> list[tuple[str, str, bytes]]:
-        """Name, media type and content of each."""
-        return [
-            (part.get_filename() or "attachment", part.get_content_type(), bytes(part.get_payload(decode=True) or b""))
-            for part in self.message.iter_attachments()
-        ]
-
-
-@dataclass
 class Mailbox:
-    """The mailbox of a running server."""
+    """The mailbox of a running server, and the switches that make it fail."""
 
-    maildir: Path
-    smtp_port: int
-    http_port: int
-    faults: Faults = field(default_factory=Faults)
+    def __init__(self, maildir: Path, smtp_port: int, http_port: int) -> None:
+        self.maildir, self.smtp_port, self.http_port = maildir, smtp_port, http_port
+        self.faults = Faults()
+        self._store = Maildir(maildir)
+        self._doors: asyncio.Server | None = None
+        self._shut: socket.socket | None = None
 
     @property
     def smtp_url(self) -> str:
+        """Where to send mail to."""
         return f"smtp://127.0.0.1:{self.smtp_port}"
 
     @property
     def http_url(self) -> str:
+        """Where to read it."""
         return f"http://127.0.0.1:{self.http_port}"
 
     def mails(self) -> list[StoredMail]:
         """All mails, the newest first."""
-        return sorted(self._read(), key=lambda mail: mail.key, reverse=True)
+        return self._store.mails()
 
     def messages(self) -> list[EmailMessage]:
         """The messages alone, the newest first."""
         return [mail.message for mail in self.mails()]
 
-    def clear(self) -> None:
-        """Throw all mails away and mend all faults."""
-        self.faults = Faults()
-        mailbox.Maildir(self.maildir).clear()
-
     def mail(self, key: str) -> StoredMail | None:
         """One mail by its key."""
-        return next((mail for mail in self._read() if mail.key == key), None)
+        return self._store.mail(key)
 
-    def _read(self) -> Iterator[StoredMail]:
-        for key in mailbox.Maildir(self.maildir, create=True).keys():
-            raw = mailbox.Maildir(self.maildir).get_bytes(key)
-            yield StoredMail(key, email.message_from_bytes(raw, EmailMessage, policy=default))
+    def clear(self) -> None:
+        """Throw all mails away and mend all faults."""
+        self.faults.clear()
+        self._store.clear()
+
+    async def shut(self) -> None:
+        """Refuse every connection, as a server that is not running does, until `reopen`."""
+        if self._doors is not None:
+            self._doors.close()
+            self._doors = None
+            # Bound, but not listened on: connections are refused, and nobody else gets the port.
+            self._shut = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self._shut.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._shut.bind(("127.0.0.1", self.smtp_port))
+
+    async def reopen(self) -> None:
+        """Accept connections again."""
+        if self._shut is not None:
+            self._shut.close()
+            self._shut = None
+            await self._open(listen_exactly_on(self.smtp_port))
+
+    @classmethod
+    @asynccontextmanager
+    async def serve(cls, maildir: Path, *, smtp_port: int = 0, http_port: int = 0) -> AsyncIterator["Mailbox"]:
+        """Both servers, until the context is left. Port 0 is any; raises `OSError` where another one is taken."""
+        smtp_socket = listen_exactly_on(smtp_port)
+        try:
+            http_socket = listen_exactly_on(http_port)
+        except OSError:
+            smtp_socket.close()
+            raise
+        box = cls(maildir, smtp_socket.getsockname()[1], http_socket.getsockname()[1])
+        await box._open(smtp_socket)
+        pages = _Pages(
+            uvicorn.Config(
+                application(box),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=_STOP_SECONDS,
+            )
+        )
+        serving = asyncio.create_task(pages.serve(sockets=[http_socket]))
+        try:
+            yield box
+        finally:
+            pages.stop()
+            await serving
+            box._close()
+
+    async def _open(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._doors = await loop.create_server(lambda: _Conversation(self, loop), sock=listener)
+
+    def _close(self) -> None:
+        for open_port in (self._doors, self._shut):
+            if open_port is not None:
+                open_port.close()
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd calls it by this name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if self.faults.reply_to_recipient and self.faults.strikes():
-            return self.faults.reply_to_recipient
+        """Answer RCPT TO; called by aiosmtpd."""
+        if (fault := self.faults.striking("reject_recipient", [address])) is not None:
+            return fault.reply
         envelope.rcpt_tos.append(address)
-        return "250 OK"
+        return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        faults = self.faults
-        hit = not faults.reply_to_recipient and faults.strikes()
-        if hit and faults.reply_to_data:
-            return faults.reply_to_data
-        content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
-        await asyncio.to_thread(self._store, content)
-        if hit and faults.drop_after_storing and isinstance(server.transport, asyncio.Transport):
-            server.transport.abort()
-        return "250 OK"
-
-    def _store(self, content: bytes) -> None:
-        mailbox.Maildir(self.maildir, create=True).add(content)
-
-    @classmethod
-    @asynccontextmanager
-    async def serve(
-        cls, maildir: Path, *, smtp_port: int | None = None, http_port: int | None = None
-    ) -> AsyncIterator["Mailbox"]:
-        """Both servers, until the context is left. Free ports are found where none is given or it is taken."""
-        smtp_socket, http_socket = listen_on(smtp_port), listen_on(http_port)
-        box = cls(maildir, smtp_socket.getsockname()[1], http_socket.getsockname()[1])
-        mailbox.Maildir(maildir, create=True)
-        loop = asyncio.get_running_loop()
-        smtp = await loop.create_server(
-            lambda: SMTP(box, hostname="mailbox.registrar.test", enable_SMTPUTF8=True, loop=loop), sock=smtp_socket
-        )
-        pages = uvicorn.Server(uvicorn.Config(_application(box), log_config=None, lifespan="off"))
-        # The process decides about signals, not the page.
-        pages.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        serving = asyncio.create_task(_serve_pages(pages, http_socket))
-        try:
-            yield box
-        finally:
-            pages.should_exit = True
-            await serving
-            smtp.close()
-            await smtp.wait_closed()
+        """Answer the end of the mail; called by aiosmtpd."""
+        to = envelope.rcpt_tos
+        if (fault := self.faults.striking("delay", to)) is not None:
+            await asyncio.sleep(fault.seconds)
+        if (fault := self.faults.striking("reject_data", to)) is not None:
+            return fault.reply
+        if self.faults.striking("drop_before_storing", to) is not None:
+            return _drop(server)
+        await asyncio.to_thread(self._store.add, _as_delivered(envelope))
+        if self.faults.striking("drop_after_storing", to) is not None:
+            return _drop(server)
+        return "250 2.0.0 OK, it is in the mailbox"
 
 
-async def _serve_pages(server: uvicorn.Server, listener: socket.socket) -> None:
-    await server._serve([listener])
+class _Conversation(SMTP):
+    """One connection of a sender."""
+
+    def __init__(self, box: Mailbox, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            box, hostname=_HOST_NAME, ident="Registrar mailbox", enable_SMTPUTF8=True, loop=loop,
+            data_size_limit=_LARGEST_MAIL,
+        )  # fmt: skip
+        self._box = box
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, unless told to refuse."""
+        if self._box.faults.striking("refuse_connection", []) is not None and isinstance(transport, asyncio.Transport):
+            transport.abort()
+            return
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Clean up, if there is anything."""
+        if self.session is not None:
+            super().connection_lost(error)
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd calls it by this name
+        """Take the content."""
+        to = self.envelope.rcpt_tos if self.envelope is not None else []
+        if to and self._box.faults.striking("drop_before_data", to) is not None:
+            _drop(self)
+            return
+        await super().smtp_DATA(arg)
 
 
-def _application(box: Mailbox) -> Starlette:
-    async def listing(request: Request) -> Response:
-        mails = await asyncio.to_thread(box.mails)
-        return HTMLResponse(_PAGES.get_template("list.html.j2").render(mails=mails))
+class _Pages(uvicorn.Server):
+    """The web page's server. The process decides about signals, not the page, and about its end, at once."""
 
-    async def as_json(request: Request) -> Response:
-        mails = await asyncio.to_thread(box.mails)
-        return JSONResponse([_summary(mail) for mail in mails])
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
 
-    async def one(request: Request) -> Response:
-        mail = await _mail_of(request)
-        return HTMLResponse(_PAGES.get_template("mail.html.j2").render(mail=mail))
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture nothing."""
+        yield
 
-    async def html(request: Request) -> Response:
-        mail = await _mail_of(request)
-        return HTMLResponse(mail.part("html") or "", headers={"Content-Security-Policy": _MAIL_CSP})
+    async def main_loop(self) -> None:
+        """Serve until told to stop."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 0.1)
 
-    async def attachment(request: Request) -> Response:
-        files = (await _mail_of(request)).attachments
-        if not 0 <= (index := request.path_params["index"]) < len(files):
-            raise HTTPException(404)
-        _, media_type, content = files[index]
-        return Response(content, media_type=media_type, headers={"X-Content-Type-Options": "nosniff"})
-
-    async def _mail_of(request: Request) -> StoredMail:
-        mail = await asyncio.to_thread(box.mail, request.path_params["key"])
-        if mail is None:
-            raise HTTPException(404)
-        return mail
-
-    return Starlette(
-        routes=[
-            Route("/", listing),
-            Route("/api/messages", as_json),
-            Route("/mails/{key}", one),
-            Route("/mails/{key}/html", html),
-            Route("/mails/{key}/attachments/{index:int}", attachment),
-        ]
-    )
+    def stop(self) -> None:
+        """Finish what is being answered, then end."""
+        self.should_exit = True
+        self._stopping.set()
 
 
-def _summary(mail: StoredMail) -> dict[str, object]:
-    headers = {name: str(mail.message[name]) for name in ("Message-ID", "Date", "From", "To", "Subject")}
-    return {
-        "key": mail.key,
-        "headers": headers,
-        "text": mail.part("plain"),
-        "attachments": [{"name": name, "media_type": kind, "size": len(data)} for name, kind, data in mail.attachments],
-    }
+def _drop(server: SMTP) -> str:
+    if isinstance(server.transport, asyncio.Transport):
+        server.transport.abort()
+    return "421 4.4.2 Lost"
+
+
+def _as_delivered(envelope: Envelope) -> bytes:
+    """The mail with what only the envelope knows on top, as any mail server adds it: sender and true recipients."""
+    content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+    added = f"Return-Path: <{envelope.mail_from or ''}>\r\n"
+    added += "".join(f"Delivered-To: {address}\r\n" for address in envelope.rcpt_tos)
+    return added.encode() + content
 
 
 def main(maildir: Annotated[Path, typer.Option()], smtp_port: int = 1025, http_port: int = 8025) -> None:
-    """Run until SIGTERM or Ctrl-C."""
+    """Run a mailbox until SIGTERM or Ctrl-C. Port 0 takes any free one; the first line printed tells which."""
 
     async def run() -> None:
         stop = asyncio.Event()

@@ -1,1 +1,1 @@
-"""Durable orchestration: one module per job. Deterministic, no I/O; a workflow's `run` reads like the story of the job."""
+"""Durable orchestration, one module per job. Deterministic, no I/O; `run` reads like the story of the job."""

@@ -11,6 +11,6 @@ WorkflowId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class Message(BaseModel):
-    """Frozen, and tolerant of fields a newer version adds, so that sleeping workflows can be upgraded (DESIGN §3.13)."""
+    """Frozen, and tolerant of fields that a newer version adds: sleeping workflows can be upgraded (DESIGN §3.13)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

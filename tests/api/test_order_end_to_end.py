@@ -9,13 +9,13 @@ import httpx
 import pytest
 from pypdf import PdfReader
 from sqlalchemy import func, select
-from sqlmodel import SQLModel, col
+from sqlmodel import SQLModel
 
 from models.tables import Person
 from models.vocabulary import Role
 from sandbox.sample_academy import sample_id
-from tests.installation import Installation, Json
 from tests.eventually import eventually
+from tests.installation import Installation, Json
 
 
 async def count_rows(installation: Installation) -> dict[str, int]:
@@ -121,6 +121,7 @@ async def test_fifty_posts_with_one_key_are_one_order(installation: Installation
     assert other.json()["reason"] == "idempotency_key_reused"
 
 
+SPANISH = str(sample_id("course", "spanish-a1"))
 EVENT_TYPES = ("payment_intent.created", "payment_intent.succeeded", "charge.succeeded", "checkout.session.completed")
 
 
@@ -196,7 +197,7 @@ async def test_a_student_cancels_and_the_seat_is_free_again(installation: Instal
         ({"lines": []}, "invalid_request"),
         ({"payment_method": "barter"}, "invalid_request"),
         ({"coupon_code": "NOSUCH"}, "unknown_coupon"),
-        ({"lines": [{"course_id": str(sample_id("course", "spanish-a1")), "student_id": str(sample_id("person", "grace"))}]}, "not_yours"),
+        ({"lines": [{"course_id": SPANISH, "student_id": str(sample_id("person", "grace"))}]}, "not_yours"),
         ({"is_test": True}, "role_not_allowed"),
     ],
 )  # fmt: skip

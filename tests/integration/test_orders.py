@@ -73,9 +73,10 @@ def completing(step: PlaceOrder, placed: PlacedOrder) -> CompleteOrder:
 
 
 def releasing(step: PlaceOrder, status: OrderStatus = OrderStatus.CANCELLED) -> ReleaseOrder:
+    nothing = PaymentFacts(status=PaymentStatus.CANCELED, captured=Money(amount=0, currency="EUR"))
     return ReleaseOrder(
         order_id=step.request.order_id, status=status, reason="hold_expired", actor="system",
-        payment=PaymentFacts(status=PaymentStatus.CANCELED, captured=Money(amount=0, currency="EUR")), workflow_id=step.workflow_id,
+        payment=nothing, workflow_id=step.workflow_id,
     )  # fmt: skip
 
 
