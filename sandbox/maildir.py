@@ -67,12 +67,12 @@ class StoredMail:
     @cached_property
     def text(self) -> str | None:
         """The plain text part."""
-        return self._part("plain")
+        return self.part("plain")
 
     @cached_property
     def html(self) -> str | None:
         """The HTML part, with pictures that are attached to it put into their places and links leaving the frame."""
-        source = self._part("html")
+        source = self.part("html")
         if source is None:
             return None
         inline = {str(part["Content-ID"]).strip("<> "): part for part in self.message.walk() if part["Content-ID"]}
@@ -108,7 +108,8 @@ class StoredMail:
         """The mail with its HTML part and every header, in their order."""
         return self.as_json() | {"html": self.html, "all_headers": [[n, str(v)] for n, v in self.message.items()]}
 
-    def _part(self, subtype: str) -> str | None:
+    def part(self, subtype: str) -> str | None:
+        """The `plain` or `html` part as it was sent."""
         body = self.message.get_body((subtype,))
         return None if body is None else str(body.get_content())
 

@@ -109,6 +109,9 @@ class EmbeddedPostgres:
         with self._lock:
             if self._claim is not None:
                 self._halt("fast")
+                if (sockets := self._socket_folder()) != self._data:
+                    with contextlib.suppress(OSError):
+                        sockets.rmdir()
                 self._unclaim()
 
     def restart(self, *, immediate: bool = False) -> None:

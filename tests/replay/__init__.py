@@ -1,0 +1,1 @@
+"""Histories of every release, replayed on today's code."""

@@ -1,0 +1,162 @@
+"""The Stripe port: one payment per order, also where an answer is lost, stored as a 500, or long forgotten."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, update
+from sqlmodel import col
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.orders import OrderActivities
+from activities.stripe import StripeActivities, open_stripe
+from models.errors import Reason
+from models.identifiers import order_workflow_id
+from models.messages.orders import (
+    OrderLineRequest,
+    OrderPayment,
+    OrderRequest,
+    PaymentRequest,
+    PlaceOrder,
+    RequestedPayment,
+)
+from models.tables import Payment
+from models.tables.columns import now
+from models.vocabulary import PaymentMethod, PaymentStatus
+from sandbox.sample_academy import sample_id
+from tests.installation import Installation
+
+METHODS = [PaymentMethod.CHECKOUT, PaymentMethod.PAYMENT_INTENT]
+PATHS = {PaymentMethod.CHECKOUT: "/v1/checkout/sessions", PaymentMethod.PAYMENT_INTENT: "/v1/payment_intents"}
+
+
+@pytest.fixture
+def port(idle_installation: Installation) -> StripeActivities:
+    settings = idle_installation.settings
+    client = open_stripe(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base)
+    return StripeActivities(client, idle_installation.sessions, settings.public_url)
+
+
+async def place(installation: Installation, method: PaymentMethod) -> PaymentRequest:
+    payer = sample_id("person", "lukasz")
+    line = OrderLineRequest(course_id=sample_id("course", "spanish-a1"), student_id=payer)
+    request = OrderRequest(
+        order_id=uuid4(), payer_id=payer, lines=(line,), payment_method=method,
+        requested_by=f"student:{payer}", digest="a" * 64,
+    )  # fmt: skip
+    step = PlaceOrder(request=request, workflow_id=order_workflow_id(request.order_id))
+    await OrderActivities(installation.sessions).place_order(step)
+    return PaymentRequest(order_id=request.order_id, workflow_id=step.workflow_id)
+
+
+async def ask(port: StripeActivities, step: PaymentRequest) -> RequestedPayment:
+    answer: RequestedPayment = await ActivityEnvironment().run(port.request_payment, step)
+    return answer
+
+
+async def payment_of(installation: Installation, order_id: UUID) -> Payment:
+    async with installation.sessions() as session:
+        return (await session.execute(select(Payment).where(col(Payment.order_id) == order_id))).scalar_one()
+
+
+async def made_at_stripe(port: StripeActivities, method: PaymentMethod) -> int:
+    """How many payments exist at Stripe."""
+    if method is PaymentMethod.CHECKOUT:
+        return len((await port.client.v1.checkout.sessions.list_async({"limit": 100})).data)
+    return len((await port.client.v1.payment_intents.list_async({"limit": 100})).data)
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_asking_again_finds_the_same_payment(
+    idle_installation: Installation, port: StripeActivities, method: PaymentMethod
+) -> None:
+    step = await place(idle_installation, method)
+    first = await ask(port, step)
+    assert first.facts is not None
+    assert first.facts.status in (PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION)
+    before = await payment_of(idle_installation, step.order_id)
+    assert await ask(port, step) == first
+    after = await payment_of(idle_installation, step.order_id)
+    assert (after.checkout_url, after.client_secret) == (before.checkout_url, before.client_secret)
+    assert await made_at_stripe(port, method) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("fault", ["drop_after", "error_after", "error", "drop"])
+async def test_a_lost_answer_makes_no_second_payment(
+    idle_installation: Installation, port: StripeActivities, method: PaymentMethod, fault: str
+) -> None:
+    step = await place(idle_installation, method)
+    await idle_installation.double.control.add_fault(fault, method="POST", path=PATHS[method])
+    with pytest.raises(ApplicationError) as failed:
+        await ask(port, step)
+    assert not failed.value.non_retryable
+    assert (await ask(port, step)).facts is not None
+    assert await made_at_stripe(port, method) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_stored_500_is_not_repeated_for_ever(
+    idle_installation: Installation, port: StripeActivities, method: PaymentMethod
+) -> None:
+    step = await place(idle_installation, method)
+    await idle_installation.double.control.add_fault(
+        "error", method="POST", path=PATHS[method], status=500, recorded=True
+    )
+    with pytest.raises(ApplicationError):
+        await ask(port, step)
+    assert (await ask(port, step)).facts is not None
+    assert await made_at_stripe(port, method) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_forgotten_key_does_not_make_a_second_payment(
+    idle_installation: Installation, port: StripeActivities, method: PaymentMethod
+) -> None:
+    step = await place(idle_installation, method)
+    await ask(port, step)
+    first = await payment_of(idle_installation, step.order_id)
+    async with idle_installation.sessions.begin() as session:
+        lost = {"checkout_session_id": None, "payment_intent_id": None, "checkout_url": None, "client_secret": None}
+        await session.execute(update(Payment).values(created_at=now() - timedelta(hours=30), **lost))
+    await idle_installation.double.control.advance_clock(timedelta(hours=30).total_seconds())
+    await ask(port, step)
+    again = await payment_of(idle_installation, step.order_id)
+    assert (again.checkout_session_id, again.payment_intent_id) == (first.checkout_session_id, first.payment_intent_id)
+    assert await made_at_stripe(port, method) == 1
+
+
+async def test_a_request_that_stripe_refuses_is_a_result(
+    idle_installation: Installation, port: StripeActivities
+) -> None:
+    step = await place(idle_installation, PaymentMethod.PAYMENT_INTENT)
+    await idle_installation.double.control.add_fault(
+        "error", method="POST", path="/v1/payment_intents", status=400, times=None
+    )
+    refused = await ask(port, step)
+    assert refused.refusal is Reason.PAYMENT_REFUSED
+    assert refused.facts is None
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_cancelling_is_final_and_may_be_repeated(
+    idle_installation: Installation, port: StripeActivities, method: PaymentMethod
+) -> None:
+    step = await place(idle_installation, method)
+    await ask(port, step)
+    for _ in range(2):
+        facts = await port.cancel_payment(OrderPayment(order_id=step.order_id))
+        assert facts.status is PaymentStatus.CANCELED
+
+
+async def test_cancelling_a_paid_payment_tells_that_it_was_paid(
+    idle_installation: Installation, port: StripeActivities
+) -> None:
+    step = await place(idle_installation, PaymentMethod.CHECKOUT)
+    await ask(port, step)
+    paid = await payment_of(idle_installation, step.order_id)
+    await idle_installation.pay({"payment": {"checkout_url": paid.checkout_url}})
+    facts = await port.cancel_payment(OrderPayment(order_id=step.order_id))
+    assert (facts.status, facts.captured.amount) == (PaymentStatus.SUCCEEDED, 4900)
+    assert facts.charge_id is not None

@@ -1,0 +1,70 @@
+"""The two commands of the README, side by side in one folder: the demo plays to its end, `up` stays until Ctrl-C."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+REGISTRAR = str(Path(sys.executable).parent / "registrar")
+# The parts must be the embedded ones, whatever the machine that runs the tests has set.
+ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+
+
+async def start(command: str, folder: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        REGISTRAR,
+        command,
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def said(process: asyncio.subprocess.Process, words: str) -> str:
+    """Everything it said until these words."""
+    assert process.stdout is not None
+    heard = ""
+    while words not in heard:
+        line = await process.stdout.readline()
+        assert line, heard
+        heard += line.decode()
+    return heard
+
+
+@pytest.mark.timeout(240)
+async def test_demo_and_up_side_by_side(tmp_path: Path) -> None:
+    up = await start("up", tmp_path)
+    try:
+        doors = await said(up, "Ctrl-C stops it")
+        demo = await start("demo", tmp_path)
+        told, _ = await demo.communicate()
+        assert demo.returncode == 0, told.decode()
+        _look_at_results(tmp_path / "var" / "demo", told.decode())
+        again = await start("demo", tmp_path)
+        told, _ = await again.communicate()
+        assert again.returncode == 0, told.decode()
+        up.send_signal(signal.SIGINT)
+        rest, _ = await up.communicate()
+        assert up.returncode == 0, doors + rest.decode()
+    finally:
+        if up.returncode is None:
+            up.kill()
+            await up.wait()
+
+
+def _look_at_results(home: Path, told: str) -> None:
+    scenes = json.loads((home / "summary.json").read_text())
+    assert len(scenes) >= 6
+    assert {scene["state"] for scene in scenes} == {"completed"}
+    assert all(scene["workflow_id"] in told for scene in scenes)
+    receipts = sorted((home / "receipts").glob("*.pdf"))
+    assert len(receipts) == len(scenes)
+    assert all(PdfReader(file).pages for file in receipts)
+    assert len(list((home / "mails").glob("*.html"))) == len(scenes)
+    assert "Everything it started has been stopped." in told
