@@ -4,13 +4,14 @@ Every statement touches rows in the order courses, slots, coupon, number series,
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Integer, Select, TableValuedAlias, Update, Uuid, bindparam, column, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.audit import StateChange
 from models.errors import Reason
 from models.tables import Coupon, Course, Enrollment, LessonSlot, OrderLine
 from models.tables.columns import now
@@ -79,13 +80,14 @@ async def reserve_coupon(session: AsyncSession, coupon_id: UUID | None) -> Refus
     return None
 
 
-async def book_slots(session: AsyncSession, order_id: UUID) -> None:
+async def book_slots(session: AsyncSession, order_id: UUID) -> list[StateChange]:
     """The order is paid: its held slots are booked."""
-    await session.execute(_held_slots(order_id).values(status=SlotStatus.BOOKED))
+    booked = _held_slots(order_id).values(status=SlotStatus.BOOKED).returning(col(LessonSlot.id))
+    return _slots_go((await session.execute(booked)).scalars(), SlotStatus.HELD, SlotStatus.BOOKED)
 
 
-async def release_holds(session: AsyncSession, order_id: UUID, coupon_id: UUID | None) -> list[UUID]:
-    """Cancel the order's waiting enrollments and give back seats, slots and coupon. Returns the enrollments' ids."""
+async def release_holds(session: AsyncSession, order_id: UUID, coupon_id: UUID | None) -> list[StateChange]:
+    """Cancel the order's waiting enrollments and give back seats, slots and coupon."""
     canceled = (
         update(Enrollment)
         .where(
@@ -103,10 +105,21 @@ async def release_holds(session: AsyncSession, order_id: UUID, coupon_id: UUID |
         .where(col(Course.id).in_(_locked(counts)), col(Course.id) == places.c.course_id)
         .values(seats_taken=col(Course.seats_taken) - places.c.seats)
     )
-    await session.execute(_held_slots(order_id).values(status=SlotStatus.FREE, order_line_id=None))
+    free_again = _held_slots(order_id).values(status=SlotStatus.FREE, order_line_id=None).returning(col(LessonSlot.id))
+    slots = (await session.execute(free_again)).scalars()
     if coupon_id is not None:
         await session.execute(update(Coupon).where(col(Coupon.id) == coupon_id).values(uses=col(Coupon.uses) - 1))
-    return [enrollment_id for enrollment_id, _ in freed]
+    return [
+        *(
+            StateChange("enrollment", row, EnrollmentStatus.PENDING_PAYMENT, EnrollmentStatus.CANCELED)
+            for row, _ in freed
+        ),
+        *_slots_go(slots, SlotStatus.HELD, SlotStatus.FREE),
+    ]
+
+
+def _slots_go(slot_ids: Iterable[UUID], from_state: SlotStatus, to_state: SlotStatus) -> list[StateChange]:
+    return [StateChange("lesson_slot", slot_id, from_state, to_state) for slot_id in slot_ids]
 
 
 def _places(counts: Counter[UUID]) -> TableValuedAlias:

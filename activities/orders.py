@@ -32,7 +32,7 @@ from models.money import Money
 from models.quote import Quote
 from models.tables import Academy, Course, Enrollment, Order, OrderLine, Payment, Receipt
 from models.tables.columns import now
-from models.vocabulary import EnrollmentStatus, OrderStatus, PaymentStatus
+from models.vocabulary import EnrollmentStatus, OrderStatus, PaymentStatus, SlotStatus
 from rules.decision import Refused
 from rules.holds import hold_length
 from rules.lifecycle import require_transition
@@ -89,14 +89,10 @@ class OrderActivities:
             if order.status == step.status:
                 return
             require_transition(OrderStatus(order.status), step.status)
-            canceled = await release_holds(session, order.id, order.coupon_id)
-            await _write_payment(session, order.id, step.payment)
-            order.status, order.status_reason, order.updated_at = step.status, step.reason, now()
             changes = [StateChange("order", order.id, OrderStatus.PENDING_PAYMENT, step.status)]
-            changes += [
-                StateChange("enrollment", row, EnrollmentStatus.PENDING_PAYMENT, EnrollmentStatus.CANCELED)
-                for row in canceled
-            ]
+            changes += await release_holds(session, order.id, order.coupon_id)
+            changes += await _write_payment(session, order.id, step.payment)
+            order.status, order.status_reason, order.updated_at = step.status, step.reason, now()
             await write_audit(session, changes, actor=step.actor, reason=step.reason, workflow_id=step.workflow_id)
 
 
@@ -130,10 +126,14 @@ async def _place(session: AsyncSession, request: OrderRequest, workflow_id: str)
     )
     session.add(order)
     await session.flush()
-    await _write_lines(session, order, quote, line_ids)
-    enrollment_ids = await _write_enrollments(session, request, sale, line_ids)
     changes = [StateChange("order", order.id, None, OrderStatus.PENDING_PAYMENT)]
-    changes += [StateChange("enrollment", row, None, EnrollmentStatus.PENDING_PAYMENT) for row in enrollment_ids]
+    changes += await _write_lines(session, order, quote, line_ids)
+    changes += await _write_enrollments(session, request, sale, line_ids)
+    changes += [
+        StateChange("lesson_slot", slot_id, SlotStatus.FREE, SlotStatus.HELD)
+        for line in request.lines
+        for slot_id in line.slot_ids
+    ]
     await write_audit(session, changes, actor=request.requested_by, reason="order placed", workflow_id=workflow_id)
     return order
 
@@ -145,19 +145,23 @@ async def _hold(session: AsyncSession, request: OrderRequest, sale: Sale, line_i
     _or_refuse(await reserve_coupon(session, sale.coupon_id))
 
 
-async def _write_lines(session: AsyncSession, order: Order, quote: Quote, line_ids: list[UUID]) -> None:
+async def _write_lines(session: AsyncSession, order: Order, quote: Quote, line_ids: list[UUID]) -> list[StateChange]:
     session.add_all(
         OrderLine(id=line_id, order_id=order.id, position=position, **line.model_dump())
         for position, (line_id, line) in enumerate(zip(line_ids, quote.lines, strict=True), start=1)
     )
-    if order.total_amount > 0:
-        session.add(Payment(order_id=order.id, amount=order.total_amount, currency=order.currency))
+    if order.total_amount == 0:
+        await session.flush()
+        return []
+    payment = Payment(order_id=order.id, amount=order.total_amount, currency=order.currency)
+    session.add(payment)
     await session.flush()
+    return [StateChange("payment", payment.id, None, PaymentStatus.REQUIRES_PAYMENT_METHOD)]
 
 
 async def _write_enrollments(
     session: AsyncSession, request: OrderRequest, sale: Sale, line_ids: list[UUID]
-) -> list[UUID]:
+) -> list[StateChange]:
     rows = [
         {
             "id": new_id(),
@@ -181,14 +185,19 @@ async def _write_enrollments(
                 Reason.ALREADY_ENROLLED, "A student already has a place, or is about to get one, in the same course."
             )
         )
-    return ids
+    return [StateChange("enrollment", row, None, EnrollmentStatus.PENDING_PAYMENT) for row in ids]
 
 
 async def _complete(session: AsyncSession, order: Order, step: CompleteOrder) -> CompletedOrder:
     moment = now()
-    await _write_payment(session, order.id, step.payment)
+    changes = [StateChange("order", order.id, OrderStatus.PENDING_PAYMENT, OrderStatus.COMPLETED)]
+    changes += await _write_payment(session, order.id, step.payment)
     enrollment_ids = await _activate_enrollments(session, order.id, moment)
-    await book_slots(session, order.id)
+    changes += [
+        StateChange("enrollment", row, EnrollmentStatus.PENDING_PAYMENT, EnrollmentStatus.ACTIVE)
+        for row in enrollment_ids
+    ]
+    changes += await book_slots(session, order.id)
     zone = ZoneInfo((await session.execute(select(col(Academy.time_zone)))).scalar_one())
     receipt = Receipt(
         order_id=order.id,
@@ -197,11 +206,6 @@ async def _complete(session: AsyncSession, order: Order, step: CompleteOrder) ->
     )
     session.add(receipt)
     order.status, order.completed_at, order.updated_at = OrderStatus.COMPLETED, moment, moment
-    changes = [StateChange("order", order.id, OrderStatus.PENDING_PAYMENT, OrderStatus.COMPLETED)]
-    changes += [
-        StateChange("enrollment", row, EnrollmentStatus.PENDING_PAYMENT, EnrollmentStatus.ACTIVE)
-        for row in enrollment_ids
-    ]
     actor, reason = ("stripe", "payment succeeded") if step.payment else ("system", "nothing to pay")
     await write_audit(session, changes, actor=actor, reason=reason, workflow_id=step.workflow_id)
     return CompletedOrder(payer_id=order.payer_id, receipt_id=receipt.id, enrollment_ids=tuple(enrollment_ids))
@@ -240,25 +244,20 @@ async def _completed_before(session: AsyncSession, order: Order) -> CompletedOrd
     return CompletedOrder(payer_id=order.payer_id, receipt_id=receipt_id, enrollment_ids=ids)
 
 
-async def _write_payment(session: AsyncSession, order_id: UUID, payment: PaymentFacts | None) -> None:
-    """Record what Stripe said last. A payment that is over can no longer be made: its link and secret are forgotten."""
-    if payment is None:
-        return
-    succeeded = payment.status is PaymentStatus.SUCCEEDED
-    await session.execute(
-        update(Payment)
-        .where(col(Payment.order_id) == order_id)
-        .values(
-            status=payment.status,
-            captured_amount=payment.captured.amount,
-            payment_intent_id=func.coalesce(payment.payment_intent_id, col(Payment.payment_intent_id)),
-            charge_id=payment.charge_id,
-            checkout_url=None,
-            client_secret=None,
-            succeeded_at=now() if succeeded else None,
-            updated_at=now(),
-        )
-    )
+async def _write_payment(session: AsyncSession, order_id: UUID, facts: PaymentFacts | None) -> list[StateChange]:
+    """Record how the payment ended. It can no longer be made: its link and secret are forgotten."""
+    if facts is None:
+        return []
+    found = select(Payment).where(col(Payment.order_id) == order_id).with_for_update()
+    payment = (await session.execute(found)).scalar_one()
+    change = StateChange("payment", payment.id, payment.status, facts.status)
+    payment.status, payment.captured_amount = facts.status, facts.captured.amount
+    payment.payment_intent_id = facts.payment_intent_id or payment.payment_intent_id
+    payment.charge_id = facts.charge_id
+    payment.checkout_url = payment.client_secret = None
+    payment.updated_at = now()
+    payment.succeeded_at = payment.updated_at if facts.status is PaymentStatus.SUCCEEDED else None
+    return [change]
 
 
 def _or_refuse(decision: _Decided | Refused) -> _Decided:

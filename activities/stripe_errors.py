@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 import stripe
+from stripe import oauth_error
 from temporalio.exceptions import ApplicationError
 
 
@@ -62,6 +63,13 @@ MEANINGS: dict[type[stripe.StripeError], Meaning] = {
             stripe.VerificationAttemptFailedError,
             stripe.VerificationExpiredError,
             stripe.VerificationNotInitiatedError,
+            oauth_error.OAuthError,
+            oauth_error.InvalidClientError,
+            oauth_error.InvalidGrantError,
+            oauth_error.InvalidRequestError,
+            oauth_error.InvalidScopeError,
+            oauth_error.UnsupportedGrantTypeError,
+            oauth_error.UnsupportedResponseTypeError,
         ),
         _REFUSED,
     ),

@@ -139,7 +139,8 @@ class OrderWorkflow:
                     return payment, verdict
                 case Verdict.PROCESSING:
                     self._cancel = None
-                    deadline = max(deadline, hold_expires_at + PROCESSING_HOLD)
+                    # A bank that never answers is asked again every day; what is on its way cannot be cancelled.
+                    deadline = max(hold_expires_at + PROCESSING_HOLD, workflow.now() + timedelta(days=1))
                     self._tell(WaitingFor.STRIPE, "The bank is working on the payment.", due_at=deadline)
                 case Verdict.AMOUNT_DIFFERS:
                     self._cancel = None

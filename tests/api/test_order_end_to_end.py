@@ -9,9 +9,10 @@ import httpx
 import pytest
 from pypdf import PdfReader
 from sqlalchemy import func, select
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
+from temporalio.api.enums.v1 import EventType
 
-from models.tables import Person
+from models.tables import Mail, Person
 from models.vocabulary import Role
 from sandbox.sample_academy import sample_id
 from tests.eventually import eventually
@@ -74,6 +75,46 @@ async def test_no_personal_data_reaches_temporal(installation: Installation) -> 
     everything = (await handle.fetch_history()).to_json() + str(description.raw_description)
     secrets = [person.email, person.full_name, "O'Connor", *person.full_name.split(), order["payment"]["checkout_url"]]
     assert [secret for secret in secrets if secret in everything] == []
+
+
+async def test_every_step_tells_the_operator_what_it_is(installation: Installation) -> None:
+    order = (await installation.post_order("spanish-a1")).json()
+    await installation.pay(order)
+    await installation.order_ends(order["id"])
+    history = await installation.temporal.get_workflow_handle(f"order-{order['id']}").fetch_history()
+    commands = (
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+        EventType.EVENT_TYPE_TIMER_STARTED,
+        EventType.EVENT_TYPE_MARKER_RECORDED,
+    )
+    silent = [
+        event.event_id
+        for event in history.events
+        if event.event_type in commands and not event.user_metadata.summary.data
+    ]
+    assert silent == []
+
+
+async def test_a_mail_server_that_is_down_delays_the_mail_and_doubles_nothing(installation: Installation) -> None:
+    installation.mailbox.faults.add("reject_recipient", times=1)
+    order = (await installation.post_order("study-skills")).json()
+    done = await installation.order_ends(order["id"])
+    assert done["status"] == "completed"
+    assert len(installation.mailbox.messages()) == 1
+
+
+async def test_a_mail_whose_fate_nobody_knows_is_not_sent_again(installation: Installation) -> None:
+    installation.mailbox.faults.add("drop_after_storing", times=1)
+    order = (await installation.post_order("study-skills")).json()
+    await installation.order_ends(order["id"])
+    assert len(installation.mailbox.messages()) == 1
+    async with installation.sessions() as session:
+        assert (await session.execute(select(col(Mail.status)))).scalars().all() == ["unknown"]
+    job = await installation.http.get(
+        f"/v1/jobs/order-{order['id']}", headers=installation.caller("finance", Role.STAFF)
+    )
+    assert "unknown" in job.json()["next_action"]
 
 
 async def test_a_payment_intent_is_confirmed_in_the_browser(installation: Installation) -> None:

@@ -45,7 +45,7 @@ async def mails(sessions: Sessions, mailbox: Mailbox, tmp_path: Path) -> MailAct
         sessions,
         FileStore((tmp_path / "files").as_uri()),
         SmtpSettings.from_url(mailbox.smtp_url, "TutorHub Academy <academy@registrar.test>", "registrar.test"),
-        "https://academy.test",
+        "https://academy.test/orders/{order_id}",
     )
 
 
@@ -113,7 +113,7 @@ async def test_the_mail_arrives_whole(mails: MailActivities, mailbox: Mailbox, r
     assert text is not None
     assert html is not None
     for body in (text, html):
-        assert f"https://academy.test/v1/orders/{request_.subject_id}" in body
+        assert f"https://academy.test/orders/{request_.subject_id}" in body
     kept = await row(mails)
     assert kept.sent_at is not None
     assert kept.handed_over_at is not None

@@ -72,11 +72,11 @@ def completing(step: PlaceOrder, placed: PlacedOrder) -> CompleteOrder:
     )
 
 
-def releasing(step: PlaceOrder, status: OrderStatus = OrderStatus.CANCELLED) -> ReleaseOrder:
+def releasing(step: PlaceOrder, *, has_payment: bool = True) -> ReleaseOrder:
     nothing = PaymentFacts(status=PaymentStatus.CANCELED, captured=Money(amount=0, currency="EUR"))
     return ReleaseOrder(
-        order_id=step.request.order_id, status=status, reason="hold_expired", actor="system",
-        payment=nothing, workflow_id=step.workflow_id,
+        order_id=step.request.order_id, status=OrderStatus.CANCELLED, reason="hold_expired", actor="system",
+        payment=nothing if has_payment else None, workflow_id=step.workflow_id,
     )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ async def test_placing_writes_the_whole_order(orders: OrderActivities, sessions:
         assert [(row.list_amount, row.total_amount) for row in lines] == [(4900, 4410), (0, 0)]
         assert (await session.execute(select(col(Payment.amount)))).scalars().all() == [4410]
         assert set((await session.execute(select(col(Enrollment.status)))).scalars()) == {"pending_payment"}
-        assert (await session.execute(select(func.count()).select_from(AuditEntry))).scalar_one() == 3
+        assert (await session.execute(select(func.count()).select_from(AuditEntry))).scalar_one() == 4
 
 
 async def test_the_same_order_placed_by_many_at_once_is_one(orders: OrderActivities, engine: AsyncEngine) -> None:
@@ -228,8 +228,8 @@ async def test_coupon_limits_hold_under_a_race_and_come_back(orders: OrderActivi
     answers = await asyncio.gather(*(orders.place_order(step) for step in steps))
     assert sum(answer.refusal is Reason.COUPON_USED_UP for answer in answers) == 3
     winner = next(step for step, answer in zip(steps, answers, strict=True) if answer.refusal is None)
-    await orders.release_order(releasing(winner))
-    await orders.release_order(releasing(winner))
+    await orders.release_order(releasing(winner, has_payment=False))
+    await orders.release_order(releasing(winner, has_payment=False))
     async with sessions() as session:
         assert (await session.execute(select(col(Coupon.uses)).where(col(Coupon.code) == "SCHOLAR"))).scalar_one() == 2
 
@@ -298,7 +298,7 @@ async def test_statements_do_not_grow_with_the_lines(orders: OrderActivities, en
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", listener)
     assert placing_cost == 10
-    assert len(statements) - placing_cost == 9
+    assert len(statements) - placing_cost == 10
 
 
 def test_the_sample_academy_is_what_the_readme_promises() -> None:

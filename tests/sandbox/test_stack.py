@@ -120,7 +120,7 @@ async def test_a_stack_comes_up_in_order_recovers_and_is_remembered(tmp_path: Pa
             back = {step.name for step in told if step.state == "ready"}
             return back >= {"worker", "api", "temporal", "mailbox", "PostgreSQL"}
 
-        await eventually(all_are_back)
+        await eventually(all_are_back, within=90)
         assert stack.endpoints == first
     await nothing_is_left_in(home)
 

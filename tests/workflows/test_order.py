@@ -125,6 +125,16 @@ async def test_payment_in_processing_keeps_the_seat_beyond_the_hold(
     assert "release" not in world.did
 
 
+async def test_a_bank_that_never_answers_is_asked_once_a_day(begin: Begin, fast_temporal: WorkflowEnvironment) -> None:
+    world = OrderWorld(status=PaymentStatus.PROCESSING)
+    handle, _ = await begin(world, an_order())
+    await fast_temporal.sleep(timedelta(days=20))
+    assert 6 <= world.did.count("cancel") <= 9
+    world.pay()
+    await handle.signal(OrderWorkflow.payment_changed)
+    assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
+
+
 @pytest.mark.parametrize("wish", ["signal", "temporal"])
 async def test_cancelling_an_unpaid_order(begin: Begin, fast_temporal: WorkflowEnvironment, wish: str) -> None:
     world = OrderWorld()
