@@ -123,12 +123,17 @@ class StripeActivities:
             if payment.checkout_session_id:
                 return _facts(
                     await self.client.v1.checkout.sessions.retrieve_async(
-                        payment.checkout_session_id, {"expand": ["payment_intent"]}
+                        payment.checkout_session_id, {"expand": ["payment_intent.latest_charge"]}
                     ),
                     payment,
                 )
             if payment.payment_intent_id:
-                return _facts(await self.client.v1.payment_intents.retrieve_async(payment.payment_intent_id), payment)
+                return _facts(
+                    await self.client.v1.payment_intents.retrieve_async(
+                        payment.payment_intent_id, {"expand": ["latest_charge"]}
+                    ),
+                    payment,
+                )
         except stripe.StripeError as error:
             raise as_failure(error, keep_trying=True) from None
         return PaymentFacts(status=PaymentStatus.CANCELED, captured=Money(amount=0, currency=payment.currency))
@@ -267,5 +272,6 @@ def _facts(told: stripe.PaymentIntent | CheckoutSession, payment: Payment) -> Pa
         status=PaymentStatus(intent.status),
         captured=Money(amount=intent.amount_received, currency=intent.currency.upper()),
         payment_intent_id=intent.id,
+        refunded_amount=charge.amount_refunded if isinstance(charge, stripe.Charge) else 0,
         charge_id=charge.id if isinstance(charge, stripe.Charge) else charge,
     )

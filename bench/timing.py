@@ -1,7 +1,6 @@
 """Taking time: the same pieces of work in lanes side by side, how long each took, and how many were done a second."""
 
 import asyncio
-import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -92,8 +91,3 @@ async def measure(contender: Contender, numbers: range, lanes: int) -> dict[str,
 
     both, _ = await in_lanes(numbers[half:], lanes, whole)
     return dict(zip(PHASES, (placing, finishing, both), strict=True))
-
-
-def median(values: Iterable[float]) -> float:
-    """The middle one."""
-    return statistics.median(values)

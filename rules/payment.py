@@ -18,9 +18,12 @@ class Verdict(StrEnum):
 def judge(payment: PaymentFacts, due: Money) -> Verdict:
     """The verdict on a payment against what is due.
 
-    Money that came in with another amount or currency completes nothing: a person has to look at it.
+    Money that came in with another amount or currency completes nothing: a person has to look at it. Money that
+    went back in full is as good as never paid.
     """
     match payment.status:
+        case PaymentStatus.SUCCEEDED if payment.refunded_amount >= payment.captured.amount:
+            return Verdict.CANCELED
         case PaymentStatus.SUCCEEDED:
             return Verdict.PAID if payment.captured == due else Verdict.AMOUNT_DIFFERS
         case PaymentStatus.PROCESSING:

@@ -60,6 +60,12 @@ class OrderWorkflow:
         self._since = workflow.now()
         self._next_action = "The order is being priced and its seats are being held."
         self._needs_human = False
+        # What the search attributes say from the start (routes/order_start.py); saying it again would cost an event.
+        self._listed: tuple[OrderStatus | None, WaitingFor, bool] = (
+            OrderStatus.PENDING_PAYMENT,
+            WaitingFor.PAYMENT,
+            False,
+        )
 
     @workflow.run
     async def run(self, request: OrderRequest) -> OrderOutcome:
@@ -107,7 +113,7 @@ class OrderWorkflow:
 
     async def _request_payment(self) -> bool:
         """Whether the payment can be made. If Stripe refuses it for good the order fails here."""
-        self._tell(WaitingFor.STRIPE, "Stripe is being asked to prepare the payment.")
+        self._tell(WaitingFor.STRIPE, "Stripe is being asked to prepare the payment.", in_passing=True)
         prepared = await workflow.execute_activity_method(
             StripeActivities.request_payment,
             PaymentRequest(order_id=self._request.order_id, workflow_id=workflow.info().workflow_id),
@@ -147,8 +153,8 @@ class OrderWorkflow:
                     deadline = workflow.now() + PROCESSING_HOLD
                     self._tell(
                         WaitingFor.OPERATOR,
-                        "Another amount came in than was due. Refund it in Stripe or correct it there, "
-                        "then send the signal `payment_changed`.",
+                        "Another amount came in than was due. Refund it in full in Stripe, then send the signal "
+                        "`payment_changed`: the order is cancelled and its seats are given back.",
                         due_at=deadline,
                         needs_human=True,
                     )
@@ -191,7 +197,7 @@ class OrderWorkflow:
             **RECORD,
         )
         self._status = OrderStatus.COMPLETED
-        self._tell(WaitingFor.NOTHING, "The seat is taken; the receipt and the mail are on their way.", final=True)
+        self._tell(WaitingFor.NOTHING, "The seat is taken; the receipt and the mail are on their way.")
         await self._render_receipt(completed)
         mail = await self._send_confirmation(completed)
         if mail.status is not MailStatus.SENT:
@@ -239,7 +245,7 @@ class OrderWorkflow:
             **RECORD,
         )
         self._status = status
-        self._tell(WaitingFor.NOTHING, f"Over: {status} ({why.reason}).", final=True)
+        self._tell(WaitingFor.NOTHING, f"Over: {status} ({why.reason}).")
         return self._outcome()
 
     # ---- messages ----
@@ -283,6 +289,7 @@ class OrderWorkflow:
 
     def _refuse(self, reason: Reason, detail: str) -> OrderOutcome:
         self._refusal = (reason, detail)
+        self._tell(WaitingFor.NOTHING, f"Refused, {reason}: {detail}")
         return self._outcome()
 
     def _outcome(self) -> OrderOutcome:
@@ -296,17 +303,19 @@ class OrderWorkflow:
         *,
         due_at: datetime | None = None,
         needs_human: bool = False,
-        final: bool = False,
+        in_passing: bool = False,
     ) -> None:
-        """Keep the query, the Web UI and the search attributes in step with the story."""
+        """Keep the query, the Web UI and, unless it is over in a moment, the search attributes in step with the story."""
         self._waiting_for, self._next_action, self._needs_human = waiting_for, next_action, needs_human
         self._since = workflow.now()
-        number = self._placed.number if self._placed else None
-        lines = [f"**Order {number}** · {self._status}", next_action]
+        number = (self._placed.number if self._placed else None) or "without a number"
+        lines = [f"**Order {number}** · {self._status or 'refused'}", next_action]
         if due_at is not None:
             lines.append(f"Until {due_at:%Y-%m-%d %H:%M} UTC.")
         workflow.set_current_details("\n\n".join(lines))
-        if final or needs_human:
+        listed = (self._status, waiting_for, needs_human)
+        if not in_passing and listed != self._listed:
+            self._listed = listed
             workflow.upsert_search_attributes(
                 [
                     search.STATE.value_set(self._status or "refused"),

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from models.errors import Reason
 from models.messages.message import Actor, Message, ReasonText, StripeId, WorkflowId
-from models.money import Money
+from models.money import MinorUnits, Money
 from models.vocabulary import OrderStatus, PaymentMethod, PaymentStatus
 
 MAX_LINES = 20
@@ -83,10 +83,11 @@ class OrderPayment(Message):
 
 
 class PaymentFacts(Message):
-    """A payment as Stripe tells it at this moment. `captured` is what really came in, in minor units."""
+    """A payment as Stripe tells it at this moment: what really came in, and what of it went back."""
 
     status: PaymentStatus
     captured: Money
+    refunded_amount: MinorUnits = Field(default=0, description="minor units of the captured currency")
     payment_intent_id: StripeId | None = None
     charge_id: StripeId | None = None
 

@@ -160,3 +160,24 @@ async def test_cancelling_a_paid_payment_tells_that_it_was_paid(
     facts = await port.cancel_payment(OrderPayment(order_id=step.order_id))
     assert (facts.status, facts.captured.amount) == (PaymentStatus.SUCCEEDED, 4900)
     assert facts.charge_id is not None
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_refund_made_at_stripe_is_seen(
+    idle_installation: Installation, port: StripeActivities, method: PaymentMethod
+) -> None:
+    step = await place(idle_installation, method)
+    await ask(port, step)
+    payment = await payment_of(idle_installation, step.order_id)
+    if method is PaymentMethod.CHECKOUT:
+        await idle_installation.pay({"payment": {"checkout_url": payment.checkout_url}})
+    else:
+        assert payment.payment_intent_id is not None
+        await port.client.v1.payment_intents.confirm_async(
+            payment.payment_intent_id, {"payment_method": "pm_card_visa"}
+        )
+    paid = await port.read_payment(OrderPayment(order_id=step.order_id))
+    assert (paid.captured.amount, paid.refunded_amount) == (4900, 0)
+    assert paid.payment_intent_id is not None
+    await port.client.v1.refunds.create_async({"payment_intent": paid.payment_intent_id})
+    assert (await port.read_payment(OrderPayment(order_id=step.order_id))).refunded_amount == 4900

@@ -57,3 +57,10 @@ def test_illegal_steps_are_never_retried() -> None:
 )
 def test_only_the_exact_amount_pays(status: PaymentStatus, captured: Money, verdict: Verdict) -> None:
     assert judge(PaymentFacts(status=status, captured=captured), Money(amount=4900, currency="EUR")) is verdict
+
+
+@pytest.mark.parametrize(("refunded", "verdict"), [(4900, Verdict.CANCELED), (100, Verdict.PAID)])
+def test_money_that_went_back_in_full_was_never_paid(refunded: int, verdict: Verdict) -> None:
+    due = Money(amount=4900, currency="EUR")
+    facts = PaymentFacts(status=PaymentStatus.SUCCEEDED, captured=due, refunded_amount=refunded)
+    assert judge(facts, due) is verdict

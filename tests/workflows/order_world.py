@@ -51,6 +51,7 @@ class OrderWorld:
     hold: timedelta = timedelta(minutes=15)
     status: PaymentStatus = PaymentStatus.REQUIRES_PAYMENT_METHOD
     captured: int = 0
+    refunded: int = 0
     place_refuses: Reason | None = None
     stripe_refuses: Reason | None = None
     mail_ends: MailStatus = MailStatus.SENT
@@ -133,7 +134,12 @@ class OrderWorld:
         return activity.info().started_time if activity.in_activity() else datetime.now(UTC)
 
     def _facts(self) -> PaymentFacts:
-        return PaymentFacts(status=self.status, captured=self._money(self.captured), payment_intent_id="pi_1")
+        return PaymentFacts(
+            status=self.status,
+            captured=self._money(self.captured),
+            refunded_amount=self.refunded,
+            payment_intent_id="pi_1",
+        )
 
     def _money(self, amount: int) -> Money:
         return Money(amount=amount, currency="EUR")
