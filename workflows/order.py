@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         ReleaseOrder,
     )
     from models.money import Money
-    from models.vocabulary import MailStatus, MailTemplate, OrderStatus, WaitingFor
+    from models.vocabulary import MailStatus, MailTemplate, OrderStatus, PaymentStatus, WaitingFor
     from rules.holds import PROCESSING_HOLD
     from rules.payment import Verdict, judge
     from workflows.policies import DOCUMENTS, MAIL, RECORD, STRIPE
@@ -70,10 +70,7 @@ class OrderWorkflow:
     @workflow.run
     async def run(self, request: OrderRequest) -> OrderOutcome:
         """Quote and hold, ask for the payment, wait for it, then enroll, or give everything back."""
-        story = asyncio.create_task(self._tell_story())
-        outcome = await self._shield_from_cancellation(story)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return outcome
+        return await self._shield_from_cancellation(asyncio.create_task(self._tell_story()))
 
     async def _tell_story(self) -> OrderOutcome:
         placed = await self._place()
@@ -81,7 +78,7 @@ class OrderWorkflow:
             return self._refuse(placed.refusal or Reason.INTERNAL, placed.refusal_detail or "The order was refused.")
         if placed.total.amount == 0:
             return await self._complete(payment=None)
-        if not await self._request_payment():
+        if not await self._request_payment(placed.total):
             return self._outcome()
         payment, verdict = await self._await_payment(placed.total, placed.hold_expires_at)
         if verdict is Verdict.PAID:
@@ -92,7 +89,9 @@ class OrderWorkflow:
         """A cancelled workflow is a cancelled order, not an interrupted one: no money step is ever cut in two."""
         while True:
             try:
-                return await asyncio.shield(story)
+                outcome = await asyncio.shield(story)
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                return outcome
             except asyncio.CancelledError:
                 if story.cancelled():
                     raise
@@ -111,7 +110,7 @@ class OrderWorkflow:
             self._status = OrderStatus.PENDING_PAYMENT
         return self._placed
 
-    async def _request_payment(self) -> bool:
+    async def _request_payment(self, total: Money) -> bool:
         """Whether the payment can be made. If Stripe refuses it for good the order fails here."""
         self._tell(WaitingFor.STRIPE, "Stripe is being asked to prepare the payment.", in_passing=True)
         prepared = await workflow.execute_activity_method(
@@ -122,7 +121,9 @@ class OrderWorkflow:
         )
         if prepared.refusal is not None:
             detail = prepared.refusal_detail or "Stripe refused the payment."
-            await self._release(OrderStatus.FAILED, CancelOrder(actor="stripe", reason=prepared.refusal), None)
+            await self._release(
+                OrderStatus.FAILED, CancelOrder(actor="stripe", reason=prepared.refusal), _never_made(total)
+            )
             self._refuse(prepared.refusal, detail)
             return False
         self._payable = True
@@ -158,6 +159,9 @@ class OrderWorkflow:
                         due_at=deadline,
                         needs_human=True,
                     )
+                case Verdict.OPEN if self._cancel is not None:
+                    # Stripe has neither cancelled nor finished it: ask again soon, but not at once.
+                    await workflow.sleep(timedelta(minutes=1), summary="Stripe has not cancelled the payment yet")
                 case Verdict.OPEN:
                     pass
 
@@ -230,7 +234,7 @@ class OrderWorkflow:
             **MAIL,
         )
 
-    async def _release(self, status: OrderStatus, why: CancelOrder, payment: PaymentFacts | None) -> OrderOutcome:
+    async def _release(self, status: OrderStatus, why: CancelOrder, payment: PaymentFacts) -> OrderOutcome:
         await workflow.execute_local_activity_method(
             OrderActivities.release_order,
             ReleaseOrder(
@@ -323,3 +327,7 @@ class OrderWorkflow:
                     search.NEEDS_HUMAN.value_set(needs_human),
                 ]
             )
+
+
+def _never_made(total: Money) -> PaymentFacts:
+    return PaymentFacts(status=PaymentStatus.CANCELED, captured=Money(amount=0, currency=total.currency))

@@ -149,6 +149,18 @@ async def test_cancelling_an_unpaid_order(begin: Begin, fast_temporal: WorkflowE
     assert world.released.reason == ("changed their mind" if wish == "signal" else "workflow_cancelled")
 
 
+async def test_a_payment_that_will_not_be_cancelled_is_asked_again_without_haste(
+    begin: Begin, fast_temporal: WorkflowEnvironment
+) -> None:
+    world = OrderWorld(cancels_in_vain=3)
+    handle, _ = await begin(world, an_order())
+    assert (await ending(fast_temporal, handle)).status is OrderStatus.CANCELLED
+    assert world.did == ["place", "request", "cancel", "cancel", "cancel", "cancel", "release"]
+    run = await handle.describe()
+    assert run.close_time is not None
+    assert run.close_time - run.start_time > timedelta(minutes=17)
+
+
 async def test_cancelling_a_paid_order_changes_nothing(begin: Begin, fast_temporal: WorkflowEnvironment) -> None:
     world = OrderWorld()
     handle, _ = await begin(world, an_order())
