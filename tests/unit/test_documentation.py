@@ -1,0 +1,147 @@
+"""The documentation names only what exists, and names every setting."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from cli import app
+from models import search
+from models.errors import Reason
+from models.vocabulary import StripeEventStatus
+from routes.order_requests import CancelReason
+from routes.stripe_events import OF_INTEREST
+from settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PRODUCTION = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+SETTINGS = {name.upper() for name in Settings.model_fields}
+LARGEST_IMAGE = 250_000
+
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_MAKE = re.compile(r"(?:`|^)make ([a-z]+)", re.MULTILINE)
+_REGISTRAR = re.compile(r"(?:`|^|&& |/|\()registrar ([a-z]+)(?: ([a-z]+))?", re.MULTILINE)
+_SETTING_ROW = re.compile(r"^\| `([A-Z][A-Z_]+)` \|", re.MULTILINE)
+_REASON_KEY = re.compile(r"registrar_refusals_total\{reason=\"(\w+)\"\}")
+_CODE = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
+_FILE = re.compile(r"`((?:[a-z_]+/)+(?:[a-z_0-9]+\.(?:py|toml|json|md|LICENSE))?|[a-z_]+\.(?:py|toml|lock))`")
+_ATTRIBUTE = re.compile(r"\bRegistrar[A-Z][A-Za-z]+")
+
+_PACKAGES = ("activities", "migrations", "models", "routes", "rules", "sandbox", "tests", "workflows")
+_SOURCE = "".join(
+    file.read_text(encoding="utf-8")
+    for file in (*ROOT.glob("*.py"), *(file for name in _PACKAGES for file in (ROOT / name).rglob("*.py")))
+    if file != Path(__file__)
+)
+# Words of other programs.
+_NOT_OURS = {"activity_type", "stop_grace_period"}
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def page(request: pytest.FixtureRequest) -> Path:
+    """Each page of the documentation."""
+    chosen: Path = request.param
+    return chosen
+
+
+def _prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = _HEADING.findall(_prose(page))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_and_images_lead_somewhere(page: Path) -> None:
+    for markdown, html in _LINK.findall(_prose(page)):
+        address = markdown or html
+        if re.match(r"[a-z]+:", address):
+            continue
+        path, _, anchor = address.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} leads to {address}"
+        if anchor:
+            assert anchor in _anchors(target), f"{page.name} leads to {address}"
+
+
+def test_images_are_shown_and_small() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for image in (ROOT / "docs" / "images").iterdir():
+        assert image.name in text, f"nothing shows {image.name}"
+        assert image.stat().st_size < LARGEST_IMAGE, image.name
+
+
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(_MAKE.findall(page.read_text(encoding="utf-8"))) <= targets
+
+
+def test_commands_exist(page: Path) -> None:
+    top = get_command(app)
+    known = top.list_commands(top.make_context("registrar", [], resilient_parsing=True))  # type: ignore[attr-defined]
+    for command, below in _REGISTRAR.findall(page.read_text(encoding="utf-8")):
+        assert command in known
+        if command == "academy":
+            assert below == "load"
+
+
+def test_the_tables_name_settings_that_exist() -> None:
+    assert set(_SETTING_ROW.findall(README)) <= SETTINGS
+    assert set(_SETTING_ROW.findall(PRODUCTION)) <= SETTINGS
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS))
+def test_every_setting_is_documented(setting: str) -> None:
+    rows = set(_SETTING_ROW.findall(README)) | set(_SETTING_ROW.findall(PRODUCTION))
+    assert setting in rows
+
+
+@pytest.mark.parametrize("setting", sorted(_SETTING_ROW.findall(README) + _SETTING_ROW.findall(PRODUCTION)))
+def test_the_tables_tell_the_defaults(setting: str) -> None:
+    """Where a setting has a plain default, its row shows it."""
+    default = Settings.model_fields[setting.lower()].get_default()
+    if setting != "WORKER_BUILD_ID" and isinstance(default, str | int | float):
+        shown = str(default).lower() if isinstance(default, bool) else f"{default}"
+        row = re.search(rf"^\| `{setting}` \|.*$", README + PRODUCTION, re.MULTILINE)
+        assert row is not None
+        assert f"`{shown}`" in row.group()
+
+
+def test_reason_codes_and_names_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert set(_REASON_KEY.findall(text)) <= set(Reason)
+    if page.name == "vocabulary.md":
+        return  # full of other systems' words
+    known = set(re.findall(r"[a-z]+(?:_[a-z]+)+", _SOURCE)) | _NOT_OURS
+    assert {word for word in _CODE.findall(text) if not word.startswith("temporal_")} <= known
+
+
+def test_search_attributes_exist(page: Path) -> None:
+    named = set(_ATTRIBUTE.findall(page.read_text(encoding="utf-8")))
+    assert named <= {key.name for key in search.ALL}
+
+
+def test_production_lists_the_search_attributes_the_events_and_the_outcomes() -> None:
+    assert {key.name for key in search.ALL} <= set(_ATTRIBUTE.findall(PRODUCTION))
+    listed = set(re.findall(r"^([a-z_]+\.[a-z_.]+)$", PRODUCTION, re.MULTILINE))
+    assert listed == OF_INTEREST
+    outcomes = set(re.findall(r"(?:outcome=|or `)\"(\w+)\"", PRODUCTION))
+    assert outcomes <= set(StripeEventStatus) | set(Reason)
+
+
+def test_operators_are_told_every_reason_to_cancel() -> None:
+    text = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    assert all(f"`{reason}`" in text for reason in CancelReason)
+
+
+def test_files_exist(page: Path) -> None:
+    for named in _FILE.findall(page.read_text(encoding="utf-8")):
+        if not named.startswith("var/"):
+            assert (ROOT / named).exists(), f"{page.name} names {named}"
