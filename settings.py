@@ -70,7 +70,7 @@ class Settings(BaseSettings):
 
     # HTTP
     public_url: str = Field(
-        default="http://127.0.0.1:8000", description="where people reach the API; base of links in mails"
+        default="http://127.0.0.1:8000", description="where people reach the API; the payment page leads back there"
     )
     order_page_url: str | None = Field(
         default=None,

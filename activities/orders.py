@@ -251,7 +251,8 @@ async def _write_payment(session: AsyncSession, order_id: UUID, facts: PaymentFa
     found = select(Payment).where(col(Payment.order_id) == order_id).with_for_update()
     payment = (await session.execute(found)).scalar_one()
     change = StateChange("payment", payment.id, payment.status, facts.status)
-    payment.status, payment.captured_amount = facts.status, facts.captured.amount
+    payment.status = facts.status
+    payment.captured_amount, payment.refunded_amount = facts.captured.amount, facts.refunded_amount
     payment.payment_intent_id = facts.payment_intent_id or payment.payment_intent_id
     payment.charge_id = facts.charge_id
     payment.checkout_url = payment.client_secret = None

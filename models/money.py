@@ -1,18 +1,25 @@
 """Money: integer minor units and an ISO 4217 code. Never float, one rounding rule (half up)."""
 
+import copy
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Self
 
-from babel.numbers import format_currency, get_currency_precision, list_currencies
+import iso4217
+from babel import Locale
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-_KNOWN_CURRENCIES = frozenset(list_currencies())
+# Decimal places by ISO 4217 (what people print, CLDR's view, differs for a dozen currencies).
+_PLACES = {currency.code: currency.exponent for currency in iso4217.Currency if currency.exponent is not None}
+# Stripe counts these two in hundredths, which ISO does not know: a sum would be charged a hundred times too small.
+_COUNTED_OTHERWISE_BY_STRIPE = frozenset({"ISK", "UGX"})
 
 
 def _known(code: str) -> str:
-    if code not in _KNOWN_CURRENCIES:
+    if code not in _PLACES:
         raise ValueError("not an ISO 4217 currency code")
+    if code in _COUNTED_OTHERWISE_BY_STRIPE:
+        raise ValueError("Stripe counts this currency in other minor units than ISO 4217")
     return code
 
 
@@ -45,16 +52,24 @@ class Money(BaseModel):
     @property
     def decimal(self) -> Decimal:
         """The amount in major units, with as many places as the currency has."""
-        return Decimal(self.amount).scaleb(-get_currency_precision(self.currency))
+        return Decimal(self.amount).scaleb(-_PLACES[self.currency])
 
     def format(self, locale: str = "en") -> str:
         """The amount as people of that locale write it, e.g. `€12.34`, `12,34 €`, `¥1,234`, `KWD1.234`."""
-        return format_currency(self.decimal, self.currency, locale=locale.replace("-", "_"))
+        spoken = Locale.parse(locale.replace("-", "_"))
+        pattern = copy.copy(spoken.currency_formats["standard"])
+        pattern.frac_prec = (_PLACES[self.currency],) * 2
+        return str(pattern.apply(self.decimal, spoken, currency=self.currency, currency_digits=False))
 
 
-def percent_of(amount: int, percent: Decimal) -> int:
-    """`percent` of an amount in minor units, half up (DESIGN §4)."""
-    return int((amount * percent / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+def charge_step(currency: str) -> int:
+    """The smallest step, in minor units, in which Stripe charges: three-decimal currencies in tens."""
+    return 10 if _PLACES[currency] == 3 else 1
+
+
+def percent_of(amount: int, percent: Decimal, step: int = 1) -> int:
+    """`percent` of an amount in minor units, half up to the step (DESIGN §4)."""
+    return int((amount * percent / 100 / step).quantize(Decimal(1), rounding=ROUND_HALF_UP)) * step
 
 
 def split(total: int, weights: Sequence[int]) -> tuple[int, ...]:

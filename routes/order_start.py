@@ -127,6 +127,7 @@ def _start_operation(request: OrderRequest) -> "WithStartWorkflowOperation[Order
                 SearchAttributePair(search.JOB, "order"),
                 SearchAttributePair(search.STATE, OrderStatus.PENDING_PAYMENT.value),
                 SearchAttributePair(search.WAITING_FOR, WaitingFor.PAYMENT.value),
+                SearchAttributePair(search.NEEDS_HUMAN, False),
                 SearchAttributePair(search.ORDER_ID, str(request.order_id)),
                 SearchAttributePair(search.COURSE_ID, courses),
             ]

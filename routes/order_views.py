@@ -52,6 +52,7 @@ class PaymentView(_View):
     method: PaymentMethod
     amount: int
     captured_amount: int
+    refunded_amount: int
     checkout_url: str | None = Field(description="Stripe's page; for the payer, while it can be paid")
     client_secret: str | None = Field(description="for Stripe's Payment Element; for the payer, while it can be paid")
     publishable_key: str | None = Field(description="goes with the client secret")
@@ -167,6 +168,7 @@ def _payment_view(order: Order, payment: Payment, principal: Principal, settings
         method=PaymentMethod(order.payment_method),
         amount=payment.amount,
         captured_amount=payment.captured_amount,
+        refunded_amount=payment.refunded_amount,
         checkout_url=payment.checkout_url if may_pay else None,
         client_secret=secret,
         publishable_key=settings.stripe_publishable_key if secret is not None else None,

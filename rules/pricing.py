@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from models.errors import Reason
 from models.messages.orders import OrderLineRequest
-from models.money import Money, percent_of, split
+from models.money import Money, charge_step, percent_of, split
 from models.quote import Quote, QuotedLine
 from models.vocabulary import CouponKind, CourseKind, CourseStatus
 from rules.decision import Refused
@@ -59,13 +59,14 @@ def quote_order(
     currency = currencies.pop()
     listed = [courses[line.course_id].price.amount for line in lines]
     reasons = [f"list price of {len(lines)} line{'s' if len(lines) > 1 else ''}"]
-    discount = 0
+    discount, step = 0, charge_step(currency)
     if coupon is not None:
         if refused := _why_no_coupon(coupon, currency, academy_zone, moment):
             return refused
-        discount = _discount(coupon, sum(listed))
+        discount = _discount(coupon, sum(listed), step)
         reasons.append(f"coupon {coupon.code}: {_describe(coupon)} off")
-    return _add_up(lines, courses, currency, listed, split(discount, listed), tuple(reasons))
+    discounts = [part * step for part in split(discount // step, listed)]
+    return _add_up(lines, courses, currency, listed, discounts, tuple(reasons))
 
 
 def _why_not(line: OrderLineRequest, course: CourseOnSale | None, moment: datetime) -> Refused | None:
@@ -96,11 +97,12 @@ def _why_no_coupon(coupon: CouponOffer, currency: str, zone: ZoneInfo, moment: d
     return None
 
 
-def _discount(coupon: CouponOffer, subtotal: int) -> int:
+def _discount(coupon: CouponOffer, subtotal: int, step: int) -> int:
+    """What is taken off, in whole steps of what can be charged."""
     if coupon.percent is not None:
-        return percent_of(subtotal, coupon.percent)
+        return percent_of(subtotal, coupon.percent, step)
     assert coupon.amount is not None  # noqa: S101 - the table's CHECK says so
-    return min(coupon.amount.amount, subtotal)
+    return min(coupon.amount.amount, subtotal) // step * step
 
 
 def _describe(coupon: CouponOffer) -> str:

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -107,7 +108,7 @@ def _doors(stack: Stack, home: Home) -> Panel:
         ("Mailbox", endpoints.mailbox),
         ("Stripe double", endpoints.stripe),
         ("Logs", str(_shown(home.path / "logs"))),
-        ("A token", f". {_shown(settings_file)} && registrar token lukasz"),
+        ("A token", f". {_shown(settings_file)} && {_shown(Path(sys.executable).parent / 'registrar')} token lukasz"),
     ):
         if where:
             rows.add_row(what, where)
@@ -115,6 +116,7 @@ def _doors(stack: Stack, home: Home) -> Panel:
 
 
 def _print_ending(console: Console, scenes: list[Scene], home: Path) -> None:
+    console.print()
     table = Table(title="What happened", title_justify="left")
     for column in ("Job and workflow id", "State", "Seconds", "Open"):
         table.add_column(column, justify="right" if column == "Seconds" else "left", overflow="fold")

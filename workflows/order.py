@@ -206,7 +206,9 @@ class OrderWorkflow:
         mail = await self._send_confirmation(completed)
         if mail.status is not MailStatus.SENT:
             self._tell(
-                WaitingFor.NOTHING, f"Done, but the confirmation mail is {mail.status}: {mail.reason or 'see log'}."
+                WaitingFor.NOTHING,
+                f"Done, but the confirmation mail is {mail.status}: {mail.reason or 'see log'}.",
+                needs_human=True,
             )
         else:
             self._tell(WaitingFor.NOTHING, "Done: paid, enrolled, receipt and confirmation sent.")

@@ -135,6 +135,10 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "(kind = 'tutor_pack') = (lessons_included IS NOT NULL)", name=op.f("ck_courses_pack_has_lessons")
         ),
+        sa.CheckConstraint(
+            "currency NOT IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') OR price_amount % 10 = 0",
+            name=op.f("ck_courses_three_decimals_in_tens"),
+        ),
         sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name=op.f("ck_courses_currency_iso")),
         sa.CheckConstraint("kind <> 'tutor_pack' OR tutor_id IS NOT NULL", name=op.f("ck_courses_pack_has_tutor")),
         sa.CheckConstraint("kind IN ('self_paced', 'cohort', 'tutor_pack')", name=op.f("ck_courses_kind_known")),
@@ -194,7 +198,7 @@ def upgrade() -> None:
         sa.Column("number", sa.String(length=32), nullable=False),
         sa.Column("payer_id", sa.Uuid(), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("status_reason", sa.String(length=80), nullable=True),
+        sa.Column("status_reason", sa.String(length=200), nullable=True),
         sa.Column("payment_method", sa.String(length=32), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("list_amount", sa.BigInteger(), nullable=False),
@@ -294,6 +298,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("captured_amount", sa.BigInteger(), nullable=False),
+        sa.Column("refunded_amount", sa.BigInteger(), nullable=False),
         sa.Column("payment_intent_id", sa.String(length=255), nullable=True),
         sa.Column("checkout_session_id", sa.String(length=255), nullable=True),
         sa.Column("charge_id", sa.String(length=255), nullable=True),
@@ -311,6 +316,9 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payments_amount_positive")),
         sa.CheckConstraint("captured_amount >= 0", name=op.f("ck_payments_captured_not_negative")),
+        sa.CheckConstraint(
+            "refunded_amount BETWEEN 0 AND captured_amount", name=op.f("ck_payments_refunded_within_captured")
+        ),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_payments_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payments")),
         sa.UniqueConstraint("charge_id", name=op.f("uq_payments_charge_id")),

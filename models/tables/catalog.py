@@ -23,6 +23,10 @@ class Course(Row, table=True):
         one_of("max_period_unit", PeriodUnit),
         CheckConstraint("price_amount >= 0", name="price_not_negative"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_iso"),
+        CheckConstraint(
+            "currency NOT IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') OR price_amount % 10 = 0",
+            name="three_decimals_in_tens",
+        ),
         CheckConstraint("capacity > 0", name="capacity_positive"),
         CheckConstraint("seats_taken >= 0 AND (capacity IS NULL OR seats_taken <= capacity)", name="not_oversold"),
         CheckConstraint("(kind = 'tutor_pack') = (lessons_included IS NOT NULL)", name="pack_has_lessons"),

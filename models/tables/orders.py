@@ -34,7 +34,7 @@ class Order(Row, table=True):
     number: str = Field(max_length=32, unique=True, description="gapless per series, e.g. O-2026-000042")
     payer_id: UUID = Field(foreign_key="people.id")
     status: OrderStatus = Field(default=OrderStatus.PENDING_PAYMENT, sa_type=STATE)
-    status_reason: str | None = Field(default=None, max_length=80, description="why it failed or was cancelled")
+    status_reason: str | None = Field(default=None, max_length=200, description="why it failed or was cancelled")
     payment_method: PaymentMethod = Field(sa_type=STATE)
     currency: str = Field(sa_type=CURRENCY)
     list_amount: int = Field(sa_type=MINOR_UNITS)
@@ -81,6 +81,7 @@ class Payment(Row, table=True):
         one_of("status", PaymentStatus),
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint("captured_amount >= 0", name="captured_not_negative"),
+        CheckConstraint("refunded_amount BETWEEN 0 AND captured_amount", name="refunded_within_captured"),
         CheckConstraint("(status = 'succeeded') = (succeeded_at IS NOT NULL)", name="succeeded_has_time"),
         CheckConstraint("status <> 'succeeded' OR client_secret IS NULL", name="secret_forgotten"),
     )
@@ -90,6 +91,7 @@ class Payment(Row, table=True):
     amount: int = Field(sa_type=MINOR_UNITS)
     currency: str = Field(sa_type=CURRENCY)
     captured_amount: int = Field(default=0, sa_type=MINOR_UNITS)
+    refunded_amount: int = Field(default=0, sa_type=MINOR_UNITS)
     payment_intent_id: str | None = Field(default=None, max_length=255, unique=True)
     checkout_session_id: str | None = Field(default=None, max_length=255, unique=True)
     charge_id: str | None = Field(default=None, max_length=255, unique=True)

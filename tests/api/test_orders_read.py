@@ -61,6 +61,7 @@ async def test_an_order_as_its_payer_sees_it(
         "method": "checkout",
         "amount": 14000,
         "captured_amount": 0,
+        "refunded_amount": 0,
         "checkout_url": "https://checkout.test/1",
         "client_secret": None,
         "publishable_key": None,

@@ -52,6 +52,8 @@ def test_percentages_are_rounded_half_up(amount: int, percent: str, expected: in
         (1234, "JPY", "en", "¥1,234"),
         (1234, "KWD", "en", "KWD1.234"),
         (1234, "USD", "en-US", "$12.34"),
+        (1234, "RSD", "en", "RSD12.34"),
+        (120, "EUR", "en", "€1.20"),
     ],
 )
 def test_minor_units_follow_the_currency(amount: int, currency: str, locale: str, shown: str) -> None:
@@ -64,6 +66,7 @@ def test_minor_units_follow_the_currency(amount: int, currency: str, locale: str
         {"amount": -1, "currency": "EUR"},
         {"amount": 1, "currency": "eur"},
         {"amount": 1, "currency": "XQQ"},
+        {"amount": 1, "currency": "ISK"},
         {"amount": 1.5, "currency": "EUR"},
     ],
 )

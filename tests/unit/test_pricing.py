@@ -72,6 +72,14 @@ def test_fixed_coupons_never_go_below_zero(price: int, off: int, total: int) -> 
     assert quoted.total_amount == total
 
 
+def test_three_decimal_currencies_are_charged_in_tens() -> None:
+    third = replace(COUPON, percent=Decimal(33))
+    quoted = quote(a_course(42500, "KWD"), a_course(10010, "KWD"), coupon=third)
+    assert isinstance(quoted, Quote)
+    assert quoted.discount_amount == 17330
+    assert all(line.total_amount % 10 == 0 for line in quoted.lines)
+
+
 def test_coupons_are_good_to_the_end_of_the_academys_day() -> None:
     coupon = replace(COUPON, expires_on=date(2026, 3, 1))
     last_minute = datetime(2026, 3, 1, 23, 59, tzinfo=BERLIN)
