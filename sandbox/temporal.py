@@ -1,10 +1,8 @@
 """The real Temporal server with its Web UI, as one process, on disk or in memory."""
 
-import asyncio
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -79,15 +77,6 @@ async def is_healthy(address: str) -> bool:
         # Connecting to a port where nobody listens yet is a RuntimeError.
         return False
     return True
-
-
-async def wait_until_healthy(address: str, within: float) -> None:
-    """Return once the server is healthy; raise `TimeoutError` after `within` seconds."""
-    deadline = time.monotonic() + within
-    while not await is_healthy(address):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"Temporal on {address} is not up after {within:.0f} s")
-        await asyncio.sleep(0.05)
 
 
 class EmbeddedTemporal:
