@@ -4,10 +4,9 @@
 """
 
 import asyncio
-import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from sandbox.guest_server import GuestServer
 from sandbox.mail_faults import Fault, Faults
 from sandbox.mailbox_pages import application
 from sandbox.maildir import Maildir, StoredMail
@@ -95,7 +95,7 @@ class Mailbox:
             raise
         box = cls(maildir, smtp_socket.getsockname()[1], http_socket.getsockname()[1])
         await box._open(smtp_socket)
-        pages = _Pages(
+        pages = GuestServer(
             uvicorn.Config(
                 application(box),
                 log_config=None,
@@ -174,32 +174,6 @@ class _Conversation(SMTP):
             _drop(self)
             return
         await super().smtp_DATA(arg)
-
-
-class _Pages(uvicorn.Server):
-    """The web page's server. The process decides about signals, not the page, and about its end, at once."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._stopping = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture nothing."""
-        yield
-
-    async def main_loop(self) -> None:
-        """Serve until told to stop."""
-        ticks = 0
-        while not await self.on_tick(ticks):
-            ticks += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), 0.1)
-
-    def stop(self) -> None:
-        """Finish what is being answered, then end."""
-        self.should_exit = True
-        self._stopping.set()
 
 
 def _drop(server: SMTP) -> str:

@@ -17,6 +17,7 @@ from activities.database import Sessions
 from api import create_app
 from models.vocabulary import Role
 from routes.tokens import issue_token
+from sandbox.guest_server import GuestServer
 from sandbox.mailbox import Mailbox
 from sandbox.sample_academy import sample_id
 from sandbox.stripe_double import StripeDouble
@@ -88,7 +89,7 @@ class Installation:
 @asynccontextmanager
 async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
     """The API on an open socket, in this process."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on"))
+    server = GuestServer(uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
 
     async def started() -> bool:
@@ -100,5 +101,5 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
     try:
         yield
     finally:
-        server.should_exit = True
+        server.stop()
         await task

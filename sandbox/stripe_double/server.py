@@ -1,9 +1,8 @@
 """Starting and stopping the double: in the process of a test, or as a program of its own."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from sandbox.guest_server import GuestServer
 from sandbox.stripe_double import checkout
 from sandbox.stripe_double.account import Account
 from sandbox.stripe_double.api import Api
@@ -31,32 +31,6 @@ API_KEY = "sk_test_sandbox"
 PUBLISHABLE_KEY = "pk_test_sandbox"
 WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - the published default of a test double
 STOP_SECONDS = 3.0
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves the signals to whoever started it, and stops at once when told to."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._stopping = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture nothing."""
-        yield
-
-    async def main_loop(self) -> None:
-        """Tick ten times a second until told to stop."""
-        ticks = 0
-        while not await self.on_tick(ticks):
-            ticks = (ticks + 1) % 864_000
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), 0.1)
-
-    def stop(self) -> None:
-        """Stop accepting, answer what is running, end."""
-        self.should_exit = True
-        self._stopping.set()
 
 
 class _Application:
@@ -127,7 +101,7 @@ class StripeDouble:
             log_config=None,
             timeout_graceful_shutdown=1,
         )
-        server = _Server(config)
+        server = GuestServer(config)
         tasks = [
             asyncio.create_task(server.serve(sockets=[listener])),
             asyncio.create_task(courier.run()),

@@ -1,6 +1,5 @@
 """The API around the resources: keys, routes, forms, customers, lists, expansion, events."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,30 +9,6 @@ import stripe
 from sandbox.stripe_double import StripeDouble
 from sandbox.stripe_double.errors import StripeError
 from sandbox.stripe_double.forms import parse_form
-
-
-@pytest.fixture(scope="module")
-async def running() -> AsyncIterator[StripeDouble]:
-    async with StripeDouble.serve() as double:
-        yield double
-
-
-@pytest.fixture
-async def double(running: StripeDouble) -> StripeDouble:
-    await running.control.reset()
-    return running
-
-
-@pytest.fixture(scope="module")
-async def transport() -> AsyncIterator[stripe.HTTPXClient]:
-    http = stripe.HTTPXClient()
-    yield http
-    await http.close_async()  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-def client(double: StripeDouble, transport: stripe.HTTPXClient) -> stripe.StripeClient:
-    return stripe.StripeClient(double.api_key, base_addresses={"api": double.url}, http_client=transport)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Checkout Sessions: created by the client, paid on the hosted page as a person or a script would."""
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,30 +9,6 @@ import stripe
 
 from sandbox.stripe_double import StripeDouble
 from sandbox.stripe_double.money import format_amount
-
-
-@pytest.fixture(scope="module")
-async def running() -> AsyncIterator[StripeDouble]:
-    async with StripeDouble.serve() as double:
-        yield double
-
-
-@pytest.fixture
-async def double(running: StripeDouble) -> StripeDouble:
-    await running.control.reset()
-    return running
-
-
-@pytest.fixture(scope="module")
-async def transport() -> AsyncIterator[stripe.HTTPXClient]:
-    http = stripe.HTTPXClient()
-    yield http
-    await http.close_async()  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-def client(double: StripeDouble, transport: stripe.HTTPXClient) -> stripe.StripeClient:
-    return stripe.StripeClient(double.api_key, base_addresses={"api": double.url}, http_client=transport)
 
 
 def line(amount: int = 4900, currency: str = "eur", name: str = "Spanish A1", quantity: int = 1) -> Any:

@@ -13,30 +13,6 @@ from sandbox.stripe_double import StripeDouble
 PARAMS: Any = {"amount": 2000, "currency": "eur", "metadata": {"order_id": "o-1"}}
 
 
-@pytest.fixture(scope="module")
-async def running() -> AsyncIterator[StripeDouble]:
-    async with StripeDouble.serve() as double:
-        yield double
-
-
-@pytest.fixture
-async def double(running: StripeDouble) -> StripeDouble:
-    await running.control.reset()
-    return running
-
-
-@pytest.fixture(scope="module")
-async def transport() -> AsyncIterator[stripe.HTTPXClient]:
-    http = stripe.HTTPXClient()
-    yield http
-    await http.close_async()  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-def client(double: StripeDouble, transport: stripe.HTTPXClient) -> stripe.StripeClient:
-    return stripe.StripeClient(double.api_key, base_addresses={"api": double.url}, http_client=transport)
-
-
 @pytest.fixture
 async def raw(double: StripeDouble) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"authorization": f"Bearer {double.api_key}"}

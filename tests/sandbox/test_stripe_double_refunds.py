@@ -1,36 +1,11 @@
 """Refunds and disputes: every status path, never more than was charged."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import stripe
 
 from sandbox.stripe_double import ControlError, StripeDouble
-
-
-@pytest.fixture(scope="module")
-async def running() -> AsyncIterator[StripeDouble]:
-    async with StripeDouble.serve() as double:
-        yield double
-
-
-@pytest.fixture
-async def double(running: StripeDouble) -> StripeDouble:
-    await running.control.reset()
-    return running
-
-
-@pytest.fixture(scope="module")
-async def transport() -> AsyncIterator[stripe.HTTPXClient]:
-    http = stripe.HTTPXClient()
-    yield http
-    await http.close_async()  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-def client(double: StripeDouble, transport: stripe.HTTPXClient) -> stripe.StripeClient:
-    return stripe.StripeClient(double.api_key, base_addresses={"api": double.url}, http_client=transport)
 
 
 async def paid(client: stripe.StripeClient, method: str = "pm_card_visa") -> Any:
