@@ -6,6 +6,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 
 from fastapi import FastAPI
 from temporalio.client import Client
@@ -32,8 +33,6 @@ from settings import Settings
 from settings import settings as settings_from_environment
 from workflows.connection import connect
 
-VERSION = "0.1.0"
-
 
 def create_app(settings: Settings, *, temporal: Client | None = None, sessions: Sessions | None = None) -> FastAPI:
     """The application. Connections that are given are used; the others are opened at startup and closed at the end."""
@@ -49,7 +48,7 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
 
     app = FastAPI(
         title="Registrar",
-        version=VERSION,
+        version=version("registrar"),
         summary="The back office of a learning platform as durable workflows",
         description=documentation.DESCRIPTION,
         lifespan=lifespan,

@@ -21,9 +21,7 @@ from models.messages.mail import MailReport, SendMail
 from models.tables import Mail
 from models.tables.columns import now
 from models.vocabulary import MailStatus
-
-# What the attempt that handed a mail over may still learn after another one had to call it unknown.
-_LEARNED_LATE = {MailStatus.SENT, MailStatus.BOUNCED}
+from rules.lifecycle import may_follow, require_transition
 
 
 @dataclass
@@ -98,14 +96,17 @@ class MailLedger:
         """
         async with self.sessions.begin() as session:
             mail = await session.get_one(Mail, mail_id, with_for_update=True)
-            late = mail.status == MailStatus.UNKNOWN and handed_over_at is not None and status in _LEARNED_LATE
-            if mail.handed_over_at == handed_over_at and (mail.status == MailStatus.QUEUED or late):
+            # The attempt that handed a mail over may learn its end after another one had to call it unknown.
+            late = mail.status == MailStatus.UNKNOWN and handed_over_at is not None
+            is_ours = mail.handed_over_at == handed_over_at and (mail.status == MailStatus.QUEUED or late)
+            if is_ours and may_follow(MailStatus(mail.status), status):
                 await _settle(session, mail, status, reason, workflow_id)
             return _report(mail)
 
 
 async def _settle(session: AsyncSession, mail: Mail, status: MailStatus, reason: str | None, workflow_id: str) -> None:
     before = MailStatus(mail.status)
+    require_transition(before, status)
     mail.status, mail.status_reason, mail.updated_at = status, reason, now()
     mail.sent_at = mail.updated_at if status is MailStatus.SENT else None
     await _audit(session, mail.id, before, status, reason or f"mail {status}", workflow_id)

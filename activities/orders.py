@@ -75,11 +75,10 @@ class OrderActivities:
         """The order is paid or free: activate its enrollments, book its slots, number its receipt."""
         async with self.sessions.begin() as session:
             order = await session.get_one(Order, step.order_id, with_for_update=True)
-            if order.status == OrderStatus.PENDING_PAYMENT:
-                return await _complete(session, order, step)
-            if order.completed_at is None:
-                require_transition(OrderStatus(order.status), OrderStatus.COMPLETED)
-            return await _completed_before(session, order)
+            if order.completed_at is not None:
+                return await _completed_before(session, order)
+            require_transition(OrderStatus(order.status), OrderStatus.COMPLETED)
+            return await _complete(session, order, step)
 
     @activity.defn
     async def release_order(self, step: ReleaseOrder) -> None:

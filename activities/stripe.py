@@ -73,7 +73,7 @@ class StripeActivities:
             return RequestedPayment(facts=await self._read(due.payment))
         try:
             prepared = await self._prepare(due, step_key(step.workflow_id, "payment"))
-        except (stripe.InvalidRequestError, stripe.CardError, stripe.IdempotencyError) as error:
+        except stripe.StripeError as error:
             if meaning_of(error).retryable:
                 raise as_failure(error) from None
             too_small = error.code == "amount_too_small"
@@ -81,8 +81,6 @@ class StripeActivities:
                 refusal=Reason.AMOUNT_TOO_SMALL if too_small else Reason.PAYMENT_REFUSED,
                 refusal_detail=f"Stripe refused the payment ({error.code or 'no code'}, request {error.request_id}).",
             )
-        except stripe.StripeError as error:
-            raise as_failure(error) from None
         await self._keep(due.payment.id, prepared)
         return RequestedPayment(facts=_facts(prepared, due.payment))
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -63,7 +64,7 @@ async def keep_up(console: Console) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _interruptible():  # type: ignore[no-untyped-def]
+async def _interruptible() -> AsyncIterator[None]:
     """Ctrl-C and SIGTERM cancel the task, so that the stack is taken down in order."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - we are inside one
@@ -83,7 +84,7 @@ def _empty(home: Home) -> None:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _progress(console: Console):  # type: ignore[no-untyped-def]
+def _progress(console: Console) -> Callable[[StackStep], None]:
     marks = {"ready": "[green]ready[/]  ", "skipped": "[yellow]outside[/]", "failed": "[red]failed[/] "}
 
     def show(step: StackStep) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -69,18 +69,20 @@ class Player:
         self.current = what
         self._console.print(f"  · {what}", highlight=False)
 
-    async def get(self, path: str, caller: str, *, role: Role = Role.STUDENT) -> Json:
+    async def get(self, path: str, caller: str) -> Json:
         """Read something as this sample person."""
-        answer = await self._http.get(path, headers=self._as(caller, role))
+        answer = await self._http.get(path, headers=self._as(caller))
         answer.raise_for_status()
         body: Json = answer.json()
         return body
 
-    async def order(self, caller: str, *codes: str, method: str = "checkout", **more: object) -> httpx.Response:
-        """Order sample courses as this sample person."""
-        lines = [{"course_id": str(sample_id("course", code)), **_of_line(more)} for code in codes]
-        body = {"lines": lines, "payment_method": method, **{k: v for k, v in more.items() if k != "slot_ids"}}
-        headers = {**self._as(caller, Role.STUDENT), "Idempotency-Key": uuid4().hex}
+    async def order(
+        self, caller: str, code: str, *, slot_ids: Sequence[str] = (), method: str = "checkout", **more: str
+    ) -> httpx.Response:
+        """Order a sample course as this sample person."""
+        line = {"course_id": str(sample_id("course", code)), "slot_ids": list(slot_ids)}
+        body = {"lines": [line], "payment_method": method, **more}
+        headers = {**self._as(caller), "Idempotency-Key": uuid4().hex}
         return await self._http.post("/v1/orders", json=body, headers=headers)
 
     async def pay_on_page(self, url: str, card: str) -> httpx.Response:
@@ -114,7 +116,7 @@ class Player:
 
     async def receipt(self, order_id: str, caller: str) -> bytes:
         """The PDF."""
-        answer = await self._http.get(f"/v1/orders/{order_id}/receipt.pdf", headers=self._as(caller, Role.STUDENT))
+        answer = await self._http.get(f"/v1/orders/{order_id}/receipt.pdf", headers=self._as(caller))
         answer.raise_for_status()
         return answer.content
 
@@ -153,13 +155,9 @@ class Player:
 
     async def _has_receipt(self, order: Json, caller: str) -> bool:
         path = f"/v1/orders/{order['id']}/receipt.pdf"
-        answer = await self._http.get(path, headers=self._as(caller, Role.STUDENT))
+        answer = await self._http.get(path, headers=self._as(caller))
         return answer.status_code == 200
 
-    def _as(self, caller: str, role: Role) -> dict[str, str]:
-        token = issue_token(self._settings, str(sample_id("person", caller)), (role,), timedelta(minutes=10))
+    def _as(self, caller: str) -> dict[str, str]:
+        token = issue_token(self._settings, str(sample_id("person", caller)), (Role.STUDENT,), timedelta(minutes=10))
         return {"Authorization": f"Bearer {token}"}
-
-
-def _of_line(more: dict[str, object]) -> dict[str, object]:
-    return {"slot_ids": more["slot_ids"]} if "slot_ids" in more else {}

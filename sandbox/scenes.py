@@ -1,5 +1,7 @@
 """The scenes of the demo, one for each way a job can go. New jobs add theirs here."""
 
+from collections.abc import Sequence
+
 from sandbox.play import Json, Player, Scene
 from sandbox.sample_academy import sample_id
 
@@ -71,8 +73,17 @@ SCENES = [
 ]
 
 
-async def _placed(player: Player, scene: Scene, caller: str, code: str, **more: object) -> Json:
-    answer = await player.order(caller, code, **more)  # type: ignore[arg-type]
+async def _placed(
+    player: Player,
+    scene: Scene,
+    caller: str,
+    code: str,
+    *,
+    slot_ids: Sequence[str] = (),
+    method: str = "checkout",
+    **more: str,
+) -> Json:
+    answer = await player.order(caller, code, slot_ids=slot_ids, method=method, **more)
     if answer.status_code != 201:
         raise AssertionError(f"the order was answered {answer.status_code}: {answer.text}")
     order: Json = answer.json()
