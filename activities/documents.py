@@ -14,7 +14,7 @@ from activities.order_facts import OrderFacts, facts_of_receipt
 from activities.receipt import ReceiptFacts, ReceiptLine, Seller, render_receipt_pdf
 from models.messages.documents import RenderReceipt, StoredFile
 from models.money import Money
-from models.tables import Receipt
+from models.tables import Document
 
 
 @dataclass
@@ -43,14 +43,14 @@ class DocumentActivities:
     async def _store(self, receipt_id: UUID, pdf: bytes) -> StoredFile:
         async with self.sessions.begin() as session:
             # Locked until the row names the file, so that an attempt that lost its race overwrites nothing.
-            receipt = await session.get_one(Receipt, receipt_id, with_for_update=True)
+            receipt = await session.get_one(Document, receipt_id, with_for_update=True)
             if (stored := await self._stored(receipt)) is not None:
                 return stored
             file = await self.files.put(f"receipts/{receipt_id}.pdf", pdf, "application/pdf")
-            receipt.file_key, receipt.sha256 = file.key, file.sha256
+            receipt.file_key, receipt.sha256, receipt.printed = file.key, file.sha256, {}
             return file
 
-    async def _stored(self, receipt: Receipt) -> StoredFile | None:
+    async def _stored(self, receipt: Document) -> StoredFile | None:
         if receipt.file_key is None or receipt.sha256 is None:
             return None
         return StoredFile(key=receipt.file_key, sha256=receipt.sha256, size=await self.files.size(receipt.file_key))

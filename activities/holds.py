@@ -37,7 +37,9 @@ async def hold_seats(session: AsyncSession, wanted: Sequence[UUID], limited: fro
     return Refused(Reason.COURSE_FULL, f"No seat is left in course {missing[0]}.") if missing else None
 
 
-async def hold_slots(session: AsyncSession, line_id: UUID, course_id: UUID, slot_ids: Sequence[UUID]) -> Refused | None:
+async def hold_slots(
+    session: AsyncSession, line_id: UUID, course_id: UUID, student_id: UUID, slot_ids: Sequence[UUID]
+) -> Refused | None:
     """Hold all the slots of a line, or refuse if one is taken or not of this course (TutorHub R3, R4)."""
     if not slot_ids:
         return None
@@ -55,7 +57,7 @@ async def hold_slots(session: AsyncSession, line_id: UUID, course_id: UUID, slot
     held = (
         update(LessonSlot)
         .where(col(LessonSlot.id).in_(free))
-        .values(status=SlotStatus.HELD, order_line_id=line_id)
+        .values(status=SlotStatus.HELD, order_line_id=line_id, student_id=student_id)
         .returning(col(LessonSlot.id))
     )
     result = await session.execute(held)
@@ -105,7 +107,8 @@ async def release_holds(session: AsyncSession, order_id: UUID, coupon_id: UUID |
         .where(col(Course.id).in_(_locked(counts)), col(Course.id) == places.c.course_id)
         .values(seats_taken=col(Course.seats_taken) - places.c.seats)
     )
-    free_again = _held_slots(order_id).values(status=SlotStatus.FREE, order_line_id=None).returning(col(LessonSlot.id))
+    nobodys = {"status": SlotStatus.FREE, "order_line_id": None, "student_id": None}
+    free_again = _held_slots(order_id).values(nobodys).returning(col(LessonSlot.id))
     slots = (await session.execute(free_again)).scalars()
     if coupon_id is not None:
         await session.execute(update(Coupon).where(col(Coupon.id) == coupon_id).values(uses=col(Coupon.uses) - 1))

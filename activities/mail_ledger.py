@@ -35,7 +35,7 @@ class MailLedger:
 
         A mail that an earlier attempt handed over without learning its end becomes `unknown` here.
         """
-        mail_id = mail_id_for(request.recipient_id, request.template, request.subject_id)
+        mail_id = mail_id_for(request.recipient_id, request.template, request.subject_id, request.occasion)
         moment = now()
         wanted = insert(Mail).values(
             id=mail_id,
@@ -44,6 +44,7 @@ class MailLedger:
             recipient_id=request.recipient_id,
             template=request.template,
             subject_id=request.subject_id,
+            occasion=request.occasion,
             status=MailStatus.QUEUED,
             workflow_id=request.workflow_id,
         )

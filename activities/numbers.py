@@ -14,6 +14,8 @@ class Series(StrEnum):
 
     ORDER = "O"
     RECEIPT = "R"
+    INVOICE = "I"
+    CREDIT_NOTE = "C"
 
 
 async def next_number(session: AsyncSession, series: Series, *, year: int, is_test: bool) -> str:

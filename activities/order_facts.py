@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models.tables import Academy, Course, LessonSlot, Order, OrderLine, Payment, Person, Receipt
+from models.tables import Academy, Course, Document, LessonSlot, Order, OrderLine, Payment, Person
+from models.vocabulary import DocumentKind
 
 
 @dataclass(frozen=True)
@@ -27,25 +28,25 @@ class OrderFacts:
     order: Order
     payer: Person
     academy: Academy
-    receipt: Receipt
+    receipt: Document
     payment: Payment | None
     lines: tuple[BoughtLine, ...]
 
 
 async def facts_of_receipt(session: AsyncSession, receipt_id: UUID) -> OrderFacts | None:
     """The order that the receipt is for; none if there is no such receipt."""
-    return await _load(session, col(Receipt.id) == receipt_id)
+    return await _load(session, col(Document.id) == receipt_id)
 
 
 async def facts_of_order(session: AsyncSession, order_id: UUID) -> OrderFacts | None:
     """The order itself; none if it does not exist or was never completed."""
-    return await _load(session, col(Receipt.order_id) == order_id)
+    return await _load(session, (col(Document.order_id) == order_id) & (col(Document.kind) == DocumentKind.RECEIPT))
 
 
 async def _load(session: AsyncSession, which: ColumnElement[bool]) -> OrderFacts | None:
     around = (
-        select(Order, Person, Academy, Receipt, Payment)
-        .join(Receipt, col(Receipt.order_id) == col(Order.id))
+        select(Order, Person, Academy, Document, Payment)
+        .join(Document, col(Document.order_id) == col(Order.id))
         .join(Person, col(Person.id) == col(Order.payer_id))
         .join(Academy, true())
         .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)

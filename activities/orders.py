@@ -30,9 +30,9 @@ from models.messages.orders import (
 )
 from models.money import Money
 from models.quote import Quote
-from models.tables import Academy, Course, Enrollment, Order, OrderLine, Payment, Receipt
+from models.tables import Academy, Course, Document, Enrollment, Order, OrderLine, Payment
 from models.tables.columns import now
-from models.vocabulary import EnrollmentStatus, OrderStatus, PaymentStatus, SlotStatus
+from models.vocabulary import DocumentKind, EnrollmentStatus, OrderStatus, PaymentStatus, SlotStatus
 from rules.decision import Refused
 from rules.holds import hold_length
 from rules.lifecycle import require_transition
@@ -140,13 +140,13 @@ async def _place(session: AsyncSession, request: OrderRequest, workflow_id: str)
 async def _hold(session: AsyncSession, request: OrderRequest, sale: Sale, line_ids: list[UUID]) -> None:
     _or_refuse(await hold_seats(session, [line.course_id for line in request.lines], sale.limited))
     for line, line_id in zip(request.lines, line_ids, strict=True):
-        _or_refuse(await hold_slots(session, line_id, line.course_id, line.slot_ids))
+        _or_refuse(await hold_slots(session, line_id, line.course_id, line.student_id, line.slot_ids))
     _or_refuse(await reserve_coupon(session, sale.coupon_id))
 
 
 async def _write_lines(session: AsyncSession, order: Order, quote: Quote, line_ids: list[UUID]) -> list[StateChange]:
     session.add_all(
-        OrderLine(id=line_id, order_id=order.id, position=position, **line.model_dump())
+        OrderLine(id=line_id, order_id=order.id, position=position, **line.model_dump(exclude={"shares"}))
         for position, (line_id, line) in enumerate(zip(line_ids, quote.lines, strict=True), start=1)
     )
     if order.total_amount == 0:
@@ -198,8 +198,9 @@ async def _complete(session: AsyncSession, order: Order, step: CompleteOrder) ->
     ]
     changes += await book_slots(session, order.id)
     zone = ZoneInfo((await session.execute(select(col(Academy.time_zone)))).scalar_one())
-    receipt = Receipt(
+    receipt = Document(
         order_id=order.id,
+        kind=DocumentKind.RECEIPT,
         number=await next_number(session, Series.RECEIPT, year=moment.astimezone(zone).year, is_test=order.is_test),
         issued_at=moment,
     )
@@ -233,7 +234,13 @@ async def _activate_enrollments(session: AsyncSession, order_id: UUID, moment: d
 
 
 async def _completed_before(session: AsyncSession, order: Order) -> CompletedOrder:
-    receipt_id = (await session.execute(select(col(Receipt.id)).where(col(Receipt.order_id) == order.id))).scalar_one()
+    receipt_id = (
+        await session.execute(
+            select(col(Document.id)).where(
+                col(Document.order_id) == order.id, col(Document.kind) == DocumentKind.RECEIPT
+            )
+        )
+    ).scalar_one()
     enrollments = (
         select(col(Enrollment.id))
         .join(OrderLine, col(OrderLine.id) == col(Enrollment.order_line_id))

@@ -5,7 +5,7 @@ from sqlmodel import col
 
 from activities.database import Sessions
 from bench.contenders import COURSE_ID
-from models.tables import Enrollment, Mail, Order, Receipt
+from models.tables import Document, Enrollment, Mail, Order
 from models.vocabulary import EnrollmentStatus, MailStatus, OrderStatus
 from sandbox.stripe_double import StripeDoubleControl
 
@@ -17,7 +17,7 @@ async def what_is_wrong(sessions: Sessions, double: StripeDoubleControl, orders:
         "seats active": select(func.count()).where(
             col(Enrollment.course_id) == COURSE_ID, col(Enrollment.status) == EnrollmentStatus.ACTIVE
         ),
-        "receipts stored": select(func.count()).where(col(Receipt.file_key).is_not(None)),
+        "receipts stored": select(func.count()).where(col(Document.file_key).is_not(None)),
         "mails sent": select(func.count()).where(col(Mail.status) == MailStatus.SENT),
     }
     async with sessions() as session:

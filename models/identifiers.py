@@ -17,9 +17,24 @@ def order_id_for(principal: str, idempotency_key: str) -> UUID:
     return uuid5(REGISTRAR_NAMESPACE, f"order:{principal}:{idempotency_key}")
 
 
-def mail_id_for(recipient_id: UUID, template: str, subject_id: UUID) -> UUID:
+def mail_id_for(recipient_id: UUID, template: str, subject_id: UUID, occasion: str = "") -> UUID:
     """The one ledger row, and Message-ID, of a mail about a fact (DESIGN §3.10)."""
-    return uuid5(REGISTRAR_NAMESPACE, f"mail:{recipient_id}:{template}:{subject_id}")
+    return uuid5(REGISTRAR_NAMESPACE, f"mail:{recipient_id}:{template}:{subject_id}{occasion and f':{occasion}'}")
+
+
+def task_id_for(workflow_id: str, about: str) -> UUID:
+    """The one task of a workflow about this; asking again finds it."""
+    return uuid5(REGISTRAR_NAMESPACE, f"task:{workflow_id}:{about}")
+
+
+def refund_id_for(workflow_id: str, about: str) -> UUID:
+    """The one refund of a workflow for this; its id is Stripe's idempotency key and survives a reset."""
+    return uuid5(REGISTRAR_NAMESPACE, f"refund:{workflow_id}:{about}")
+
+
+def invoice_payment_id_for(order_id: UUID, principal: str, idempotency_key: str) -> UUID:
+    """The money that this caller's `Idempotency-Key` reports; a repeat is the same money."""
+    return uuid5(REGISTRAR_NAMESPACE, f"invoice-payment:{order_id}:{principal}:{idempotency_key}")
 
 
 def order_workflow_id(order_id: UUID) -> str:

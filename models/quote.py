@@ -1,10 +1,21 @@
 """The pinned quote: what an order costs and why (DESIGN §3.9)."""
 
+from decimal import Decimal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.money import Currency, MinorUnits
+from models.vocabulary import TaxBehavior
+
+
+class Share(BaseModel):
+    """The part of a line's total that is for one of its courses: the course itself, or each one of a bundle."""
+
+    model_config = ConfigDict(frozen=True)
+
+    course_id: UUID
+    amount: MinorUnits
 
 
 class QuotedLine(BaseModel):
@@ -17,7 +28,21 @@ class QuotedLine(BaseModel):
     title: str = Field(max_length=200)
     list_amount: MinorUnits
     discount_amount: MinorUnits
+    tax_amount: MinorUnits = 0
     total_amount: MinorUnits
+    already_entitled: bool = False
+    shares: tuple[Share, ...] = ()
+
+
+class QuotedTax(BaseModel):
+    """The rate that the quote was taxed with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    country: str
+    name: str
+    percent: Decimal
+    behavior: TaxBehavior
 
 
 class Quote(BaseModel):
@@ -28,6 +53,9 @@ class Quote(BaseModel):
     currency: Currency
     lines: tuple[QuotedLine, ...]
     list_amount: MinorUnits
-    discount_amount: MinorUnits
+    discount_amount: MinorUnits = Field(description="sale prices and the coupon together")
+    coupon_amount: MinorUnits = Field(default=0, description="what of it the coupon took off")
+    tax: QuotedTax | None = None
+    tax_amount: MinorUnits = 0
     total_amount: MinorUnits
     reasons: tuple[str, ...]

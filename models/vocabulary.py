@@ -17,6 +17,22 @@ class CourseKind(StrEnum):
     SELF_PACED = "self_paced"
     COHORT = "cohort"
     TUTOR_PACK = "tutor_pack"
+    BUNDLE = "bundle"
+
+
+class CostScheme(StrEnum):
+    """What the price of a course is for (Eduframe `cost_scheme`): each student, the whole order, or nothing."""
+
+    STUDENT = "student"
+    ORDER = "order"
+    FREE = "free"
+
+
+class TaxBehavior(StrEnum):
+    """Whether prices hold the tax already or it comes on top (Stripe's words)."""
+
+    INCLUSIVE = "inclusive"
+    EXCLUSIVE = "exclusive"
 
 
 class CourseStatus(StrEnum):
@@ -45,6 +61,14 @@ class RefundPolicy(StrEnum):
     NONE = "none"
 
 
+class ScreeningDecision(StrEnum):
+    """What the tutor decided after the screening meeting (TutorHub PreliminaryMeeting.tutorDecision)."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
 class SlotStatus(StrEnum):
     FREE = "free"
     HELD = "held"
@@ -67,6 +91,16 @@ class PaymentMethod(StrEnum):
 
     CHECKOUT = "checkout"
     PAYMENT_INTENT = "payment_intent"
+    INVOICE = "invoice"
+
+
+class OfflineMethod(StrEnum):
+    """How money reached the academy outside of Stripe."""
+
+    BANK_TRANSFER = "bank_transfer"
+    CASH = "cash"
+    CHEQUE = "cheque"
+    OTHER = "other"
 
 
 class PaymentStatus(StrEnum):
@@ -78,6 +112,30 @@ class PaymentStatus(StrEnum):
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
     CANCELED = "canceled"
+
+
+class InvoiceStatus(StrEnum):
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+
+
+class RefundStatus(StrEnum):
+    """Stripe's words for a refund."""
+
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class DocumentKind(StrEnum):
+    """The numbered papers of an order."""
+
+    RECEIPT = "receipt"
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
 
 
 class EnrollmentStatus(StrEnum):
@@ -96,6 +154,39 @@ class CouponKind(StrEnum):
     PERCENT_AMOUNT = "percent_amount"
 
 
+class CouponUseStatus(StrEnum):
+    """A use counts from its reservation on, until it is released."""
+
+    RESERVED = "reserved"
+    CONFIRMED = "confirmed"
+    RELEASED = "released"
+
+
+class TaskKind(StrEnum):
+    """Why a person has to decide."""
+
+    AMOUNT_DIFFERS = "amount_differs"
+    DOUBLE_PAYMENT = "double_payment"
+    UNKNOWN_PAYMENT = "unknown_payment"
+    OVERPAID = "overpaid"
+    PROVISIONING_FAILED = "provisioning_failed"
+    REFUND_FAILED = "refund_failed"
+
+
+class TaskStatus(StrEnum):
+    OPEN = "open"
+    DONE = "done"
+
+
+class TaskAction(StrEnum):
+    """What a person can decide; which of them a task allows is written on the task."""
+
+    ACCEPT = "accept"
+    REFUND = "refund"
+    RETRY = "retry"
+    DISMISS = "dismiss"
+
+
 class MailStatus(StrEnum):
     QUEUED = "queued"
     SENT = "sent"
@@ -108,6 +199,17 @@ class MailTemplate(StrEnum):
     """Every mail Registrar can write; each has a pair in `templates/mail/`."""
 
     ORDER_CONFIRMATION = "order_confirmation"
+    ORDER_APPROVED = "order_approved"
+    ORDER_DENIED = "order_denied"
+    ORDER_CANCELLED = "order_cancelled"
+    APPROVAL_REQUESTED = "approval_requested"
+    PAYMENT_ACTION_REQUIRED = "payment_action_required"
+    PAYMENT_PROCESSING = "payment_processing"
+    PAYMENT_DECLINED = "payment_declined"
+    INVOICE = "invoice"
+    INVOICE_REMINDER = "invoice_reminder"
+    REFUND = "refund"
+    DOCUMENT_COPY = "document_copy"
 
 
 class StripeEventStatus(StrEnum):

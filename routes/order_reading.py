@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.database import Sessions
-from models.tables import Enrollment, LessonSlot, Order, OrderLine, Payment, Receipt
-from models.vocabulary import OrderStatus
+from models.tables import Document, Enrollment, LessonSlot, Order, OrderLine, Payment
+from models.vocabulary import DocumentKind, OrderStatus
 from routes.order_requests import OrderQuery
 from routes.order_views import LineView, OrderView, line_view, order_view
 from routes.pagination import sorted_page
@@ -49,17 +49,25 @@ async def read_status(sessions: Sessions, order_id: UUID, principal: Principal) 
     return None if status is None else OrderStatus(status)
 
 
-async def read_receipt(sessions: Sessions, order_id: UUID) -> Receipt | None:
+async def read_receipt(sessions: Sessions, order_id: UUID) -> Document | None:
     """The receipt of the order, if it has one yet. Whether the caller may see it is `read_status`'s to say."""
     async with sessions() as session:
-        return (await session.execute(select(Receipt).where(col(Receipt.order_id) == order_id))).scalar_one_or_none()
+        return (
+            await session.execute(
+                select(Document).where(col(Document.order_id) == order_id, col(Document.kind) == DocumentKind.RECEIPT)
+            )
+        ).scalar_one_or_none()
 
 
 def _orders() -> Select[*tuple[Any, ...]]:
     return (
-        select(Order, Payment, Receipt)
+        select(Order, Payment, Document)
         .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)
-        .join(Receipt, col(Receipt.order_id) == col(Order.id), isouter=True)
+        .join(
+            Document,
+            (col(Document.order_id) == col(Order.id)) & (col(Document.kind) == DocumentKind.RECEIPT),
+            isouter=True,
+        )
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.identifiers import order_workflow_id
 from models.money import Money
 from models.quote import Quote
-from models.tables import Enrollment, Order, OrderLine, Payment, Receipt
+from models.tables import Document, Enrollment, Order, OrderLine, Payment
 from models.tables.columns import now
 from models.vocabulary import EnrollmentStatus, OrderStatus, PaymentMethod, PaymentStatus, Role
 from routes.runs import web_address
@@ -111,7 +111,7 @@ def order_path(order_id: UUID) -> str:
 def order_view(
     order: Order,
     payment: Payment | None,
-    receipt: Receipt | None,
+    receipt: Document | None,
     lines: tuple[LineView, ...],
     principal: Principal,
     settings: Settings,

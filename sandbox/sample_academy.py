@@ -152,7 +152,7 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         await _upsert(session, Person, [_person(person) for person in files.people])
         await _upsert(session, Course, [_course(course, today) for course in files.courses], keep={"seats_taken"})
         await _upsert(session, Lesson, lessons)
-        await _upsert(session, LessonSlot, slots, keep={"status", "order_line_id"})
+        await _upsert(session, LessonSlot, slots, keep={"status", "order_line_id", "student_id"})
         await _upsert(session, Coupon, [_coupon(coupon) for coupon in files.coupons], keep={"uses"})
     return {
         "people": len(files.people),

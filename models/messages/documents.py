@@ -13,6 +13,12 @@ class RenderReceipt(Message):
     receipt_id: UUID
 
 
+class RenderDocument(Message):
+    """Set and store the PDF of a numbered document."""
+
+    document_id: UUID
+
+
 class StoredFile(Message):
     """Where a file is kept and what it must hash to."""
 

@@ -9,12 +9,15 @@ from models.vocabulary import MailStatus, MailTemplate
 
 
 class SendMail(Message):
-    """Send one mail, at most once in all time for these three (DESIGN §3.10)."""
+    """Send one mail, at most once in all time for recipient, template, subject and occasion (DESIGN §3.10)."""
 
     recipient_id: UUID
     template: MailTemplate
     subject_id: UUID
     workflow_id: WorkflowId
+    occasion: str = Field(
+        default="", pattern=r"^[a-z0-9_:+-]{0,48}$", description="which of several about the same fact, e.g. a reminder"
+    )
 
 
 class MailReport(Message):

@@ -1,6 +1,6 @@
 """What is said about an order between the API, its workflow and its activities."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,11 +9,13 @@ from pydantic import Field, StringConstraints
 from models.errors import Reason
 from models.messages.message import Actor, Message, ReasonText, StripeId, WorkflowId
 from models.money import MinorUnits, Money
-from models.vocabulary import OrderStatus, PaymentMethod, PaymentStatus
+from models.vocabulary import OfflineMethod, OrderStatus, PaymentMethod, PaymentStatus, RefundStatus, WaitingFor
 
 MAX_LINES = 20
 MAX_SLOTS = 100
+MAX_PLACES = 200
 
+BankReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,35}$")]
 CouponCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 
@@ -45,11 +47,12 @@ class CheckoutRequest(Message):
 
 
 class Checkout(Message):
-    """What the update `checkout` answers: the order stands and, unless it was free, its payment waits to be made."""
+    """What the update `checkout` answers: the order stands, and what it waits for now."""
 
     order_id: UUID
     status: OrderStatus
     total: Money
+    waiting_for: WaitingFor = WaitingFor.PAYMENT
 
 
 class PlaceOrder(Message):
@@ -57,6 +60,14 @@ class PlaceOrder(Message):
 
     request: OrderRequest
     workflow_id: WorkflowId
+
+
+class IssuedInvoice(Message):
+    """The invoice of an order that is paid later."""
+
+    document_id: UUID
+    due_on: date = Field(description="last day to pay, in the academy's zone")
+    zone: str = Field(max_length=64, description="the academy's IANA zone")
 
 
 class PlacedOrder(Message):
@@ -67,6 +78,79 @@ class PlacedOrder(Message):
     number: str | None = None
     total: Money | None = None
     hold_expires_at: datetime | None = None
+    approver_ids: tuple[UUID, ...] = Field(
+        default=(), max_length=MAX_LINES, description="who is asked for approval; none means nobody has to be"
+    )
+    invoice: IssuedInvoice | None = None
+
+
+class ApproveOrder(Message):
+    """The signal `approve`: who lets the students in, so that the order can be paid."""
+
+    actor: Actor
+
+
+class DenyOrder(Message):
+    """The signal `deny`: who does not, and why (a word of a closed list)."""
+
+    actor: Actor
+    reason: ReasonText
+
+
+class GrantApproval(Message):
+    """Write down that the order may be paid, until when."""
+
+    order_id: UUID
+    actor: Actor
+    hold_expires_at: datetime
+    workflow_id: WorkflowId
+
+
+class ExtendHold(Message):
+    """Keep seats and slots for longer, since the payment is under way."""
+
+    order_id: UUID
+    until: datetime
+    reason: ReasonText
+    workflow_id: WorkflowId
+
+
+class LapseHold(Message):
+    """Give seats and slots back although the payment may still arrive."""
+
+    order_id: UUID
+    workflow_id: WorkflowId
+
+
+class MarkPaid(Message):
+    """The signal `mark_paid`: money came in for the invoice, all of it or a part."""
+
+    entry_id: UUID = Field(description="says which of two equal payments it is; the same id counts once")
+    amount: MinorUnits = Field(gt=0, description="minor units of the order's currency")
+    received_on: date
+    method: OfflineMethod = OfflineMethod.BANK_TRANSFER
+    reference: BankReference | None = None
+    actor: Actor
+
+
+class RecordInvoicePayment(Message):
+    """Write money that came in to the order's invoice."""
+
+    order_id: UUID
+    received: MarkPaid
+    workflow_id: WorkflowId
+
+
+class InvoiceBalance(Message):
+    """How an invoice stands."""
+
+    amount: Money
+    paid: Money
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether nothing is owed any more."""
+        return self.paid.amount >= self.amount.amount
 
 
 class PaymentRequest(Message):
@@ -74,6 +158,7 @@ class PaymentRequest(Message):
 
     order_id: UUID
     workflow_id: WorkflowId
+    attempt: int = Field(default=1, ge=1, description="counts the objects made at Stripe, one after another")
 
 
 class OrderPayment(Message):
@@ -90,6 +175,7 @@ class PaymentFacts(Message):
     refunded_amount: MinorUnits = Field(default=0, description="minor units of the captured currency")
     payment_intent_id: StripeId | None = None
     charge_id: StripeId | None = None
+    declines: int = Field(default=0, ge=0, description="declined attempts within the last 60 minutes")
 
 
 class RequestedPayment(Message):
@@ -113,7 +199,36 @@ class CompletedOrder(Message):
 
     payer_id: UUID
     receipt_id: UUID
-    enrollment_ids: tuple[UUID, ...] = Field(max_length=MAX_LINES)
+    enrollment_ids: tuple[UUID, ...] = Field(max_length=MAX_PLACES)
+    lost_ids: tuple[UUID, ...] = Field(
+        default=(), max_length=MAX_PLACES, description="enrollments whose seat was gone when the money came"
+    )
+    is_provisioned_elsewhere: bool = Field(
+        default=False, description="whether a learning platform has to be told of every enrollment"
+    )
+
+
+class RefundPlaces(Message):
+    """Pay back the share of some enrollments and end them."""
+
+    order_id: UUID
+    enrollment_ids: tuple[UUID, ...] = Field(min_length=1, max_length=MAX_PLACES)
+    reason: ReasonText
+    workflow_id: WorkflowId
+
+
+class RefundReport(Message):
+    """What became of a refund."""
+
+    refund_id: UUID
+    status: RefundStatus
+    credit_note_id: UUID | None = None
+
+
+class RefundedPlaces(Message):
+    """What became of the refunds; none where nothing had been paid."""
+
+    refunds: tuple[RefundReport, ...] = Field(default=(), max_length=MAX_PLACES)
 
 
 class ReleaseOrder(Message):
@@ -143,6 +258,8 @@ class OrderState(Message):
     next_action: str
     hold_expires_at: datetime | None = None
     needs_human: bool = False
+    due_at: datetime | None = Field(default=None, description="until when it waits")
+    task_id: UUID | None = Field(default=None, description="the open task that a person has to decide")
 
 
 class OrderOutcome(Message):

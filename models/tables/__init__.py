@@ -1,17 +1,37 @@
 """The tables, the record of everything (DESIGN §3.1). Importing this package fills `SQLModel.metadata`."""
 
-from models.tables.catalog import Coupon, Course, Lesson, LessonSlot
+from models.tables.catalog import (
+    BundleCourse,
+    ClassSession,
+    Course,
+    Lesson,
+    LessonSlot,
+    ScreeningMeeting,
+    TaxRate,
+)
+from models.tables.coupons import Coupon, CouponUse
+from models.tables.documents import Document, NumberSeries
 from models.tables.enrollments import Enrollment
+from models.tables.invoices import Invoice, InvoicePayment
 from models.tables.ledgers import AuditEntry, Mail, StripeEvent
-from models.tables.orders import NumberSeries, Order, OrderLine, Payment, Receipt
+from models.tables.orders import Order, OrderLine, Payment
 from models.tables.people import Academy, Person, StripeCustomer
+from models.tables.refunds import Refund
+from models.tables.tasks import HumanTask
 
 __all__ = [
     "Academy",
     "AuditEntry",
+    "BundleCourse",
+    "ClassSession",
     "Coupon",
+    "CouponUse",
     "Course",
+    "Document",
     "Enrollment",
+    "HumanTask",
+    "Invoice",
+    "InvoicePayment",
     "Lesson",
     "LessonSlot",
     "Mail",
@@ -20,7 +40,9 @@ __all__ = [
     "OrderLine",
     "Payment",
     "Person",
-    "Receipt",
+    "Refund",
+    "ScreeningMeeting",
     "StripeCustomer",
     "StripeEvent",
+    "TaxRate",
 ]

@@ -1,30 +1,42 @@
-"""What can be bought: courses of every kind, their lessons and slots, and coupons."""
+"""What can be bought: courses of every kind, what they consist of, and what they are taxed with."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Numeric, UniqueConstraint, text
-from sqlmodel import Field
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Numeric, String, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
 
 from models.tables.columns import CURRENCY, MINOR_UNITS, STATE, TIMESTAMP, Row, one_of
-from models.vocabulary import CouponKind, CourseKind, CourseStatus, PeriodUnit, RefundPolicy, SchedulingType, SlotStatus
+from models.vocabulary import (
+    CostScheme,
+    CourseKind,
+    CourseStatus,
+    PeriodUnit,
+    RefundPolicy,
+    SchedulingType,
+    ScreeningDecision,
+    SlotStatus,
+    TaxBehavior,
+)
 
 
 class Course(Row, table=True):
-    """A self-paced course, a cohort with seats, or a tutor's pack of lessons (TutorHub CoursePack)."""
+    """A self-paced course, a cohort with seats, a tutor's pack (TutorHub CoursePack), or a bundle of courses."""
 
     __tablename__ = "courses"
     __table_args__ = (
         one_of("kind", CourseKind),
         one_of("status", CourseStatus),
         one_of("refund_policy", RefundPolicy),
+        one_of("cost_scheme", CostScheme),
         one_of("scheduling_type", SchedulingType),
         one_of("max_period_unit", PeriodUnit),
         CheckConstraint("price_amount >= 0", name="price_not_negative"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_iso"),
         CheckConstraint(
-            "currency NOT IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') OR price_amount % 10 = 0",
+            "currency NOT IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND')"
+            " OR (price_amount % 10 = 0 AND coalesce(sale_price_amount, 0) % 10 = 0)",
             name="three_decimals_in_tens",
         ),
         CheckConstraint("capacity > 0", name="capacity_positive"),
@@ -32,6 +44,12 @@ class Course(Row, table=True):
         CheckConstraint("(kind = 'tutor_pack') = (lessons_included IS NOT NULL)", name="pack_has_lessons"),
         CheckConstraint("kind <> 'tutor_pack' OR tutor_id IS NOT NULL", name="pack_has_tutor"),
         CheckConstraint("(max_period_value IS NULL) = (max_period_unit IS NULL)", name="period_whole"),
+        CheckConstraint("sale_price_amount >= 0 AND sale_price_amount < price_amount", name="sale_price_below_price"),
+        CheckConstraint("sale_ends_at > sale_starts_at", name="sale_ends_after_start"),
+        CheckConstraint(
+            "sale_price_amount IS NOT NULL OR (sale_starts_at IS NULL AND sale_ends_at IS NULL)",
+            name="sale_window_has_price",
+        ),
     )
 
     code: str = Field(max_length=64, unique=True, description="the academy's own short name, unique")
@@ -42,6 +60,15 @@ class Course(Row, table=True):
     status: CourseStatus = Field(default=CourseStatus.DRAFT, sa_type=STATE)
     price_amount: int = Field(sa_type=MINOR_UNITS)
     currency: str = Field(sa_type=CURRENCY)
+    cost_scheme: CostScheme = Field(default=CostScheme.STUDENT, sa_type=STATE)
+    sale_price_amount: int | None = Field(
+        default=None, sa_type=MINOR_UNITS, description="asked for within the sale window; without a window always"
+    )
+    sale_starts_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    sale_ends_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    approver_id: UUID | None = Field(
+        default=None, foreign_key="people.id", description="who decides on enrollments; none means nobody has to"
+    )
     refund_policy: RefundPolicy = Field(default=RefundPolicy.WINDOW, sa_type=STATE)
     capacity: int | None = Field(default=None, description="seats in all; none means unlimited")
     seats_taken: int = Field(default=0, description="held and occupied; counted only where capacity is set")
@@ -56,6 +83,30 @@ class Course(Row, table=True):
     max_period_value: int | None = None
     max_period_unit: PeriodUnit | None = Field(default=None, sa_type=STATE)
     preliminary_meeting_required: bool = False
+
+
+class BundleCourse(SQLModel, table=True):
+    """A course that comes with a bundle (Academy of Mine: one product maps to many courses)."""
+
+    __tablename__ = "bundle_courses"
+    __table_args__ = (CheckConstraint("bundle_id <> course_id", name="not_itself"),)
+
+    bundle_id: UUID = Field(primary_key=True, foreign_key="courses.id")
+    course_id: UUID = Field(primary_key=True, foreign_key="courses.id")
+    position: int
+
+
+class ClassSession(Row, table=True):
+    """A meeting of a cohort at a fixed time (Academy of Mine class, Eduframe meeting)."""
+
+    __tablename__ = "class_sessions"
+    __table_args__ = (CheckConstraint("ends_at > starts_at", name="ends_after_start"),)
+
+    course_id: UUID = Field(foreign_key="courses.id", index=True)
+    title: str = Field(max_length=200)
+    starts_at: datetime = Field(sa_type=TIMESTAMP)
+    ends_at: datetime = Field(sa_type=TIMESTAMP)
+    location: str | None = Field(default=None, max_length=200, description="a room or an address of a web conference")
 
 
 class Lesson(Row, table=True):
@@ -82,14 +133,22 @@ class LessonSlot(Row, table=True):
         one_of("status", SlotStatus),
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
         CheckConstraint(
-            "(status IN ('held', 'booked', 'completed')) = (order_line_id IS NOT NULL)", name="taken_has_owner"
+            "(status IN ('held', 'booked', 'completed')) = (order_line_id IS NOT NULL)"
+            " AND (order_line_id IS NULL) = (student_id IS NULL)",
+            name="taken_has_owner",
         ),
         Index(
             "uq_lesson_slots_tutor_starts_at",
             "tutor_id",
             "starts_at",
             unique=True,
-            postgresql_where=text("status <> 'canceled'"),
+            postgresql_where=text("status IN ('held', 'booked', 'completed')"),
+        ),
+        Index(
+            "ix_lesson_slots_student_id_starts_at",
+            "student_id",
+            "starts_at",
+            postgresql_where=text("student_id IS NOT NULL"),
         ),
         Index("ix_lesson_slots_order_line_id", "order_line_id", postgresql_where=text("order_line_id IS NOT NULL")),
     )
@@ -99,6 +158,9 @@ class LessonSlot(Row, table=True):
     starts_at: datetime = Field(sa_type=TIMESTAMP)
     ends_at: datetime = Field(sa_type=TIMESTAMP)
     status: SlotStatus = Field(default=SlotStatus.FREE, sa_type=STATE)
+    student_id: UUID | None = Field(
+        default=None, foreign_key="people.id", description="set with the hold (TutorHub R4)"
+    )
     order_line_id: UUID | None = Field(
         default=None,
         # Slots are held before the line is written; the reference is checked at commit.
@@ -106,28 +168,33 @@ class LessonSlot(Row, table=True):
     )
 
 
-class Coupon(Row, table=True):
-    """A discount code. `uses` counts reserved and confirmed uses alike, so a limit is never overrun."""
+class ScreeningMeeting(Row, table=True):
+    """A first talk between student and tutor; the latest decision counts (TutorHub R90-R93, G24)."""
 
-    __tablename__ = "coupons"
+    __tablename__ = "screening_meetings"
     __table_args__ = (
-        one_of("kind", CouponKind),
-        Index("uq_coupons_code", text("lower(code)"), unique=True),
-        CheckConstraint("(kind = 'percent_amount') = (percent IS NOT NULL)", name="percent_where_percent"),
-        CheckConstraint(
-            "(kind = 'fixed_amount') = (amount IS NOT NULL) AND (amount IS NULL) = (currency IS NULL)",
-            name="amount_where_fixed",
-        ),
-        CheckConstraint("percent > 0 AND percent <= 100", name="percent_range"),
-        CheckConstraint("amount > 0", name="amount_positive"),
-        CheckConstraint("uses >= 0 AND (usage_limit IS NULL OR uses <= usage_limit)", name="within_limit"),
+        one_of("decision", ScreeningDecision),
+        CheckConstraint("(decision = 'pending') = (decided_at IS NULL)", name="decided_has_time"),
+        Index("ix_screening_meetings_course_id_student_id", "course_id", "student_id"),
     )
 
-    code: str = Field(max_length=40)
-    kind: CouponKind = Field(sa_type=STATE)
-    percent: Decimal | None = Field(default=None, sa_type=Numeric(5, 2))
-    amount: int | None = Field(default=None, sa_type=MINOR_UNITS)
-    currency: str | None = Field(default=None, sa_type=CURRENCY)
-    expires_on: date | None = Field(default=None, description="last day it is good, in the academy's zone")
-    usage_limit: int | None = None
-    uses: int = 0
+    course_id: UUID = Field(foreign_key="courses.id")
+    student_id: UUID = Field(foreign_key="people.id")
+    scheduled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="none until both agree")
+    decision: ScreeningDecision = Field(default=ScreeningDecision.PENDING, sa_type=STATE)
+    decided_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+
+
+class TaxRate(SQLModel, table=True):
+    """What sales to payers of a country are taxed with. A country without a row is not taxed."""
+
+    __tablename__ = "tax_rates"
+    __table_args__ = (
+        one_of("behavior", TaxBehavior),
+        CheckConstraint("percent > 0 AND percent < 100", name="percent_range"),
+    )
+
+    country: str = Field(primary_key=True, sa_type=String(2), description="ISO 3166, of the payer")
+    name: str = Field(max_length=40, description="as printed on receipts, e.g. VAT")
+    percent: Decimal = Field(sa_type=Numeric(5, 2))
+    behavior: TaxBehavior = Field(sa_type=STATE)

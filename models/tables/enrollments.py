@@ -3,20 +3,25 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from models.tables.columns import STATE, TIMESTAMP, Row, now, one_of
+from models.tables.columns import MINOR_UNITS, STATE, TIMESTAMP, Row, now, one_of
 from models.vocabulary import EnrollmentStatus, RefundPolicy
 
 
 class Enrollment(Row, table=True):
-    """A student's place in a course. Made with the order, holding the seat; active once paid."""
+    """A student's place in a course. Made with the order, holding the seat; active once paid.
+
+    A bundle brings several.
+    """
 
     __tablename__ = "enrollments"
     __table_args__ = (
         one_of("status", EnrollmentStatus),
         one_of("refund_policy", RefundPolicy),
+        UniqueConstraint("order_line_id", "course_id"),
+        CheckConstraint("share_amount >= 0", name="share_not_negative"),
         Index(
             "uq_enrollments_student_course_live",
             "student_id",
@@ -32,13 +37,21 @@ class Enrollment(Row, table=True):
         ),
     )
 
-    order_line_id: UUID = Field(foreign_key="order_lines.id", unique=True)
+    order_line_id: UUID = Field(foreign_key="order_lines.id")
     course_id: UUID = Field(foreign_key="courses.id", index=True)
     student_id: UUID = Field(foreign_key="people.id")
     status: EnrollmentStatus = Field(default=EnrollmentStatus.PENDING_PAYMENT, sa_type=STATE)
     refund_policy: RefundPolicy = Field(sa_type=STATE, description="pinned at purchase")
+    share_amount: int = Field(
+        default=0, sa_type=MINOR_UNITS, description="its part of the line's total, pinned at purchase"
+    )
     enrolled_at: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, description="moment of completed enrollment, after payment (TutorHub R9)"
     )
     access_ends_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    provisioned_at: datetime | None = Field(
+        default=None,
+        sa_type=TIMESTAMP,
+        description="when the learning platform confirmed that it has opened the course",
+    )
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)

@@ -21,7 +21,7 @@ class Mail(Row, table=True):
     __table_args__ = (
         one_of("template", MailTemplate),
         one_of("status", MailStatus),
-        UniqueConstraint("recipient_id", "template", "subject_id"),
+        UniqueConstraint("recipient_id", "template", "subject_id", "occasion"),
         CheckConstraint("(status = 'sent') = (sent_at IS NOT NULL)", name="sent_has_time"),
         Index("ix_mails_unsent", "created_at", postgresql_where=text("status IN ('queued', 'unknown')")),
     )
@@ -29,6 +29,7 @@ class Mail(Row, table=True):
     recipient_id: UUID = Field(foreign_key="people.id")
     template: MailTemplate = Field(sa_type=STATE)
     subject_id: UUID = Field(description="the row the mail is about, e.g. the order")
+    occasion: str = Field(default="", max_length=48, description="which of several about the same fact")
     status: MailStatus = Field(default=MailStatus.QUEUED, sa_type=STATE)
     status_reason: str | None = Field(default=None, max_length=200)
     workflow_id: str = Field(max_length=255)

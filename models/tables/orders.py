@@ -1,11 +1,12 @@
-"""Orders, their lines, their payment and their receipt."""
+"""Orders, their lines and their payment."""
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import ARRAY, CheckConstraint, Index, Numeric, UniqueConstraint, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from models.tables.columns import CURRENCY, MINOR_UNITS, STATE, TIMESTAMP, Row, now, one_of
 from models.vocabulary import OrderStatus, PaymentMethod, PaymentStatus
@@ -19,10 +20,12 @@ class Order(Row, table=True):
         one_of("status", OrderStatus),
         one_of("payment_method", PaymentMethod),
         CheckConstraint(
-            "list_amount >= 0 AND discount_amount >= 0 AND total_amount = list_amount - discount_amount"
-            " AND total_amount >= 0",
+            "list_amount >= 0 AND discount_amount >= 0 AND tax_amount >= 0 AND total_amount >= 0 AND total_amount ="
+            " list_amount - discount_amount + CASE WHEN tax_inclusive THEN 0 ELSE tax_amount END",
             name="amounts_add_up",
         ),
+        CheckConstraint("(tax_percent IS NULL) = (tax_name IS NULL)", name="tax_whole"),
+        CheckConstraint("tax_percent IS NOT NULL OR tax_amount = 0", name="untaxed_without_tax"),
         CheckConstraint(
             "(status IN ('completed', 'partially_refunded', 'refunded')) = (completed_at IS NOT NULL)",
             name="completed_has_time",
@@ -39,11 +42,18 @@ class Order(Row, table=True):
     currency: str = Field(sa_type=CURRENCY)
     list_amount: int = Field(sa_type=MINOR_UNITS)
     discount_amount: int = Field(sa_type=MINOR_UNITS)
+    tax_amount: int = Field(default=0, sa_type=MINOR_UNITS)
+    tax_inclusive: bool = Field(default=True, description="whether the tax is within list and discount amounts")
+    tax_name: str | None = Field(default=None, max_length=40)
+    tax_percent: Decimal | None = Field(default=None, sa_type=Numeric(5, 2))
     total_amount: int = Field(sa_type=MINOR_UNITS)
     coupon_id: UUID | None = Field(default=None, foreign_key="coupons.id")
     quote: dict[str, object] = Field(sa_type=JSONB, description="the pinned quote with its reasons")
     request_digest: str = Field(max_length=64, description="sha256 of what was asked, to tell a repeat from a reuse")
     hold_expires_at: datetime = Field(sa_type=TIMESTAMP, description="until when seats and slots are held")
+    hold_lapsed_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="when they were given back while the payment was still on its way"
+    )
     is_test: bool = False
     completed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
@@ -57,10 +67,11 @@ class OrderLine(Row, table=True):
         UniqueConstraint("order_id", "position"),
         UniqueConstraint("order_id", "course_id", "student_id"),
         CheckConstraint(
-            "list_amount >= 0 AND discount_amount >= 0 AND total_amount = list_amount - discount_amount"
-            " AND total_amount >= 0",
+            "list_amount >= 0 AND discount_amount >= 0 AND tax_amount >= 0 AND total_amount >= 0"
+            " AND total_amount IN (list_amount - discount_amount, list_amount - discount_amount + tax_amount)",
             name="amounts_add_up",
         ),
+        CheckConstraint("NOT already_entitled OR total_amount = 0", name="entitled_costs_nothing"),
     )
 
     order_id: UUID = Field(foreign_key="orders.id")
@@ -70,11 +81,17 @@ class OrderLine(Row, table=True):
     title: str = Field(max_length=200, description="the course's title at purchase")
     list_amount: int = Field(sa_type=MINOR_UNITS)
     discount_amount: int = Field(sa_type=MINOR_UNITS)
+    tax_amount: int = Field(default=0, sa_type=MINOR_UNITS)
     total_amount: int = Field(sa_type=MINOR_UNITS)
+    slot_ids: list[UUID] = Field(default_factory=list, sa_type=ARRAY(Uuid), description="the slots that were chosen")
+    already_entitled: bool = Field(default=False, description="the student had access before; nothing was charged")
 
 
 class Payment(Row, table=True):
-    """The money side of an order as Stripe last told it (TutorHub R20: one per order)."""
+    """The money side of an order as Stripe last told it (TutorHub R20: one per order).
+
+    After too many declines Stripe's object is given up; after a rest another one takes its place: `attempt` counts.
+    """
 
     __tablename__ = "payments"
     __table_args__ = (
@@ -95,30 +112,11 @@ class Payment(Row, table=True):
     payment_intent_id: str | None = Field(default=None, max_length=255, unique=True)
     checkout_session_id: str | None = Field(default=None, max_length=255, unique=True)
     charge_id: str | None = Field(default=None, max_length=255, unique=True)
+    attempt: int = 1
+    declined_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="the latest decline")
+    decline_code: str | None = Field(default=None, max_length=64, description="Stripe's word for why")
+    resting_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="no payment before")
     checkout_url: str | None = Field(default=None, max_length=2048)
     client_secret: str | None = Field(default=None, max_length=255)
     succeeded_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
-
-
-class Receipt(Row, table=True):
-    """The receipt of a completed order. Numbered when the order completes, its file follows."""
-
-    __tablename__ = "receipts"
-    __table_args__ = (CheckConstraint("(file_key IS NULL) = (sha256 IS NULL)", name="file_whole"),)
-
-    order_id: UUID = Field(foreign_key="orders.id", unique=True)
-    number: str = Field(max_length=32, unique=True)
-    issued_at: datetime = Field(sa_type=TIMESTAMP)
-    file_key: str | None = Field(default=None, max_length=255)
-    sha256: str | None = Field(default=None, max_length=64)
-
-
-class NumberSeries(SQLModel, table=True):
-    """A gapless counter: the number is taken in the transaction that uses it (DESIGN §4)."""
-
-    __tablename__ = "number_series"
-    __table_args__ = (CheckConstraint("last_number >= 0", name="not_negative"),)
-
-    name: str = Field(primary_key=True, max_length=40)
-    last_number: int = 0

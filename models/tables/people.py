@@ -36,6 +36,10 @@ class Person(Row, table=True):
     locale: str = Field(default="en", max_length=16, description="BCP 47 language of mails and receipts")
     time_zone: str = Field(default="UTC", max_length=64, description="IANA zone")
     country: str | None = Field(default=None, sa_type=String(2))
+    billing_name: str | None = Field(default=None, max_length=200, description="the company that invoices are made to")
+    billing_address: str | None = Field(default=None, max_length=500, description="lines separated by newlines")
+    tax_number: str | None = Field(default=None, max_length=40)
+    may_pay_by_invoice: bool = Field(default=False, description="trusted to pay later; staff may always grant it")
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 
 

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from activities.database import Sessions
 from models.identifiers import new_id
-from models.tables import Course, Enrollment, LessonSlot, Order, OrderLine, Payment, Person, Receipt
+from models.tables import Course, Document, Enrollment, LessonSlot, Order, OrderLine, Payment, Person
 from models.tables.columns import now
 from models.vocabulary import (
     CourseKind,
     CourseStatus,
+    DocumentKind,
     EnrollmentStatus,
     OrderStatus,
     PaymentMethod,
@@ -157,8 +158,10 @@ async def write_order(
         )
         if paid:
             session.add(
-                Receipt(
+                Document(
                     order_id=order.id,
+                    kind=DocumentKind.RECEIPT,
+                    printed={},
                     number=f"R-2026-{number:06}",
                     issued_at=moment,
                     file_key=f"receipts/{number}.pdf",

@@ -8,7 +8,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from models.tables import AuditEntry, Mail, Receipt
+from models.tables import AuditEntry, Document, Mail
 from tests.installation import Installation
 
 
@@ -45,5 +45,5 @@ async def _written(installation: Installation) -> list[int]:
     async with installation.sessions() as session:
         return [
             (await session.execute(select(func.count()).select_from(table))).scalar_one()
-            for table in (Receipt, Mail, AuditEntry)
+            for table in (Document, Mail, AuditEntry)
         ]

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import func, select
 
-from models.tables import AuditEntry, Mail, Receipt
+from models.tables import AuditEntry, Document, Mail
 from settings import Settings
 from tests.eventually import eventually
 from tests.installation import Installation, Json
@@ -87,7 +87,7 @@ async def _assert_exactly_once(installation: Installation, order: Json) -> None:
     assert len(installation.mailbox.messages()) == 1
     async with installation.sessions() as session:
         assert (await session.execute(select(Mail.status))).scalars().all() == ["sent"]
-        assert (await session.execute(select(func.count()).select_from(Receipt))).scalar_one() == 1
+        assert (await session.execute(select(func.count()).select_from(Document))).scalar_one() == 1
         completions = select(func.count()).select_from(AuditEntry).where(AuditEntry.to_state == "completed")  # type: ignore[arg-type]
         assert (await session.execute(completions)).scalar_one() == 1
 

@@ -17,7 +17,7 @@ from activities.database import Sessions
 from activities.documents import DocumentActivities
 from activities.files import FileStore
 from models.messages.documents import RenderReceipt
-from models.tables import Receipt
+from models.tables import Document
 from sandbox.sample_academy import load_academy
 from tests.integration.completed_orders import change_person, complete_order
 
@@ -41,7 +41,7 @@ async def test_the_receipt_is_stored_and_written_down(documents: DocumentActivit
     file = await documents.render_receipt(RenderReceipt(receipt_id=completed.receipt_id))
     assert file.key == f"receipts/{completed.receipt_id}.pdf"
     async with documents.sessions() as session:
-        receipt = await session.get_one(Receipt, completed.receipt_id)
+        receipt = await session.get_one(Document, completed.receipt_id)
     assert (receipt.file_key, receipt.sha256) == (file.key, file.sha256)
     pdf = await documents.files.get(file)
     assert len(pdf) == file.size

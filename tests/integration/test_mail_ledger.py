@@ -21,7 +21,7 @@ from activities.mail_ledger import MailLedger
 from models.identifiers import mail_id_for
 from models.messages.documents import RenderReceipt
 from models.messages.mail import MailReport, SendMail
-from models.tables import AuditEntry, Mail, Receipt
+from models.tables import AuditEntry, Document, Mail
 from models.tables.columns import now
 from models.vocabulary import MailStatus, MailTemplate
 from sandbox.mailbox import Faults, Mailbox
@@ -297,7 +297,7 @@ async def test_only_the_payer_gets_the_confirmation(mails: MailActivities, reque
 
 async def test_a_changed_receipt_is_never_mailed(mails: MailActivities, mailbox: Mailbox, request_: SendMail) -> None:
     async with mails.sessions.begin() as session:
-        await session.execute(update(Receipt).values(sha256="0" * 64))
+        await session.execute(update(Document).values(sha256="0" * 64))
     assert (await failure(mails.send_mail(request_))).type == "file_mismatch"
     assert mailbox.messages() == []
 

@@ -23,7 +23,7 @@ from models.messages.orders import (
     ReleaseOrder,
 )
 from models.money import Money
-from models.tables import AuditEntry, Coupon, Course, Enrollment, LessonSlot, Order, OrderLine, Payment, Receipt
+from models.tables import AuditEntry, Coupon, Course, Document, Enrollment, LessonSlot, Order, OrderLine, Payment
 from models.vocabulary import EnrollmentStatus, OrderStatus, PaymentMethod, PaymentStatus, SlotStatus
 from sandbox.sample_academy import load_academy, read_academy, sample_id
 
@@ -252,7 +252,7 @@ async def test_completing_twice_gives_one_receipt_and_the_same_answer(
         assert starts is not None
         assert {row.status for row in enrollments} == {"active"}
         assert all(row.access_ends_at is not None and (row.access_ends_at - starts).days == 365 for row in enrollments)
-        assert (await session.execute(select(func.count()).select_from(Receipt))).scalar_one() == 1
+        assert (await session.execute(select(func.count()).select_from(Document))).scalar_one() == 1
         steps = (
             await session.execute(
                 select(col(AuditEntry.from_state), col(AuditEntry.to_state))
