@@ -42,7 +42,9 @@ class Document(Row, table=True):
     file_key: str | None = Field(default=None, max_length=255)
     sha256: str | None = Field(default=None, max_length=64)
     printed: dict[str, object] | None = Field(
-        default=None, sa_type=JSONB, description="all that is printed, as it was when the file was first made"
+        default=None,
+        sa_type=JSONB(none_as_null=True),
+        description="all that is printed, as it was when the file was first made",
     )
 
 
