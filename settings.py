@@ -6,9 +6,9 @@ Each part of the embedded sandbox gives way to the real one by one of these sett
 
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Annotated, TypedDict
+from typing import Annotated, Self, TypedDict
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -60,6 +60,24 @@ class Settings(BaseSettings):
         default="pk_test_sandbox", description="handed to the browser with a client secret"
     )
 
+    stripe_payment_method_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="what payers may pay with, in Stripe's words, comma separated (card,sepa_debit); empty leaves it to"
+        " Stripe's Dashboard",
+    )
+    stripe_account_is_shared: bool = Field(
+        default=False, description="whether others take payments with the account too: what names no order is theirs"
+    )
+
+    # The learning platform
+    provisioning_url: str | None = Field(
+        default=None,
+        description="where the platform is told of every new enrollment; unset, it reads them from the API",
+    )
+    provisioning_secret: SecretStr | None = Field(
+        default=None, description="whsec_…, signs what is sent there (Standard Webhooks)"
+    )
+
     # Mail
     smtp_url: SecretStr = Field(description="smtp://user:password@host:587 (STARTTLS when offered) or smtps://…")
     mail_from: str = Field(default="TutorHub Academy <academy@registrar.test>")
@@ -81,9 +99,9 @@ class Settings(BaseSettings):
     jwt_audience: str = "registrar"
     jwt_issuer: str | None = None
 
-    @field_validator("stripe_webhook_secrets", mode="before")
+    @field_validator("stripe_webhook_secrets", "stripe_payment_method_types", mode="before")
     @classmethod
-    def _split_secrets(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
@@ -94,6 +112,12 @@ class Settings(BaseSettings):
         if value is not None and len(value.get_secret_value().encode()) < 32:
             raise ValueError("JWT_SECRET needs at least 32 bytes")
         return value
+
+    @model_validator(mode="after")
+    def _signed_provisioning(self) -> Self:
+        if self.provisioning_url is not None and self.provisioning_secret is None:
+            raise ValueError("PROVISIONING_URL needs PROVISIONING_SECRET")
+        return self
 
     @property
     def temporal_connection(self) -> TemporalConnection:

@@ -22,17 +22,24 @@ from activities.files import FileStore
 from activities.heartbeat import Heartbeat
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
+from activities.provisioning import LearningPlatform, ProvisioningActivities
 from activities.redaction import RedactErrors
+from activities.refunds import RefundActivities
 from activities.stripe import StripeActivities, open_stripe
+from activities.tasks import TaskActivities
+from activities.unmatched_payments import UnmatchedPaymentActivities
 from settings import Settings
 from workflows.connection import connect
 from workflows.deployment import DEPLOYMENT
+from workflows.document_copy import DocumentCopyWorkflow
 from workflows.order import OrderWorkflow
+from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
+from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = (OrderWorkflow,)
+WORKFLOWS = (OrderWorkflow, OrderCancellationWorkflow, UnmatchedPaymentWorkflow, DocumentCopyWorkflow)
 
 
 def sandboxed_runner() -> SandboxedWorkflowRunner:
@@ -54,10 +61,14 @@ def build_workers(
     """The two workers of a process: one for everything, one for documents. They share pools and clients."""
     sessions = sessions_of(engine)
     files = FileStore(settings.files_url)
-    orders = OrderActivities(sessions)
-    stripe = StripeActivities(
-        open_stripe(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base), sessions, settings.public_url
-    )
+    platform = _learning_platform(settings)
+    orders = OrderActivities(sessions, is_provisioned_elsewhere=platform is not None)
+    client_of_stripe = open_stripe(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base)
+    stripe = StripeActivities(client_of_stripe, sessions, settings.public_url, settings.stripe_payment_method_types)
+    refunds = RefundActivities(client_of_stripe, sessions)
+    unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
+    provisioning = ProvisioningActivities(sessions, platform)
+    tasks = TaskActivities(sessions)
     mail = MailActivities(
         sessions,
         files,
@@ -76,11 +87,22 @@ def build_workers(
             workflows=WORKFLOWS,
             activities=[
                 orders.place_order,
+                orders.grant_approval,
+                orders.extend_hold,
+                orders.lapse_hold,
+                orders.record_invoice_payment,
                 orders.complete_order,
                 orders.release_order,
                 stripe.request_payment,
                 stripe.read_payment,
                 stripe.cancel_payment,
+                refunds.refund_places,
+                refunds.refund_payment,
+                unmatched.find_payment,
+                unmatched.pay_back,
+                provisioning.provision_enrollment,
+                tasks.open_task,
+                tasks.close_task,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),
@@ -94,7 +116,7 @@ def build_workers(
         Worker(
             client,
             task_queue=DOCUMENTS_QUEUE,
-            activities=[documents.render_receipt],
+            activities=[documents.render_receipt, documents.render_document],
             interceptors=every_interceptor,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
             graceful_shutdown_timeout=grace,
@@ -135,6 +157,12 @@ def _runtime(settings: Settings) -> Runtime | None:
     if settings.worker_metrics_address is None:
         return None
     return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=settings.worker_metrics_address)))
+
+
+def _learning_platform(settings: Settings) -> LearningPlatform | None:
+    if settings.provisioning_url is None or settings.provisioning_secret is None:
+        return None
+    return LearningPlatform(settings.provisioning_url, settings.provisioning_secret.get_secret_value())
 
 
 def _deployment(settings: Settings) -> WorkerDeploymentConfig:

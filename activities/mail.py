@@ -14,16 +14,17 @@ from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientRefused,
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.calendar import FILE_NAME, MEDIA_TYPE, MEDIA_TYPE_PARAMETERS, calendar_file
 from activities.database import Sessions
+from activities.errand import Draft, Errand, MailWithoutSubjectError, Skipped
 from activities.files import FileStore
+from activities.letters import LETTERS, set_letter
 from activities.mail_ledger import MailLedger
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
-from activities.mail_rendering import ConfirmedLine, OrderConfirmation, Sender, render_order_confirmation
-from activities.order_facts import OrderFacts, facts_of_order
 from models.messages.mail import MailReport, SendMail
-from models.money import Money
+from models.tables import Document
 from models.tables.columns import now
-from models.vocabulary import MailStatus
+from models.vocabulary import DocumentKind, MailStatus
 
 _SECONDS_PER_COMMAND = 20
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
@@ -72,7 +73,7 @@ class SmtpSettings:
 
 
 @dataclass(frozen=True)
-class _Letter:
+class _SealedLetter:
     mail_id: UUID
     workflow_id: str
     recipient: Address
@@ -92,9 +93,11 @@ class MailActivities:
     async def send_mail(self, request: SendMail) -> MailReport:
         """Send the mail, unless it was sent before, and say what became of it.
 
-        The end is `sent`, `bounced` (the server refused it for good) or `unknown` (the connection was lost while the
-        server had the mail in hand; there is never a second copy). What may pass is raised as a retryable
-        `ApplicationError`, without any personal data.
+        What it says is read now. The end is `sent`, `bounced` (the server refused it for good), `unknown` (the
+        connection was lost while the server had the mail in hand; there is never a second copy) or `skipped` (what it
+        should tell is not true any more; the reason says what is). What may pass is raised as a retryable
+        `ApplicationError`, without any personal data: `receipt_not_ready` and `document_not_ready` while a file to be
+        attached is not there. Raises the non-retryable `MailWithoutSubjectError`.
         """
         ledger = MailLedger(self.sessions)
         report = await ledger.open(request)
@@ -106,37 +109,56 @@ class MailActivities:
             return await ledger.settle(
                 report.mail_id, MailStatus.BOUNCED, reason="address_invalid", workflow_id=request.workflow_id
             )
+        if isinstance(letter, Skipped):
+            return await ledger.settle(
+                report.mail_id, MailStatus.SKIPPED, reason=letter.reason, workflow_id=request.workflow_id
+            )
         async with self._connected() as client:
             return await self._send(client, letter, ledger)
 
-    async def _write(self, request: SendMail, mail_id: UUID) -> _Letter:
+    async def _write(self, request: SendMail, mail_id: UUID) -> _SealedLetter | Skipped:
+        letter = LETTERS[request.template]
         async with self.sessions() as session:
-            facts = await facts_of_order(session, request.subject_id)
-        if facts is None or facts.payer.id != request.recipient_id:
-            raise ApplicationError(
-                "there is no such completed order of this person", type="mail_without_subject", non_retryable=True
-            )
-        recipient = mailbox(facts.payer.full_name, facts.payer.email)
-        if facts.receipt.file_key is None:
-            raise ApplicationError("the receipt has no file yet", type="receipt_not_ready")
-        receipt = Attachment(
-            name=f"receipt-{facts.receipt.number}.pdf",
-            data=await self.files.get(facts.receipt.file_key, digest=facts.receipt.sha256),
-        )
-        told = _told(facts, self.order_page_url)
+            facts = await letter.load(session, request.subject_id, request.recipient_id)
+        if facts is None or request.recipient_id not in letter.recipients(facts):
+            raise MailWithoutSubjectError
+        errand = Errand(facts, request.subject_id, request.occasion, now(), self.order_page_url)
+        draft = letter.write(errand)
+        if isinstance(draft, Skipped):
+            return draft
+        recipient = mailbox(facts.recipient.full_name, facts.recipient.email)
+        attachments = [await self._attach(paper) for paper in draft.papers]
         # Setting a mail takes some ten milliseconds of the processor, which the event loop has not got.
-        message = await asyncio.to_thread(self._compose, told, mail_id, recipient, receipt)
-        return _Letter(mail_id, request.workflow_id, recipient, message)
+        message = await asyncio.to_thread(self._compose, request, mail_id, errand, draft, recipient, attachments)
+        return _SealedLetter(mail_id, request.workflow_id, recipient, message)
 
-    def _compose(self, told: OrderConfirmation, mail_id: UUID, recipient: Address, receipt: Attachment) -> bytes:
+    async def _attach(self, paper: Document) -> Attachment:
+        if paper.file_key is None:
+            type_ = "receipt_not_ready" if paper.kind == DocumentKind.RECEIPT else "document_not_ready"
+            raise ApplicationError(f"the {paper.kind.replace('_', ' ')} has no file yet", type=type_)
+        data = await self.files.get(paper.file_key, digest=paper.sha256)
+        return Attachment(f"{paper.kind.replace('_', '-')}-{paper.number}.pdf", data)
+
+    def _compose(
+        self,
+        request: SendMail,
+        mail_id: UUID,
+        errand: Errand,
+        draft: Draft,
+        recipient: Address,
+        attachments: list[Attachment],
+    ) -> bytes:
+        if draft.dates:
+            dates = calendar_file(draft.dates, self.smtp.domain)
+            attachments = [*attachments, Attachment(FILE_NAME, dates, MEDIA_TYPE, MEDIA_TYPE_PARAMETERS)]
         return compose(
-            render_order_confirmation(told),
+            set_letter(request.template, errand, draft),
             mail_id=mail_id,
             domain=self.smtp.domain,
             sender=self.smtp.sender,
             recipient=recipient,
-            moment=now(),
-            attachments=[receipt],
+            moment=errand.moment,
+            attachments=attachments,
         )
 
     @asynccontextmanager
@@ -164,7 +186,7 @@ class MailActivities:
         finally:
             client.close()
 
-    async def _send(self, client: SMTP, letter: _Letter, ledger: MailLedger) -> MailReport:
+    async def _send(self, client: SMTP, letter: _SealedLetter, ledger: MailLedger) -> MailReport:
         try:
             await client.mail(self.smtp.sender.addr_spec)
             await client.rcpt(letter.recipient.addr_spec)
@@ -215,28 +237,3 @@ def _passing(error: Exception, step: str) -> ApplicationError:
     if isinstance(error, SMTPResponseException):
         return ApplicationError(f"the mail server answered {error.code} at {step}", type=f"smtp_{error.code}")
     return ApplicationError(f"the mail server was lost at {step} ({type(error).__name__})", type="smtp_unreachable")
-
-
-def _told(facts: OrderFacts, order_page_url: str | None) -> OrderConfirmation:
-    order, payer, academy = facts.order, facts.payer, facts.academy
-    return OrderConfirmation(
-        name=payer.full_name,
-        locale=payer.locale,
-        moment=now(),
-        academy=Sender(name=academy.name, legal_name=academy.legal_name, address=academy.address, email=academy.email),
-        order_number=order.number,
-        receipt_number=facts.receipt.number,
-        order_url=None if order_page_url is None else order_page_url.replace("{order_id}", str(order.id)),
-        lines=tuple(
-            ConfirmedLine(
-                title=bought.line.title,
-                student_name=None if bought.student.id == payer.id else bought.student.full_name,
-                price=Money(amount=bought.line.total_amount, currency=order.currency),
-                starts_at=bought.starts_at,
-                time_zone=bought.student.time_zone,
-            )
-            for bought in facts.lines
-        ),
-        total=Money(amount=order.total_amount, currency=order.currency),
-        is_test=order.is_test,
-    )

@@ -1,8 +1,8 @@
 """The mail as it travels: headers, both bodies, attachments."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -29,10 +29,12 @@ class InvalidAddressError(ValueError):
 
 @dataclass(frozen=True)
 class Attachment:
-    """A PDF that travels with a mail."""
+    """A file that travels with a mail: a PDF unless said otherwise. `parameters` are those of the media type."""
 
     name: str
     data: bytes
+    media_type: str = "application/pdf"
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def mailbox(name: str, address: str) -> Address:
@@ -73,7 +75,10 @@ def compose(
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     for attachment in attachments:
-        message.add_attachment(attachment.data, maintype="application", subtype="pdf", filename=attachment.name)
+        main, _, sub = attachment.media_type.partition("/")
+        message.add_attachment(
+            attachment.data, maintype=main, subtype=sub, params=attachment.parameters, filename=attachment.name
+        )
     # Last: bodies take headers named Content-* with them into their part.
     message["Content-Language"] = rendered.language
     return message.as_bytes()

@@ -1,57 +1,28 @@
-"""From facts to a mail: subject, HTML and plain text in the recipient's language. No I/O but the templates."""
+"""From what a letter says to a mail: subject, HTML and plain text in the reader's language."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache, partial
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_date, format_time, get_timezone_location
+from babel.numbers import format_percent
 from css_inline import CSSInliner
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from markupsafe import Markup, escape
 
 from activities.one_line import one_line
 from activities.translations import Texts, texts_for
 from models.money import Money
 from models.vocabulary import MailTemplate
 
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Sender(_Facts):
-    """The academy as it signs a mail."""
-
-    name: str
-    legal_name: str
-    address: str = Field(description="lines separated by newlines")
-    email: str
-
-
-class ConfirmedLine(_Facts):
-    """One course. `student_name` is none where the recipient is the student."""
-
-    title: str
-    student_name: str | None
-    price: Money
-    starts_at: AwareDatetime | None = Field(description="none if it can be begun at any time")
-    time_zone: str = Field(description="the student's IANA zone")
-
-
-class OrderConfirmation(_Facts):
-    """All that the confirmation of an order says. `locale` is the recipient's BCP 47 tag, `moment` is now."""
-
-    name: str
-    locale: str
-    moment: AwareDatetime
-    academy: Sender
-    order_number: str
-    receipt_number: str
-    order_url: str | None
-    lines: tuple[ConfirmedLine, ...] = Field(min_length=1)
-    total: Money
-    is_test: bool
+_UTC = ZoneInfo("UTC")
+_LONGEST_WHOLE = 20  # characters that fit on any screen
+_APART, _WHOLE = Markup("<bdi>{}</bdi>"), Markup('<bdi class="whole">{}</bdi>')
+_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 @dataclass(frozen=True)
@@ -64,56 +35,75 @@ class RenderedMail:
     language: str
 
 
-def render_order_confirmation(facts: OrderConfirmation) -> RenderedMail:
-    """The mail that thanks for a completed order and says what happens next."""
-    texts = texts_for("mail", facts.locale)
-    return _render(
-        MailTemplate.ORDER_CONFIRMATION,
-        texts,
-        {
-            "name": one_line(facts.name),
-            "academy": facts.academy,
-            "order_number": facts.order_number,
-            "receipt_number": facts.receipt_number,
-            "order_url": facts.order_url,
-            "lines": [_told(line, facts.moment, texts) for line in facts.lines],
-            "total": facts.total.format(texts.locale) if facts.total.amount else texts["nothing_paid"],
-            "is_test": facts.is_test,
-        },
-    )
+class Words:
+    """Texts, amounts, dates and times as one reader writes them, by BCP 47 tag and IANA zone.
+
+    A zone that nobody knows is read as UTC, which the text then says.
+    """
+
+    def __init__(self, locale: str, zone: str) -> None:
+        self.texts: Texts = texts_for("mail", locale)
+        self._locale = self.texts.locale
+        self._zone = _zone_of(zone)
+
+    @property
+    def city(self) -> str:
+        """Whose clocks are shown."""
+        return get_timezone_location(self._zone, locale=self._locale, return_city=True)
+
+    def money(self, money: Money) -> str:
+        """The amount, e.g. `€12.34`."""
+        return money.format(self._locale)
+
+    def percent(self, percent: Decimal) -> str:
+        """A rate, e.g. `19%`."""
+        return format_percent(percent / 100, locale=self._locale, decimal_quantization=False)
+
+    def day(self, day: date) -> str:
+        """The day with its weekday."""
+        return format_date(day, "full", locale=self._locale)
+
+    def moment(self, moment: datetime) -> str:
+        """Day, time and whose clock shows it."""
+        local = moment.astimezone(self._zone)
+        return self.texts.say("when", date=self.day(local.date()), time=self._time(local), city=self.city)
+
+    def span(self, starts_at: datetime, ends_at: datetime) -> str:
+        """Day and times of something that begins and ends, without saying whose clock it is."""
+        starts, ends = starts_at.astimezone(self._zone), ends_at.astimezone(self._zone)
+        return self.texts.say("span", date=self.day(starts.date()), start=self._time(starts), end=self._time(ends))
+
+    def _time(self, local: datetime) -> str:
+        return format_time(local, "short", tzinfo=self._zone, locale=self._locale)
 
 
-def _told(line: ConfirmedLine, moment: datetime, texts: Texts) -> dict[str, str | None]:
-    ahead = line.starts_at is not None and line.starts_at > moment
-    return {
-        "title": one_line(line.title),
-        "student_name": None if line.student_name is None else one_line(line.student_name),
-        "price": line.price.format(texts.locale),
-        "starts": _when(line.starts_at, line.time_zone, texts) if line.starts_at is not None and ahead else None,
-    }
-
-
-def _when(moment: datetime, zone_name: str, texts: Texts) -> str:
-    zone = ZoneInfo(zone_name)
-    local = moment.astimezone(zone)
-    return texts.say(
-        "when",
-        date=format_date(local.date(), "full", locale=texts.locale),
-        time=format_time(local, "short", tzinfo=zone, locale=texts.locale),
-        city=get_timezone_location(zone, locale=texts.locale, return_city=True),
-    )
-
-
-def _render(template: MailTemplate, texts: Texts, facts: dict[str, object]) -> RenderedMail:
-    direction = "rtl" if texts.right_to_left else "ltr"
-    plain = _environment().get_template(f"{template}.txt.j2").make_module({**facts, "texts": texts})
+def render(template: MailTemplate, words: Words, values: Mapping[str, object]) -> RenderedMail:
+    """The mail of a template with what its letter says; every value is shown as text, whatever it looks like."""
+    texts = words.texts
+    common = {**values, "texts": texts, "direction": "rtl" if texts.right_to_left else "ltr"}
+    plain = _environment().get_template(f"{template}.txt.j2").make_module({**common, "say": texts.say})
     subject = one_line(str(vars(plain)["subject"]))
-    html = (
-        _environment()
-        .get_template(f"{template}.html.j2")
-        .render({**facts, "texts": texts, "direction": direction, "subject": subject})
-    )
-    return RenderedMail(subject, _inliner().inline(html), f"{plain}".strip() + "\n", texts.language)
+    said = {"say": partial(_say_in_html, texts), "subject": subject}
+    html = _environment().get_template(f"{template}.html.j2").render({**common, **said})
+    text = _BLANK_LINES.sub("\n\n", f"{plain}".strip()) + "\n"
+    return RenderedMail(subject, _inliner().inline(html), text, texts.language)
+
+
+def _say_in_html(texts: Texts, key: str, /, **values: str) -> Markup:
+    """`Texts.say` with each value set apart, so that a name keeps its direction and a number its line."""
+    return escape(texts[key]).format(**{name: _set_apart(value) for name, value in values.items()})
+
+
+def _set_apart(value: str) -> Markup:
+    is_whole = len(value) <= _LONGEST_WHOLE and " " not in value
+    return (_WHOLE if is_whole else _APART).format(value)
+
+
+def _zone_of(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return _UTC
 
 
 @lru_cache(maxsize=1)

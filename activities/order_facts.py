@@ -1,72 +1,216 @@
-"""What receipts and mails tell about a completed order, read in two statements."""
+"""What mails tell about an order, read from the record: in three statements, however long the order is.
 
-from dataclasses import dataclass
+A confirmation needs three more, the copy of a document one.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from models.tables import Academy, Course, Document, LessonSlot, Order, OrderLine, Payment, Person
-from models.vocabulary import DocumentKind
+from activities.calendar import CalendarEntry, entries_of_order
+from models.tables import (
+    Academy,
+    BundleCourse,
+    Course,
+    Document,
+    Enrollment,
+    Invoice,
+    LessonSlot,
+    Order,
+    OrderLine,
+    Payment,
+    Person,
+    Refund,
+)
+from models.vocabulary import DocumentKind, EnrollmentStatus, RefundStatus
+
+
+@dataclass(frozen=True)
+class Place:
+    """An enrollment that a line brought, and its course: the line's own, or one of a bundle."""
+
+    enrollment: Enrollment
+    course: Course
 
 
 @dataclass(frozen=True)
 class BoughtLine:
-    """A line with whom it is for. `starts_at` is the first booked slot of a pack or the day a course begins, if any."""
+    """A line, whom it is for and the places it brought.
+
+    `first_lesson_at` is the first slot of a pack. `held_titles` are the courses of a bundle that the student had
+    before; they are read for confirmations only.
+    """
 
     line: OrderLine
     student: Person
-    starts_at: datetime | None
+    course: Course
+    first_lesson_at: datetime | None
+    places: tuple[Place, ...]
+    held_titles: tuple[str, ...] = ()
+
+    @property
+    def approver_ids(self) -> frozenset[UUID]:
+        """Who decides on the places of this line."""
+        courses = (self.course, *(place.course for place in self.places))
+        return frozenset(course.approver_id for course in courses if course.approver_id is not None)
+
+
+@dataclass(frozen=True)
+class MoneyBack:
+    """A refund and the document that corrects the receipt, if there is one."""
+
+    refund: Refund
+    credit_note: Document | None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether the money is on its way or has arrived: neither refused nor taken back."""
+        return self.refund.status not in (RefundStatus.FAILED, RefundStatus.CANCELED)
 
 
 @dataclass(frozen=True)
 class OrderFacts:
-    """A completed order with all around it. `payment` is none if nothing was to be paid."""
+    """An order with all around it, and the person to be written to.
 
+    `bill` is the document of the invoice. `dates` are read for confirmations only.
+    """
+
+    recipient: Person
     order: Order
     payer: Person
     academy: Academy
-    receipt: Document
     payment: Payment | None
+    invoice: Invoice | None
+    receipt: Document | None
+    bill: Document | None
     lines: tuple[BoughtLine, ...]
+    refunds: tuple[MoneyBack, ...] = ()
+    dates: tuple[CalendarEntry, ...] = ()
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """All places that the order brought."""
+        return tuple(place for line in self.lines for place in line.places)
+
+    def document(self, document_id: UUID) -> Document | None:
+        """One of the order's documents."""
+        papers = (self.receipt, self.bill, *(back.credit_note for back in self.refunds))
+        return next((paper for paper in papers if paper is not None and paper.id == document_id), None)
 
 
-async def facts_of_receipt(session: AsyncSession, receipt_id: UUID) -> OrderFacts | None:
-    """The order that the receipt is for; none if there is no such receipt."""
-    return await _load(session, col(Document.id) == receipt_id)
-
-
-async def facts_of_order(session: AsyncSession, order_id: UUID) -> OrderFacts | None:
-    """The order itself; none if it does not exist or was never completed."""
-    return await _load(session, (col(Document.order_id) == order_id) & (col(Document.kind) == DocumentKind.RECEIPT))
-
-
-async def _load(session: AsyncSession, which: ColumnElement[bool]) -> OrderFacts | None:
+async def facts_of_order(session: AsyncSession, order_id: UUID, recipient_id: UUID) -> OrderFacts | None:
+    """The order for a mail to this person; none if one of the two does not exist."""
+    recipient, payer, receipt, bill = aliased(Person), aliased(Person), aliased(Document), aliased(Document)
     around = (
-        select(Order, Person, Academy, Document, Payment)
-        .join(Document, col(Document.order_id) == col(Order.id))
-        .join(Person, col(Person.id) == col(Order.payer_id))
+        select(recipient, Order, payer, Academy, Payment, Invoice, receipt, bill)
+        .select_from(Order)
+        .join(payer, col(payer.id) == col(Order.payer_id))
+        .join(recipient, col(recipient.id) == recipient_id)
         .join(Academy, true())
         .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)
-        .where(which)
+        .join(Invoice, col(Invoice.order_id) == col(Order.id), isouter=True)
+        .join(receipt, _is_the(receipt, DocumentKind.RECEIPT), isouter=True)
+        .join(bill, _is_the(bill, DocumentKind.INVOICE), isouter=True)
+        .where(col(Order.id) == order_id)
     )
     found = (await session.execute(around)).one_or_none()
     if found is None:
         return None
-    order, payer, academy, receipt, payment = found
-    first_slot = (
+    lines, refunds = await _lines(session, order_id), await _refunds(session, order_id)
+    return OrderFacts(*found, lines=lines, refunds=refunds)
+
+
+async def facts_of_confirmation(session: AsyncSession, order_id: UUID, recipient_id: UUID) -> OrderFacts | None:
+    """The order with its dates, and with what its students had before."""
+    facts = await facts_of_order(session, order_id, recipient_id)
+    if facts is None:
+        return None
+    held = await _held_courses(session, order_id)
+    lines = tuple(replace(bought, held_titles=_titles(held[bought.line.id], bought)) for bought in facts.lines)
+    return replace(facts, lines=lines, dates=tuple(await entries_of_order(session, order_id)))
+
+
+async def facts_of_document(session: AsyncSession, document_id: UUID, recipient_id: UUID) -> OrderFacts | None:
+    """The order that the document belongs to."""
+    document = await session.get(Document, document_id)
+    return None if document is None else await facts_of_order(session, document.order_id, recipient_id)
+
+
+def _is_the(document: type[Document], kind: DocumentKind) -> ColumnElement[bool]:
+    return (col(document.order_id) == col(Order.id)) & (col(document.kind) == kind)
+
+
+async def _lines(session: AsyncSession, order_id: UUID) -> tuple[BoughtLine, ...]:
+    brought = aliased(Course)
+    first_lesson = (
         select(func.min(LessonSlot.starts_at))
         .where(col(LessonSlot.order_line_id) == col(OrderLine.id))
         .scalar_subquery()
     )
-    bought = (
-        select(OrderLine, Person, func.coalesce(first_slot, col(Course.starts_at)))
+    query = (
+        select(OrderLine, Person, Course, first_lesson, Enrollment, brought)
         .join(Person, col(Person.id) == col(OrderLine.student_id))
         .join(Course, col(Course.id) == col(OrderLine.course_id))
-        .where(col(OrderLine.order_id) == order.id)
-        .order_by(col(OrderLine.position))
+        .join(Enrollment, col(Enrollment.order_line_id) == col(OrderLine.id), isouter=True)
+        .join(brought, col(brought.id) == col(Enrollment.course_id), isouter=True)
+        .join(
+            BundleCourse,
+            (col(BundleCourse.bundle_id) == col(OrderLine.course_id))
+            & (col(BundleCourse.course_id) == col(Enrollment.course_id)),
+            isouter=True,
+        )
+        .where(col(OrderLine.order_id) == order_id)
+        .order_by(col(OrderLine.position), col(BundleCourse.position), col(Enrollment.id))
     )
-    lines = tuple(BoughtLine(*row) for row in (await session.execute(bought)).all())
-    return OrderFacts(order, payer, academy, receipt, payment, lines)
+    rows = (await session.execute(query)).all()
+    places: dict[UUID, list[Place]] = defaultdict(list)
+    for line, _, _, _, enrollment, course in rows:
+        if enrollment is not None and course is not None:
+            places[line.id].append(Place(enrollment, course))
+    by_line = {line.id: (line, student, course, first_at) for line, student, course, first_at, _, _ in rows}
+    return tuple(BoughtLine(*whole, places=tuple(places[line_id])) for line_id, whole in by_line.items())
+
+
+async def _refunds(session: AsyncSession, order_id: UUID) -> tuple[MoneyBack, ...]:
+    query = (
+        select(Refund, Document)
+        .join(Document, col(Document.refund_id) == col(Refund.id), isouter=True)
+        .where(col(Refund.order_id) == order_id)
+        .order_by(col(Refund.created_at), col(Refund.id))
+    )
+    return tuple(MoneyBack(*row) for row in (await session.execute(query)).all())
+
+
+async def _held_courses(session: AsyncSession, order_id: UUID) -> dict[UUID, dict[UUID, str]]:
+    """By line, the courses of its bundle, with their titles, that the student is in by another line or order."""
+    query = (
+        select(col(OrderLine.id), col(Course.id), col(Course.title))
+        .join(BundleCourse, col(BundleCourse.bundle_id) == col(OrderLine.course_id))
+        .join(Course, col(Course.id) == col(BundleCourse.course_id))
+        .join(
+            Enrollment,
+            (col(Enrollment.course_id) == col(Course.id)) & (col(Enrollment.student_id) == col(OrderLine.student_id)),
+        )
+        .where(
+            col(OrderLine.order_id) == order_id,
+            col(Enrollment.order_line_id) != col(OrderLine.id),
+            col(Enrollment.status).in_((EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)),
+        )
+        .order_by(col(BundleCourse.position))
+    )
+    held: dict[UUID, dict[UUID, str]] = defaultdict(dict)
+    for line_id, course_id, title in (await session.execute(query)).all():
+        held[line_id][course_id] = title
+    return held
+
+
+def _titles(held: dict[UUID, str], bought: BoughtLine) -> tuple[str, ...]:
+    """Without those courses that the line has brought anew, after an earlier access had ended."""
+    brought = {place.course.id for place in bought.places}
+    return tuple(title for course_id, title in held.items() if course_id not in brought)

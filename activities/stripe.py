@@ -4,7 +4,7 @@ A payment is always read again from Stripe; nothing is believed because somebody
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from temporalio import activity
 
 from activities.database import Sessions
 from activities.stripe_errors import as_failure, meaning_of
+from activities.stripe_facts import Told, facts_of, intent_of, read_declines
 from models.errors import Reason
 from models.identifiers import step_key
 from models.messages.orders import OrderPayment, PaymentFacts, PaymentRequest, RequestedPayment
@@ -41,6 +42,8 @@ def open_stripe(api_key: str, api_base: str | None) -> stripe.StripeClient:
     )
 
 
+_ENDS = (PaymentStatus.SUCCEEDED, PaymentStatus.CANCELED)
+
 _Prepared = TypeVar("_Prepared", stripe.PaymentIntent, CheckoutSession)
 
 
@@ -56,23 +59,29 @@ class _Due:
 
 @dataclass
 class StripeActivities:
-    """Steps of an order that talk to Stripe."""
+    """Steps of an order that talk to Stripe.
+
+    `payment_method_types` are Stripe's words for what payers may pay with; empty leaves it to Stripe's Dashboard.
+    """
 
     client: stripe.StripeClient
     sessions: Sessions
     public_url: str
+    payment_method_types: tuple[str, ...] = ()
 
     @activity.defn
     async def request_payment(self, step: PaymentRequest) -> RequestedPayment:
         """Have Stripe prepare a Checkout Session or PaymentIntent, and keep its link or secret in the record.
 
-        A request that Stripe refuses for good is a result; every other failure is tried again with the same key.
+        A request that Stripe refuses for good is a result; every other failure is tried again with the same key. A
+        later attempt makes another object in place of one that was given up.
         """
         due = await self._load(step.order_id)
-        if due.payment.checkout_session_id or due.payment.payment_intent_id:
+        if due.payment.attempt >= step.attempt and (due.payment.checkout_session_id or due.payment.payment_intent_id):
             return RequestedPayment(facts=await self._read(due.payment))
+        name = "payment" if step.attempt == 1 else f"payment-{step.attempt}"
         try:
-            prepared = await self._prepare(due, step_key(step.workflow_id, "payment"))
+            prepared = await self._prepare(due, step.attempt, step_key(step.workflow_id, name))
         except stripe.StripeError as error:
             if meaning_of(error).retryable:
                 raise as_failure(error) from None
@@ -81,12 +90,12 @@ class StripeActivities:
                 refusal=Reason.AMOUNT_TOO_SMALL if too_small else Reason.PAYMENT_REFUSED,
                 refusal_detail=f"Stripe refused the payment ({error.code or 'no code'}, request {error.request_id}).",
             )
-        await self._keep(due.payment.id, prepared)
-        return RequestedPayment(facts=_facts(prepared, due.payment))
+        await self._keep(due.payment.id, prepared, step.attempt)
+        return RequestedPayment(facts=facts_of(prepared, due.payment.currency))
 
     @activity.defn
     async def read_payment(self, step: OrderPayment) -> PaymentFacts:
-        """The order's payment as Stripe has it now."""
+        """The order's payment as Stripe has it now; how it stands is kept in the record, too, for the API."""
         return await self._read((await self._load(step.order_id)).payment)
 
     @activity.defn
@@ -118,40 +127,60 @@ class StripeActivities:
 
     async def _read(self, payment: Payment) -> PaymentFacts:
         try:
-            if payment.checkout_session_id:
-                return _facts(
-                    await self.client.v1.checkout.sessions.retrieve_async(
-                        payment.checkout_session_id, {"expand": ["payment_intent.latest_charge"]}
-                    ),
-                    payment,
-                )
-            if payment.payment_intent_id:
-                return _facts(
-                    await self.client.v1.payment_intents.retrieve_async(
-                        payment.payment_intent_id, {"expand": ["latest_charge"]}
-                    ),
-                    payment,
-                )
+            told = await self._retrieve(payment)
+            if told is None:
+                return PaymentFacts(status=PaymentStatus.CANCELED, captured=Money(amount=0, currency=payment.currency))
+            declines = await read_declines(self.client, told)
         except stripe.StripeError as error:
             raise as_failure(error, keep_trying=True) from None
-        return PaymentFacts(status=PaymentStatus.CANCELED, captured=Money(amount=0, currency=payment.currency))
+        facts = facts_of(told, payment.currency, declines)
+        await self._mirror(payment, facts, declines.latest_at, declines.code)
+        return facts
 
-    async def _prepare(self, due: _Due, key: str) -> stripe.PaymentIntent | CheckoutSession:
+    async def _retrieve(self, payment: Payment) -> Told | None:
+        if payment.checkout_session_id:
+            return await self.client.v1.checkout.sessions.retrieve_async(
+                payment.checkout_session_id, {"expand": ["payment_intent.latest_charge"]}
+            )
+        if payment.payment_intent_id:
+            return await self.client.v1.payment_intents.retrieve_async(
+                payment.payment_intent_id, {"expand": ["latest_charge"]}
+            )
+        return None
+
+    async def _mirror(
+        self, payment: Payment, facts: PaymentFacts, declined_at: datetime | None, code: str | None
+    ) -> None:
+        """Keep how an unfinished payment stands. How it ends is written with what follows from it."""
+        status = payment.status if facts.status in _ENDS else facts.status
+        if (status, declined_at or payment.declined_at) == (payment.status, payment.declined_at):
+            return
+        changes = {"status": status, "updated_at": now()}
+        if declined_at is not None:
+            changes |= {"declined_at": declined_at, "decline_code": code}
+        async with self.sessions.begin() as session:
+            await session.execute(
+                update(Payment).where(col(Payment.id) == payment.id, col(Payment.status).not_in(_ENDS)).values(changes)
+            )
+
+    async def _prepare(self, due: _Due, attempt: int, key: str) -> Told:
         """Make the payment exactly once, also where Stripe's memory of the key is of no help.
 
         A key may be forgotten after 24 h, and a stored 500 is repeated for as long as it is remembered: in both
         cases what exists at Stripe is looked up first, by the order's id.
         """
-        if now() - due.payment.created_at > _KEY_IS_SURELY_KNOWN and (found := await self._find(due)):
+        if now() - due.payment.created_at > _KEY_IS_SURELY_KNOWN and (found := await self._find(due, attempt)):
             return found
         try:
-            return await self._create(due, key)
+            return await self._create(due, attempt, key)
         except stripe.APIError as error:
             if (error.headers or {}).get("idempotent-replayed") != "true":
                 raise
-            return await self._find(due) or await self._create(due, f"{key}:{activity.info().attempt}")
+            return await self._find(due, attempt) or await self._create(
+                due, attempt, f"{key}:{activity.info().attempt}"
+            )
 
-    async def _find(self, due: _Due) -> stripe.PaymentIntent | CheckoutSession | None:
+    async def _find(self, due: _Due, attempt: int) -> Told | None:
         if due.customer_id is None:
             return None
         since = int(due.payment.created_at.timestamp()) - 60
@@ -159,20 +188,19 @@ class StripeActivities:
             sessions = await self.client.v1.checkout.sessions.list_async(
                 {"customer": due.customer_id, "created": {"gte": since}, "limit": 100}
             )
-            return await _of_order(sessions, due.order.id)
+            return await _of_order(sessions, due.order.id, attempt)
         intents = await self.client.v1.payment_intents.list_async(
             {"customer": due.customer_id, "created": {"gte": since}, "limit": 100}
         )
-        return await _of_order(intents, due.order.id)
+        return await _of_order(intents, due.order.id, attempt)
 
-    async def _create(self, due: _Due, key: str) -> stripe.PaymentIntent | CheckoutSession:
+    async def _create(self, due: _Due, attempt: int, key: str) -> Told:
         customer_id = due.customer_id or await self._create_customer(due.payer)
         if due.order.payment_method == PaymentMethod.CHECKOUT:
-            params = await self._checkout_params(due.order, customer_id)
-            return await self.client.v1.checkout.sessions.create_async(params, {"idempotency_key": key})
-        return await self.client.v1.payment_intents.create_async(
-            _intent_params(due.order, customer_id), {"idempotency_key": key}
-        )
+            session = await self._checkout_params(due.order, customer_id, attempt)
+            return await self.client.v1.checkout.sessions.create_async(session, {"idempotency_key": key})
+        intent = self._intent_params(due.order, customer_id, attempt)
+        return await self.client.v1.payment_intents.create_async(intent, {"idempotency_key": key})
 
     async def _create_customer(self, payer: Person) -> str:
         """One customer per person (TutorHub R27): whoever writes first wins, the other uses what is written."""
@@ -193,7 +221,7 @@ class StripeActivities:
         async with self.sessions.begin() as session:
             return (await session.execute(kept)).scalar_one()
 
-    async def _checkout_params(self, order: Order, customer_id: str) -> SessionCreateParams:
+    async def _checkout_params(self, order: Order, customer_id: str, attempt: int) -> SessionCreateParams:
         async with self.sessions() as session:
             lines = (
                 await session.execute(
@@ -210,66 +238,58 @@ class StripeActivities:
                 },
             }
             for line in lines
+            if line.total_amount
         ]
-        return {
+        params: SessionCreateParams = {
             "mode": "payment",
             "customer": customer_id,
             "client_reference_id": str(order.id),
-            "allowed_payment_method_types": ["card"],
             "line_items": items,
             "success_url": f"{self.public_url}/checkout/return?order={order.id}&session_id={{CHECKOUT_SESSION_ID}}",
             "cancel_url": f"{self.public_url}/checkout/cancelled",
-            "metadata": {"order_id": str(order.id)},
-            "payment_intent_data": {
-                "description": f"Order {order.number}",
-                "metadata": {"order_id": str(order.id)},
-            },
+            "metadata": _metadata(order, attempt),
+            "payment_intent_data": {"description": f"Order {order.number}", "metadata": _metadata(order, attempt)},
         }
+        if self.payment_method_types:
+            params["allowed_payment_method_types"] = list(self.payment_method_types)
+        return params
 
-    async def _keep(self, payment_id: UUID, prepared: stripe.PaymentIntent | CheckoutSession) -> None:
-        if isinstance(prepared, CheckoutSession):
-            known = {"checkout_session_id": prepared.id, "checkout_url": prepared.url}
-        else:
-            known = {"payment_intent_id": prepared.id, "client_secret": prepared.client_secret}
+    def _intent_params(self, order: Order, customer_id: str, attempt: int) -> PaymentIntentCreateParams:
+        params: PaymentIntentCreateParams = {
+            "amount": order.total_amount,
+            "currency": order.currency.lower(),
+            "customer": customer_id,
+            "description": f"Order {order.number}",
+            "metadata": _metadata(order, attempt),
+        }
+        if self.payment_method_types:
+            params["allowed_payment_method_types"] = list(self.payment_method_types)
+        return params
+
+    async def _keep(self, payment_id: UUID, prepared: Told, attempt: int) -> None:
+        is_session = isinstance(prepared, CheckoutSession)
+        intent = intent_of(prepared)
+        known = {
+            "attempt": attempt,
+            "status": PaymentStatus.REQUIRES_PAYMENT_METHOD if intent is None else PaymentStatus(intent.status),
+            "checkout_session_id": prepared.id if is_session else None,
+            "checkout_url": prepared.url if isinstance(prepared, CheckoutSession) else None,
+            "payment_intent_id": None if intent is None else intent.id,
+            "client_secret": None if is_session or intent is None else intent.client_secret,
+            "resting_until": None,
+            "updated_at": now(),
+        }
         async with self.sessions.begin() as session:
-            await session.execute(
-                update(Payment).where(col(Payment.id) == payment_id).values(**known, updated_at=now())
-            )
+            await session.execute(update(Payment).where(col(Payment.id) == payment_id).values(known))
 
 
-async def _of_order(made: stripe.ListObject[_Prepared], order_id: UUID) -> _Prepared | None:
+async def _of_order(made: stripe.ListObject[_Prepared], order_id: UUID, attempt: int) -> _Prepared | None:
     async for candidate in made.auto_paging_iter():
-        metadata = candidate.metadata
-        if metadata is not None and metadata.to_dict().get("order_id") == str(order_id):
+        told = {} if candidate.metadata is None else candidate.metadata.to_dict()
+        if told.get("order_id") == str(order_id) and told.get("attempt", "1") == str(attempt):
             return candidate
     return None
 
 
-def _intent_params(order: Order, customer_id: str) -> PaymentIntentCreateParams:
-    return {
-        "amount": order.total_amount,
-        "currency": order.currency.lower(),
-        "customer": customer_id,
-        "allowed_payment_method_types": ["card"],
-        "description": f"Order {order.number}",
-        "metadata": {"order_id": str(order.id)},
-    }
-
-
-def _facts(told: stripe.PaymentIntent | CheckoutSession, payment: Payment) -> PaymentFacts:
-    """Stripe's object in our words. A session without a PaymentIntent is one that nobody has tried to pay yet."""
-    intent = told if isinstance(told, stripe.PaymentIntent) else told.payment_intent
-    if not isinstance(intent, stripe.PaymentIntent):
-        gone = isinstance(told, CheckoutSession) and told.status == "expired"
-        return PaymentFacts(
-            status=PaymentStatus.CANCELED if gone else PaymentStatus.REQUIRES_PAYMENT_METHOD,
-            captured=Money(amount=0, currency=payment.currency),
-        )
-    charge = intent.latest_charge
-    return PaymentFacts(
-        status=PaymentStatus(intent.status),
-        captured=Money(amount=intent.amount_received, currency=intent.currency.upper()),
-        payment_intent_id=intent.id,
-        refunded_amount=charge.amount_refunded if isinstance(charge, stripe.Charge) else 0,
-        charge_id=charge.id if isinstance(charge, stripe.Charge) else charge,
-    )
+def _metadata(order: Order, attempt: int) -> dict[str, str]:
+    return {"order_id": str(order.id), "attempt": str(attempt)}

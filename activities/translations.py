@@ -9,7 +9,7 @@ from typing import Literal
 
 from babel import Locale, UnknownLocaleError
 
-Folder = Literal["mail", "receipt"]
+Folder = Literal["mail", "documents"]
 
 _FALLBACK = "en"
 

@@ -36,13 +36,17 @@ _KEEPS_WITH_PREVIOUS = re.compile(r"[\u3001\u3002\uff01\uff09\uff0c\uff1a\uff1b\
 
 @dataclass(frozen=True)
 class Style:
-    """How a text looks: size and leading in points, weight as in CSS; `start` is where its language begins a line."""
+    """How a text looks: size and leading in points, weight as in CSS; `start` is where its language begins a line.
+
+    A text of more than `most` lines ends in an ellipsis, so that none outgrows its page.
+    """
 
     size: float = 9.5
     leading: float = 14
     weight: int = REGULAR
     color: Color = _INK
     align: Align = "start"
+    most: int = 30
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,7 @@ class Typesetter:
 
     def width(self, content: str, style: Style) -> float:
         """Points that the content takes on one line."""
-        runs = _shaped(self._letters(one_line(content), style.weight))
-        return sum(run.width for _, run in runs) * style.size / 1000
+        return advance([run for _, run in _shaped(self._letters(one_line(content), style.weight))], style)
 
     def lines(self, content: str, style: Style, available: float) -> list[tuple[_Run, ...]]:
         """The runs of each line, broken so that no line is wider than `available` points."""
@@ -153,6 +156,11 @@ class Typesetter:
         return "zh-Hant" if tag.startswith(("zh-tw", "zh-hant", "zh-mo")) else "zh-Hans"
 
 
+def advance(runs: Sequence[_Run], style: Style) -> float:
+    """Points that the runs of one line take."""
+    return sum(run.width for run in runs) * style.size / 1000
+
+
 class Text(Flowable):  # type: ignore[misc]  # reportlab has no types
     """A text in a box: wraps, aligns, and never splits over pages (a table row carries it to the next page)."""
 
@@ -164,7 +172,10 @@ class Text(Flowable):  # type: ignore[misc]  # reportlab has no types
     def wrap(self, available_width: float, available_height: float) -> tuple[float, float]:
         """Break the text for the width; reportlab calls this before it draws."""
         self.width = available_width
-        self._lines = self.typesetter.lines(self.content, self.style, available_width)
+        lines = self.typesetter.lines(self.content, self.style, available_width)
+        if len(lines) > self.style.most:
+            lines[self.style.most - 1 :] = self.typesetter.lines("\N{HORIZONTAL ELLIPSIS}", self.style, available_width)
+        self._lines = lines
         self.height = len(self._lines) * self.style.leading
         return self.width, self.height
 
@@ -172,7 +183,7 @@ class Text(Flowable):  # type: ignore[misc]  # reportlab has no types
         """Draw the lines that `wrap` made."""
         style = self.style
         for number, runs in enumerate(self._lines):
-            left = self.width - sum(run.width for run in runs) * style.size / 1000
+            left = self.width - advance(runs, style)
             share = {"left": 0.0, "center": 0.5, "right": 1.0}[self._side()]
             baseline = self.height - number * style.leading - (style.leading + style.size * 0.72) / 2
             self.typesetter.draw(self.canv, runs, left * share, baseline, style)

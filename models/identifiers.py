@@ -45,3 +45,28 @@ def order_workflow_id(order_id: UUID) -> str:
 def step_key(workflow_id: str, step: str) -> str:
     """The idempotency key of one external effect. Unlike run and activity ids it survives a reset (DESIGN §3.5)."""
     return f"{workflow_id}:{step}"
+
+
+def unmatched_payment_workflow_id(payment_intent_id: str) -> str:
+    """The workflow that looks after a payment which no running order waits for."""
+    return f"payment-{payment_intent_id}"
+
+
+def order_cancellation_workflow_id(order_id: UUID) -> str:
+    """The workflow that takes a paid order back."""
+    return f"order-cancellation-{order_id}"
+
+
+def document_copy_workflow_id(copy_id: UUID) -> str:
+    """The workflow that mails a document once more."""
+    return f"document-copy-{copy_id}"
+
+
+def document_copy_id_for(document_id: UUID, principal: str, idempotency_key: str) -> UUID:
+    """The copy that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"document-copy:{document_id}:{principal}:{idempotency_key}")
+
+
+def stripe_subject_id(stripe_id: str) -> UUID:
+    """A row id for something that only Stripe knows, so that a task can be about it."""
+    return uuid5(REGISTRAR_NAMESPACE, f"stripe:{stripe_id}")

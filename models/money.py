@@ -24,7 +24,8 @@ def _known(code: str) -> str:
 
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_known)]
-MinorUnits = Annotated[int, Field(ge=0, le=99_999_999_999)]
+LARGEST_AMOUNT = 99_999_999_999
+MinorUnits = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT)]
 
 
 class Money(BaseModel):
@@ -54,6 +55,10 @@ class Money(BaseModel):
         """The amount in major units, with as many places as the currency has."""
         return Decimal(self.amount).scaleb(-_PLACES[self.currency])
 
+    def __str__(self) -> str:
+        """The amount as operators read it, the same everywhere, e.g. `12.34 EUR`."""
+        return f"{self.decimal} {self.currency}"
+
     def format(self, locale: str = "en") -> str:
         """The amount as people of that locale write it, e.g. `€12.34`, `12,34 €`, `¥1,234`, `KWD1.234`."""
         spoken = Locale.parse(locale.replace("-", "_"))
@@ -69,21 +74,38 @@ def charge_step(currency: str) -> int:
 
 def percent_of(amount: int, percent: Decimal, step: int = 1) -> int:
     """`percent` of an amount in minor units, half up to the step (DESIGN §4)."""
-    return int((amount * percent / 100 / step).quantize(Decimal(1), rounding=ROUND_HALF_UP)) * step
+    return _half_up(amount * percent / 100 / step) * step
 
 
-def split(total: int, weights: Sequence[int]) -> tuple[int, ...]:
+def percent_within(amount: int, percent: Decimal) -> int:
+    """The part of an amount, in minor units and half up, by which `percent` has raised it already."""
+    return _half_up(amount * percent / (100 + percent))
+
+
+def _half_up(amount: Decimal) -> int:
+    return int(amount.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def percent_text(percent: Decimal) -> str:
+    """A percentage without idle zeros, for reasons and reports: `19 %`, `8.5 %`."""
+    return f"{percent.normalize():f} %"
+
+
+def split(total: int, weights: Sequence[int], step: int = 1) -> tuple[int, ...]:
     """Split minor units in proportion to the weights so that the parts sum to the total (largest remainder).
 
-    Ties go to the earlier part, all-zero weights split evenly. Raises `ValueError` for no or negative weights.
+    Each part is a whole number of steps. Ties go to the earlier part, all-zero weights split evenly. Raises
+    `ValueError` for no or negative weights, and for a total that is not in whole steps itself.
     """
     if not weights or min(weights) < 0:
         raise ValueError("split needs weights, none of them negative")
+    if total % step:
+        raise ValueError("only whole steps can be split into steps")
     if sum(weights) == 0:
         weights = [1] * len(weights)
-    whole = sum(weights)
-    parts = [total * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
-    for i in by_remainder[: total - sum(parts)]:
+    whole, steps = sum(weights), total // step
+    parts = [steps * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(steps * weights[i] % whole), i))
+    for i in by_remainder[: steps - sum(parts)]:
         parts[i] += 1
-    return tuple(parts)
+    return tuple(part * step for part in parts)

@@ -19,7 +19,10 @@ class Share(BaseModel):
 
 
 class QuotedLine(BaseModel):
-    """One line of a quote, in minor units of the quote's currency."""
+    """One line of a quote, in minor units of the quote's currency.
+
+    The total is list price less discount, and plus the tax where it comes on top (`QuotedTax.behavior`).
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,12 +33,12 @@ class QuotedLine(BaseModel):
     discount_amount: MinorUnits
     tax_amount: MinorUnits = 0
     total_amount: MinorUnits
-    already_entitled: bool = False
-    shares: tuple[Share, ...] = ()
+    already_entitled: bool = Field(default=False, description="the student has access already: nothing is charged")
+    shares: tuple[Share, ...] = Field(default=(), description="sum to the total; none where already entitled")
 
 
 class QuotedTax(BaseModel):
-    """The rate that the quote was taxed with."""
+    """The rate that the quote was taxed with; a quote that comes to nothing has none."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -168,7 +168,7 @@ class TaskKind(StrEnum):
     AMOUNT_DIFFERS = "amount_differs"
     DOUBLE_PAYMENT = "double_payment"
     UNKNOWN_PAYMENT = "unknown_payment"
-    OVERPAID = "overpaid"
+    PAY_BACK = "pay_back"
     PROVISIONING_FAILED = "provisioning_failed"
     REFUND_FAILED = "refund_failed"
 

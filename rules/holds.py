@@ -8,6 +8,7 @@ from models.vocabulary import CourseKind
 CARD_HOLD = timedelta(minutes=15)
 PACK_HOLD = timedelta(minutes=60)  # TutorHub R30: pending enrollments are cleaned up after 60 minutes
 PROCESSING_HOLD = timedelta(days=14)
+APPROVAL_HOLD = timedelta(days=14)
 
 
 def hold_length(kinds: Iterable[CourseKind]) -> timedelta:

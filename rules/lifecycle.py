@@ -27,6 +27,8 @@ _ENROLLMENT = {
     },
     EnrollmentStatus.SUSPENDED: {EnrollmentStatus.ACTIVE, EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED},
     EnrollmentStatus.COMPLETED: {EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED},
+    # A place that was given back while its payment was on its way is taken again when the money arrives.
+    EnrollmentStatus.CANCELED: {EnrollmentStatus.PENDING_PAYMENT},
 }
 _MAIL = {
     MailStatus.QUEUED: {MailStatus.SENT, MailStatus.UNKNOWN, MailStatus.BOUNCED, MailStatus.SKIPPED},

@@ -11,7 +11,7 @@ from models.vocabulary import CostScheme, CouponKind, CourseKind, CourseStatus, 
 
 @dataclass(frozen=True)
 class IncludedCourse:
-    """A course that comes with a bundle, and what it would cost alone, in minor units."""
+    """A course that comes with a bundle, and what it would cost alone, in minor units of the bundle's currency."""
 
     course_id: UUID
     amount: int
@@ -19,7 +19,11 @@ class IncludedCourse:
 
 @dataclass(frozen=True)
 class CourseOnSale:
-    """What pricing has to know of a course. Amounts of `sale_price` are in the currency of `price`."""
+    """What pricing has to know of a course.
+
+    `sale_price` is in the currency of `price` and below it; it is asked from `sale_starts_at` until before
+    `sale_ends_at`, and a bound that is missing is open (Academy of Mine R16).
+    """
 
     id: UUID
     title: str
@@ -38,9 +42,10 @@ class CourseOnSale:
 
 @dataclass(frozen=True)
 class CouponOffer:
-    """What pricing has to know of a coupon and of its payer. Exactly one of `percent` and `amount` is set.
+    """What pricing has to know of a coupon and of its payer (Academy of Mine R20-R24).
 
-    An empty set allows everybody and everything.
+    Exactly one of `percent` and `amount` is set. An empty set of what is allowed allows everybody or everything.
+    `minimum` is compared with what the coupon's own lines cost before it takes something off.
     """
 
     code: str
@@ -69,3 +74,17 @@ class TaxRule:
     name: str
     percent: Decimal
     behavior: TaxBehavior
+
+
+@dataclass(frozen=True)
+class PricedLine:
+    """A line of an order before coupon and tax, in minor units. `asked_amount` is what is left after sale prices.
+
+    A line that costs nothing (free, on sale for nothing, already entitled) has an `asked_amount` of 0.
+    """
+
+    course: CourseOnSale
+    list_amount: int
+    asked_amount: int
+    on_sale: bool = False
+    entitled: bool = False

@@ -69,12 +69,18 @@ class Player:
         self.current = what
         self._console.print(f"  · {what}", highlight=False)
 
-    async def get(self, path: str, caller: str) -> Json:
+    async def get(self, path: str, caller: str, role: Role = Role.STUDENT) -> Json:
         """Read something as this sample person."""
-        answer = await self._http.get(path, headers=self._as(caller))
+        answer = await self._http.get(path, headers=self._as(caller, role))
         answer.raise_for_status()
         body: Json = answer.json()
         return body
+
+    async def post(self, path: str, body: Json, caller: str, role: Role = Role.STUDENT) -> httpx.Response:
+        """Ask for something as this sample person. Raises `httpx.HTTPStatusError` if it is refused."""
+        headers = {**self._as(caller, role), "Idempotency-Key": uuid4().hex}
+        answer = await self._http.post(path, json=body, headers=headers)
+        return answer.raise_for_status()
 
     async def order(
         self, caller: str, code: str, *, slot_ids: Sequence[str] = (), method: str = "checkout", **more: str
@@ -103,20 +109,54 @@ class Player:
                 headers={"Authorization": f"Bearer {payment['publishable_key']}"},
             )
 
-    async def order_is(self, order_id: str, status: str, caller: str) -> Json:
+    async def answer_bank(self, url: str, outcome: str) -> httpx.Response:
+        """Confirm (`complete`) or refuse (`fail`) the payment on the bank's page."""
+        async with httpx.AsyncClient(follow_redirects=True, timeout=30) as browser:
+            return await browser.post(url, data={"outcome": outcome})
+
+    async def order_is(self, order_id: str, status: str, caller: str, role: Role = Role.STUDENT) -> Json:
         """Wait until the order has this status and, if completed, its receipt."""
+        done = status == "completed"
+        return await self._until(
+            order_id, caller, lambda order: order["status"] == status, status, role, with_receipt=done
+        )
+
+    async def payment_is(self, order_id: str, status: str, caller: str) -> Json:
+        """Wait until Stripe's word for the payment is known here."""
+        return await self._until(order_id, caller, lambda order: order["payment"]["status"] == status, status)
+
+    async def payment_rests(self, order_id: str, caller: str) -> Json:
+        """Wait until no payment is possible for a while."""
+        return await self._until(order_id, caller, lambda order: order["payment"]["resting_until"], "resting")
+
+    async def payable(self, order_id: str, caller: str) -> Json:
+        """Wait until there is a page to pay on."""
+        return await self._until(
+            order_id, caller, lambda order: order["payment"] and order["payment"]["checkout_url"], "payable"
+        )
+
+    async def _until(
+        self,
+        order_id: str,
+        caller: str,
+        met: Callable[[Json], object],
+        what: str,
+        role: Role = Role.STUDENT,
+        *,
+        with_receipt: bool = False,
+    ) -> Json:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            order = await self.get(f"/v1/orders/{order_id}", caller)
-            if order["status"] == status and (status != "completed" or await self._has_receipt(order, caller)):
+            order = await self.get(f"/v1/orders/{order_id}", caller, role)
+            if met(order) and (not with_receipt or await self._has_receipt(order, caller, role)):
                 return order
             if time.monotonic() > deadline:
-                raise TimeoutError(f"order {order['number']} is {order['status']}, not {status}, after a minute")
+                raise TimeoutError(f"order {order['number']} is {order['status']}, not {what}, after a minute")
             await asyncio.sleep(0.1)
 
-    async def receipt(self, order_id: str, caller: str) -> bytes:
+    async def receipt(self, order_id: str, caller: str, role: Role) -> bytes:
         """The PDF."""
-        answer = await self._http.get(f"/v1/orders/{order_id}/receipt.pdf", headers=self._as(caller))
+        answer = await self._http.get(f"/v1/orders/{order_id}/receipt.pdf", headers=self._as(caller, role))
         answer.raise_for_status()
         return answer.content
 
@@ -134,7 +174,7 @@ class Player:
         (home / "receipts").mkdir(exist_ok=True)
         for scene in self.scenes:
             if "order_id" in scene.facts:
-                pdf = await self.receipt(scene.facts["order_id"], scene.facts["caller"])
+                pdf = await self.receipt(scene.facts["order_id"], scene.facts["caller"], Role(scene.facts["role"]))
                 (home / "receipts" / f"{scene.facts['number']}.pdf").write_bytes(pdf)
         if self._stack.endpoints.mailbox:
             await self._collect_mails(home / "mails", self._stack.endpoints.mailbox)
@@ -153,11 +193,11 @@ class Player:
                 (folder / f"{number:02d}.html").write_bytes(html)
                 (folder / f"{number:02d}.txt").write_text(f"Subject: {mail['headers']['Subject']}\n\n{mail['text']}")
 
-    async def _has_receipt(self, order: Json, caller: str) -> bool:
+    async def _has_receipt(self, order: Json, caller: str, role: Role) -> bool:
         path = f"/v1/orders/{order['id']}/receipt.pdf"
-        answer = await self._http.get(path, headers=self._as(caller))
+        answer = await self._http.get(path, headers=self._as(caller, role))
         return answer.status_code == 200
 
-    def _as(self, caller: str) -> dict[str, str]:
-        token = issue_token(self._settings, str(sample_id("person", caller)), (Role.STUDENT,), timedelta(minutes=10))
+    def _as(self, caller: str, role: Role = Role.STUDENT) -> dict[str, str]:
+        token = issue_token(self._settings, str(sample_id("person", caller)), (role,), timedelta(minutes=10))
         return {"Authorization": f"Bearer {token}"}

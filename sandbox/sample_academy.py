@@ -17,9 +17,31 @@ from sqlmodel import SQLModel
 from activities.database import Sessions
 from models.identifiers import REGISTRAR_NAMESPACE
 from models.money import Currency, MinorUnits
-from models.tables import Academy, Coupon, Course, Lesson, LessonSlot, Person
+from models.tables import (
+    Academy,
+    BundleCourse,
+    ClassSession,
+    Coupon,
+    Course,
+    Lesson,
+    LessonSlot,
+    Person,
+    ScreeningMeeting,
+    TaxRate,
+)
 from models.tables.columns import now
-from models.vocabulary import CouponKind, CourseKind, CourseStatus, PeriodUnit, RefundPolicy, SchedulingType
+from models.vocabulary import (
+    CostScheme,
+    CouponKind,
+    CourseKind,
+    CourseStatus,
+    PeriodUnit,
+    RefundPolicy,
+    SchedulingType,
+    ScreeningDecision,
+    TaxBehavior,
+)
+from rules.local_time import at_local
 
 DATA = Path(__file__).parent / "academy"
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -38,6 +60,14 @@ class AcademyEntry(_Entry):
     email: str
     time_zone: str
     locale: str
+    payment_instructions: str | None = None
+
+
+class TaxRateEntry(_Entry):
+    country: str
+    name: str
+    percent: Decimal
+    behavior: TaxBehavior
 
 
 class PersonEntry(_Entry):
@@ -47,12 +77,32 @@ class PersonEntry(_Entry):
     locale: str
     time_zone: str
     country: str | None = None
+    billing_name: str | None = None
+    billing_address: str | None = None
+    tax_number: str | None = None
+    may_pay_by_invoice: bool = False
 
 
 class LessonEntry(_Entry):
     title: str
     release_after_days: int = 0
     is_preview: bool = False
+
+
+class SessionPlan(_Entry):
+    """Meetings of a cohort, once a week at this time of the academy's zone, from the day it starts on."""
+
+    title: str
+    at: time
+    minutes: int
+    weeks: int
+    location: str | None = None
+
+
+class ScreeningEntry(_Entry):
+    student: str
+    decision: ScreeningDecision
+    days_ago: int = 0
 
 
 class SlotPlan(_Entry):
@@ -78,6 +128,11 @@ class CourseEntry(_Entry):
     status: CourseStatus
     price: MinorUnits
     currency: Currency
+    cost_scheme: CostScheme = CostScheme.STUDENT
+    sale_price: MinorUnits | None = None
+    sale_starts_in_days: int | None = None
+    sale_ends_in_days: int | None = None
+    approver: str | None = None
     refund_policy: RefundPolicy = RefundPolicy.WINDOW
     capacity: int | None = None
     access_days: int | None = None
@@ -90,8 +145,12 @@ class CourseEntry(_Entry):
     max_daily_lessons: int | None = None
     max_period_value: int | None = None
     max_period_unit: PeriodUnit | None = None
+    preliminary_meeting_required: bool = False
+    courses: tuple[str, ...] = ()
     lessons: tuple[LessonEntry, ...] = ()
+    sessions: SessionPlan | None = None
     slots: SlotPlan | None = None
+    screenings: tuple[ScreeningEntry, ...] = ()
 
 
 class CouponEntry(_Entry):
@@ -102,12 +161,22 @@ class CouponEntry(_Entry):
     currency: Currency | None = None
     expires_on: date | None = None
     usage_limit: int | None = None
+    per_person_limit: int | None = None
+    minimum_amount: MinorUnits | None = None
+    minimum_currency: Currency | None = None
+    allowed_emails: list[str] = []
+    allowed_courses: list[str] = []
+    excluded_courses: list[str] = []
+    allowed_categories: list[str] = []
+    excluded_categories: list[str] = []
+    excludes_sale_prices: bool = False
 
 
 class AcademyFiles(BaseModel):
     """All of it, checked."""
 
     academy: AcademyEntry
+    tax_rates: tuple[TaxRateEntry, ...]
     people: tuple[PersonEntry, ...]
     courses: tuple[CourseEntry, ...]
     coupons: tuple[CouponEntry, ...]
@@ -122,6 +191,7 @@ def read_academy(folder: Path = DATA) -> AcademyFiles:
     return AcademyFiles.model_validate(
         {
             "academy": tables("academy"),
+            "tax_rates": tables("taxes").get("tax_rate", []),
             "people": tables("people").get("person", []),
             "courses": tables("courses").get("course", []),
             "coupons": tables("coupons").get("coupon", []),
@@ -144,22 +214,33 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
     """Write the academy into an empty or older database. Sold seats, booked slots and used coupons stay as they are."""
     files = files or read_academy()
     zones = {person.key: ZoneInfo(person.time_zone) for person in files.people}
-    today = now().astimezone(ZoneInfo(files.academy.time_zone))
+    academy_zone = ZoneInfo(files.academy.time_zone)
+    today = now().astimezone(academy_zone).date()
     lessons = [row for course in files.courses for row in _lessons(course)]
-    slots = [row for course in files.courses for row in _slots(course, zones, today.date())]
+    sessions_of_cohorts = [row for course in files.courses for row in _class_sessions(course, today, academy_zone)]
+    slots = [row for course in files.courses for row in _slots(course, zones, today)]
+    screenings = [row for course in files.courses for row in _screenings(course)]
     async with sessions.begin() as session:
         await _upsert(session, Academy, [Academy(id=sample_id("academy", "one"), **files.academy.model_dump())])
+        await _upsert(session, TaxRate, [TaxRate(**rate.model_dump()) for rate in files.tax_rates])
         await _upsert(session, Person, [_person(person) for person in files.people])
-        await _upsert(session, Course, [_course(course, today) for course in files.courses], keep={"seats_taken"})
+        courses = [_course(course, today, academy_zone) for course in files.courses]
+        await _upsert(session, Course, courses, keep={"seats_taken"})
+        await _upsert(session, BundleCourse, [row for course in files.courses for row in _bundled(course)])
         await _upsert(session, Lesson, lessons)
+        await _upsert(session, ClassSession, sessions_of_cohorts)
         await _upsert(session, LessonSlot, slots, keep={"status", "order_line_id", "student_id"})
+        await _upsert(session, ScreeningMeeting, screenings)
         await _upsert(session, Coupon, [_coupon(coupon) for coupon in files.coupons], keep={"uses"})
     return {
         "people": len(files.people),
         "courses": len(files.courses),
         "lessons": len(lessons),
+        "class sessions": len(sessions_of_cohorts),
         "slots": len(slots),
+        "screening meetings": len(screenings),
         "coupons": len(files.coupons),
+        "tax rates": len(files.tax_rates),
     }
 
 
@@ -167,21 +248,35 @@ def _person(entry: PersonEntry) -> Person:
     return Person(id=sample_id("person", entry.key), **entry.model_dump(exclude={"key"}))
 
 
-def _course(entry: CourseEntry, today: datetime) -> Course:
-    def at_nine(days: int | None) -> datetime | None:
-        return (
-            None if days is None else (today + timedelta(days=days)).replace(hour=9, minute=0, second=0, microsecond=0)
-        )
+_DERIVED = {
+    "price", "sale_price", "sale_starts_in_days", "sale_ends_in_days", "starts_in_days", "enrollment_closes_in_days",
+    "approver", "tutor", "courses", "lessons", "sessions", "slots", "screenings",
+}  # fmt: skip
 
-    plain = {"price", "tutor", "lessons", "slots", "starts_in_days", "enrollment_closes_in_days"}
+
+def _course(entry: CourseEntry, today: date, zone: ZoneInfo) -> Course:
+    def at_nine(days: int | None) -> datetime | None:
+        return None if days is None else at_local(today + timedelta(days=days), time(9), zone)
+
     return Course(
         id=sample_id("course", entry.code),
         price_amount=entry.price,
+        sale_price_amount=entry.sale_price,
+        sale_starts_at=at_nine(entry.sale_starts_in_days),
+        sale_ends_at=at_nine(entry.sale_ends_in_days),
+        approver_id=sample_id("person", entry.approver) if entry.approver else None,
         tutor_id=sample_id("person", entry.tutor) if entry.tutor else None,
         starts_at=at_nine(entry.starts_in_days),
         enrollment_closes_at=at_nine(entry.enrollment_closes_in_days),
-        **entry.model_dump(exclude=plain),
+        **entry.model_dump(exclude=_DERIVED),
     )
+
+
+def _bundled(entry: CourseEntry) -> Iterator[BundleCourse]:
+    for position, code in enumerate(entry.courses, start=1):
+        yield BundleCourse(
+            bundle_id=sample_id("course", entry.code), course_id=sample_id("course", code), position=position
+        )
 
 
 def _lessons(entry: CourseEntry) -> Iterator[Lesson]:
@@ -191,6 +286,37 @@ def _lessons(entry: CourseEntry) -> Iterator[Lesson]:
             course_id=sample_id("course", entry.code),
             position=position,
             **lesson.model_dump(),
+        )
+
+
+def _class_sessions(entry: CourseEntry, today: date, zone: ZoneInfo) -> Iterator[ClassSession]:
+    plan = entry.sessions
+    if plan is None or entry.starts_in_days is None:
+        return
+    first_day = today + timedelta(days=entry.starts_in_days)
+    for week in range(plan.weeks):
+        starts_at = at_local(first_day + timedelta(weeks=week), plan.at, zone)
+        yield ClassSession(
+            id=sample_id("class_session", f"{entry.code}:{week + 1}"),
+            course_id=sample_id("course", entry.code),
+            title=plan.title if plan.weeks == 1 else f"{plan.title} {week + 1}",
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(minutes=plan.minutes),
+            location=plan.location,
+        )
+
+
+def _screenings(entry: CourseEntry) -> Iterator[ScreeningMeeting]:
+    for number, screening in enumerate(entry.screenings, start=1):
+        is_open = screening.decision is ScreeningDecision.PENDING
+        met_at = now() - timedelta(days=screening.days_ago)
+        yield ScreeningMeeting(
+            id=sample_id("screening", f"{entry.code}:{number}"),
+            course_id=sample_id("course", entry.code),
+            student_id=sample_id("person", screening.student),
+            scheduled_at=None if is_open else met_at,
+            decision=screening.decision,
+            decided_at=None if is_open else met_at,
         )
 
 
@@ -209,7 +335,12 @@ def _slots(entry: CourseEntry, zones: dict[str, ZoneInfo], today: date) -> Itera
 
 
 def _coupon(entry: CouponEntry) -> Coupon:
-    return Coupon(id=sample_id("coupon", entry.code), **entry.model_dump())
+    return Coupon(
+        id=sample_id("coupon", entry.code),
+        allowed_course_ids=[sample_id("course", code) for code in entry.allowed_courses],
+        excluded_course_ids=[sample_id("course", code) for code in entry.excluded_courses],
+        **entry.model_dump(exclude={"allowed_courses", "excluded_courses"}),
+    )
 
 
 _Row = TypeVar("_Row", bound=SQLModel)
@@ -222,9 +353,11 @@ async def _upsert(
     if not rows:
         return
     statement = insert(table).values([row.model_dump() for row in rows])
+    columns = SQLModel.metadata.tables[str(table.__tablename__)].columns
     changed = {
         column.name: statement.excluded[column.name]
-        for column in SQLModel.metadata.tables[str(table.__tablename__)].columns
-        if column.name not in {"id", "created_at", *keep}
+        for column in columns
+        if not column.primary_key and column.name not in {"created_at", *keep}
     }
-    await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+    keys = [column.name for column in columns if column.primary_key]
+    await session.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))

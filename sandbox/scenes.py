@@ -1,12 +1,17 @@
 """The scenes of the demo, one for each way a job can go. New jobs add theirs here."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from models.money import Money
+from models.vocabulary import Role
 from sandbox.play import Json, Player, Scene
 from sandbox.sample_academy import sample_id
 
 VISA = "4242 4242 4242 4242"
 DECLINED = "4000 0000 0000 0002"
+NO_FUNDS = "4000 0000 0000 9995"
+ASKS_THE_BANK = "4000 0027 6000 3184"
 
 
 async def checkout(player: Player, scene: Scene) -> None:
@@ -24,6 +29,61 @@ async def payment_intent(player: Player, scene: Scene) -> None:
     player.say(f"Her browser confirms the PaymentIntent of {order['total']}")
     await player.confirm_intent(order, "pm_card_visa")
     await _enrolled(player, scene, order, "layla")
+
+
+async def strong_authentication(player: Player, scene: Scene) -> None:
+    player.say("Haruka pays by a card whose bank asks her to confirm (3D Secure)")
+    order = await _placed(player, scene, "haruka", "spanish-a1")
+    page = await player.pay_on_page(order["payment"]["checkout_url"], ASKS_THE_BANK)
+    player.say("Until she has confirmed, the order waits for her, for a day at most")
+    await player.payment_is(order["id"], "requires_action", "haruka")
+    await player.answer_bank(str(page.url), "complete")
+    await _enrolled(player, scene, order, "haruka")
+
+
+async def declined(player: Player, scene: Scene) -> None:
+    player.say("Layla's card has no funds; she tries it three times")
+    order = await _placed(player, scene, "layla", "spanish-a1")
+    url = order["payment"]["checkout_url"]
+    for _ in range(3):
+        await player.pay_on_page(url, NO_FUNDS)
+    resting = await player.payment_rests(order["id"], "layla")
+    player.say(
+        f"Declined ({resting['payment']['decline_code']}): no more tries before {resting['payment']['resting_until']}"
+    )
+    player.say("She gives up and cancels; the seat is free again and nothing was charged")
+    await player.post(f"/v1/orders/{order['id']}/cancel", {"reason": "payment_trouble"}, "layla")
+    done = await player.order_is(order["id"], "cancelled", "layla")
+    scene.state = done["status"]
+
+
+async def invoice(player: Player, scene: Scene) -> None:
+    player.say("A company orders a workshop for three of its people and pays by invoice")
+    lines = [{"course_id": str(sample_id("course", "company-workshop")), "student_id": str(sample_id("person", key))}
+             for key in ("grace", "aoife", "haruka")]  # fmt: skip
+    body = {"lines": lines, "payment_method": "invoice", "payer_id": str(sample_id("person", "company"))}
+    answer = await player.post("/v1/orders", body, "finance", Role.STAFF)
+    order: Json = answer.json()
+    scene.workflow_id = f"order-{order['id']}"
+    bill = order["invoice"]
+    player.say(f"One price for all of them, {order['total']}: invoice {bill['number']}, due {bill['due_on']}")
+    half = order["total_amount"] // 2
+    for amount in (half, order["total_amount"] - half):
+        came_in = Money(amount=amount, currency=order["currency"]).format()
+        player.say(f"The bank reports {came_in}; finance marks it as paid")
+        paid = {"amount": amount, "received_on": datetime.now(UTC).date().isoformat(), "method": "bank_transfer"}
+        await player.post(f"/v1/orders/{order['id']}/mark-paid", paid, "finance", Role.STAFF)
+    await _enrolled(player, scene, order, "finance", Role.STAFF)
+
+
+async def approval(player: Player, scene: Scene) -> None:
+    player.say("Aoife asks for a place in the teacher training, which somebody has to approve")
+    order = await _placed(player, scene, "aoife", "teacher-training")
+    player.say("Nothing can be paid yet; staff lets her in")
+    await player.post(f"/v1/orders/{order['id']}/approve", {}, "finance", Role.STAFF)
+    payable = await player.payable(order["id"], "aoife")
+    await player.pay_on_page(payable["payment"]["checkout_url"], VISA)
+    await _enrolled(player, scene, order, "aoife")
 
 
 async def pack_with_slots(player: Player, scene: Scene) -> None:
@@ -66,6 +126,10 @@ async def refused(player: Player, scene: Scene) -> None:
 SCENES = [
     Scene("Enrollment by Checkout, with a coupon and a declined card", checkout),
     Scene("Enrollment by PaymentIntent, in KWD", payment_intent),
+    Scene("A bank that asks to confirm", strong_authentication),
+    Scene("A card declined three times", declined),
+    Scene("A company pays by invoice, in two parts", invoice),
+    Scene("A place that has to be approved", approval),
     Scene("Tutor's pack with five slots", pack_with_slots),
     Scene("Free course", free_course),
     Scene("Enrollment while the worker is killed", worker_killed),
@@ -92,14 +156,15 @@ async def _placed(
     return order
 
 
-async def _enrolled(player: Player, scene: Scene, order: Json, caller: str) -> None:
-    done = await player.order_is(order["id"], "completed", caller)
+async def _enrolled(player: Player, scene: Scene, order: Json, caller: str, role: Role = Role.STUDENT) -> None:
+    done = await player.order_is(order["id"], "completed", caller, role)
     scene.state = done["status"]
     scene.to_open = f"receipts/{done['number']}.pdf"
     scene.facts = {
         "order_id": done["id"],
         "number": done["number"],
         "caller": caller,
+        "role": role.value,
         "total": done["total"],
         "web_ui": player.link(f"order-{order['id']}"),
     }

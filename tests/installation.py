@@ -46,16 +46,29 @@ class Installation:
         return {"Authorization": f"Bearer {issue_token(self.settings, subject, chosen, timedelta(minutes=5))}"}
 
     async def post_order(
-        self, *codes: str, by: str = "lukasz", key: str | None = None, method: str = "checkout", **more: object
+        self,
+        *codes: str,
+        by: str = "lukasz",
+        role: Role = Role.STUDENT,
+        student: str | None = None,
+        key: str | None = None,
+        method: str = "checkout",
+        **more: object,
     ) -> httpx.Response:
-        """Order sample courses by their codes."""
+        """Order sample courses by their codes, for a student other than the payer if one is named."""
+        for_whom = {} if student is None else {"student_id": str(sample_id("person", student))}
         body: Json = {
-            "lines": [{"course_id": str(sample_id("course", code))} for code in codes],
+            "lines": [{"course_id": str(sample_id("course", code)), **for_whom} for code in codes],
             "payment_method": method,
             **more,
         }
-        headers = {**self.caller(by), "Idempotency-Key": key or uuid4().hex}
+        headers = {**self.caller(by, role), "Idempotency-Key": key or uuid4().hex}
         return await self.http.post("/v1/orders", json=body, headers=headers)
+
+    async def staff_posts(self, path: str, body: Json, key: str | None = None) -> httpx.Response:
+        """Ask for something as staff. Raises `httpx.HTTPStatusError` if it is refused."""
+        headers = {**self.caller("finance", Role.STAFF), "Idempotency-Key": key or uuid4().hex}
+        return (await self.http.post(path, json=body, headers=headers)).raise_for_status()
 
     async def pay(self, order: Json, card: str = VISA) -> httpx.Response:
         """Pay on Stripe's hosted page, as a browser would."""

@@ -34,6 +34,13 @@ STRIPE = Policy(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
 )
 
+# Tried until the workflow says that it has been long enough (rules/provisioning.py).
+PLATFORM = Policy(
+    start_to_close_timeout=timedelta(seconds=60),
+    heartbeat_timeout=_WORKER_IS_GONE,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)
+
 DOCUMENTS = Policy(
     start_to_close_timeout=timedelta(minutes=2),
     heartbeat_timeout=_WORKER_IS_GONE,

@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("(status = 'done') = (decided_at IS NOT NULL)", name=op.f("ck_human_tasks_done_has_time")),
         sa.CheckConstraint(
-            "kind IN ('amount_differs', 'double_payment', 'unknown_payment', 'overpaid', 'provisioning_failed', 'refund_failed')",
+            "kind IN ('amount_differs', 'double_payment', 'unknown_payment', 'pay_back', 'provisioning_failed', 'refund_failed')",
             name=op.f("ck_human_tasks_kind_known"),
         ),
         sa.CheckConstraint("status IN ('open', 'done')", name=op.f("ck_human_tasks_status_known")),

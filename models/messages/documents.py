@@ -25,3 +25,11 @@ class StoredFile(Message):
     key: str = Field(max_length=255)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=0, description="bytes")
+
+
+class SendCopy(Message):
+    """The input of `DocumentCopyWorkflow`: mail the payer a document once more."""
+
+    document_id: UUID
+    payer_id: UUID
+    copy_id: UUID = Field(description="says which of several copies it is; the same id is mailed once")

@@ -98,12 +98,18 @@ class DenyOrder(Message):
 
 
 class GrantApproval(Message):
-    """Write down that the order may be paid, until when."""
+    """Write down that the students are let in, so that the order can be paid."""
 
     order_id: UUID
     actor: Actor
-    hold_expires_at: datetime
     workflow_id: WorkflowId
+
+
+class Approved(Message):
+    """What an approval brought forth: how long the places are kept now, and the invoice of an order paid that way."""
+
+    hold_expires_at: datetime
+    invoice: IssuedInvoice | None = None
 
 
 class ExtendHold(Message):
@@ -111,6 +117,7 @@ class ExtendHold(Message):
 
     order_id: UUID
     until: datetime
+    resting_until: datetime | None = Field(default=None, description="no payment is possible before")
     reason: ReasonText
     workflow_id: WorkflowId
 
@@ -209,12 +216,26 @@ class CompletedOrder(Message):
 
 
 class RefundPlaces(Message):
-    """Pay back the share of some enrollments and end them."""
+    """Pay back the shares of some enrollments and end them."""
 
     order_id: UUID
-    enrollment_ids: tuple[UUID, ...] = Field(min_length=1, max_length=MAX_PLACES)
+    enrollment_ids: tuple[UUID, ...] = Field(
+        default=(), max_length=MAX_PLACES, description="none means all places of the order"
+    )
     reason: ReasonText
     workflow_id: WorkflowId
+    attempt: int = Field(default=1, ge=1, description="counts on when a person has it tried again after a failure")
+
+
+class RefundPayment(Message):
+    """Pay back all that came in for an order that will not be completed."""
+
+    order_id: UUID
+    payment_intent_id: StripeId
+    amount: Money
+    reason: ReasonText
+    workflow_id: WorkflowId
+    attempt: int = Field(default=1, ge=1, description="counts on when a person has it tried again after a failure")
 
 
 class RefundReport(Message):
@@ -222,11 +243,13 @@ class RefundReport(Message):
 
     refund_id: UUID
     status: RefundStatus
-    credit_note_id: UUID | None = None
+    credit_note_id: UUID | None = Field(default=None, description="the document that corrects the receipt")
 
 
 class RefundedPlaces(Message):
     """What became of the refunds; none where nothing had been paid."""
+
+    order_status: OrderStatus
 
     refunds: tuple[RefundReport, ...] = Field(default=(), max_length=MAX_PLACES)
 
@@ -269,3 +292,11 @@ class OrderOutcome(Message):
     status: OrderStatus | None = Field(description="none if the order was refused and nothing was written")
     refusal: Reason | None = None
     refusal_detail: ReasonText | None = None
+
+
+class CancelCompletedOrder(Message):
+    """The input of `OrderCancellationWorkflow`: staff takes back an order that was paid."""
+
+    order_id: UUID
+    payer_id: UUID
+    wish: CancelOrder

@@ -23,6 +23,9 @@ class Academy(Row, table=True):
     email: str = Field(max_length=254)
     time_zone: str = Field(max_length=64, description="IANA zone of the academy's day")
     locale: str = Field(max_length=16)
+    payment_instructions: str | None = Field(
+        default=None, max_length=1000, description="the bank details on invoices, lines separated by newlines"
+    )
 
 
 class Person(Row, table=True):

@@ -199,7 +199,7 @@ def create(call: Call) -> Json:
         raise invalid("The Checkout Session's total amount is too large.", param="line_items", code="amount_too_large")
     if call.get("customer"):
         change.get("customer", call.params["customer"], "customer")
-    types = payment_intents.allowed_types(call) or ["card"]
+    types = payment_intents.allowed_types(call) or payment_intents.dynamic_types(str(currency))
     expires_at = _expiry(call)
     session = new_session(
         change,

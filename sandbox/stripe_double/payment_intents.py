@@ -76,6 +76,7 @@ CONFIRM = Spec(_SHARED | _CONFIRMING | {"client_secret": text()})
 CANCEL = Spec(EXPAND | {"cancellation_reason": one_of("duplicate", "fraudulent", "requested_by_customer", "abandoned")})
 CAPTURE = Spec(EXPAND | {"amount_to_capture": integer(at_least=1), "metadata": metadata})
 METHOD_TYPES = ("card", "link", "sepa_debit", "us_bank_account")
+_ONLY_IN = {"sepa_debit": "eur", "us_bank_account": "usd"}
 
 
 def check_currency(currency: str, param: str = "currency") -> str:
@@ -109,6 +110,11 @@ def allowed_types(call: Call) -> list[str]:
         if call.get(param):
             return check_types(call.params[param], param)
     return []
+
+
+def dynamic_types(currency: str) -> list[str]:
+    """What the account's Dashboard offers for payments in this currency."""
+    return [kind for kind in METHOD_TYPES if _ONLY_IN.get(kind, currency) == currency]
 
 
 def check_types(types: list[str], param: str = "payment_method_types") -> list[str]:
@@ -204,7 +210,7 @@ def create(call: Call) -> Json:
     else:
         automatic = call.get("automatic_payment_methods", {"enabled": True})
         intent["automatic_payment_methods"] = {"allow_redirects": "always"} | automatic
-        intent["payment_method_types"] = list(METHOD_TYPES)
+        intent["payment_method_types"] = dynamic_types(currency)
     _describe(intent, call)
     method = _take_method(call, intent)
     if method:

@@ -191,7 +191,7 @@ async def test_webhooks_in_every_order_three_times_and_late_end_the_same(install
     money = {item.order_id: item for item in await control.orders()}
     assert all(money[order_id].charges_succeeded == 1 for order_id in orders)
     written = await count_rows(installation)
-    assert (written["receipts"], written["mails"]) == (24, 24)
+    assert (written["documents"], written["mails"]) == (24, 24)
     assert len(installation.mailbox.messages()) == 24
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
@@ -181,3 +182,77 @@ async def test_a_refund_made_at_stripe_is_seen(
     assert paid.payment_intent_id is not None
     await port.client.v1.refunds.create_async({"payment_intent": paid.payment_intent_id})
     assert (await port.read_payment(OrderPayment(order_id=step.order_id))).refunded_amount == 4900
+
+
+NO_FUNDS = "4000000000009995"
+
+
+async def test_declines_are_counted_and_kept(idle_installation: Installation, port: StripeActivities) -> None:
+    step = await place(idle_installation, PaymentMethod.CHECKOUT)
+    await ask(port, step)
+    page = {"payment": {"checkout_url": (await payment_of(idle_installation, step.order_id)).checkout_url}}
+    for count in (1, 2, 3):
+        await idle_installation.pay(page, NO_FUNDS)
+        facts = await port.read_payment(OrderPayment(order_id=step.order_id))
+        assert (facts.status, facts.declines) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, count)
+    kept = await payment_of(idle_installation, step.order_id)
+    assert (kept.status, kept.decline_code) == ("requires_payment_method", "insufficient_funds")
+    assert kept.declined_at is not None
+
+
+async def test_a_bank_that_refuses_to_confirm_is_a_decline(
+    idle_installation: Installation, port: StripeActivities
+) -> None:
+    step = await place(idle_installation, PaymentMethod.CHECKOUT)
+    await ask(port, step)
+    page = {"payment": {"checkout_url": (await payment_of(idle_installation, step.order_id)).checkout_url}}
+    bank = await idle_installation.pay(page, "4000002760003184")
+    facts = await port.read_payment(OrderPayment(order_id=step.order_id))
+    assert facts.status is PaymentStatus.REQUIRES_ACTION
+    assert (await payment_of(idle_installation, step.order_id)).status == "requires_action"
+    async with httpx.AsyncClient() as browser:
+        await browser.post(bank.headers["location"], data={"outcome": "fail"})
+    facts = await port.read_payment(OrderPayment(order_id=step.order_id))
+    assert (facts.status, facts.declines) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_another_attempt_is_another_payment_made_once(
+    idle_installation: Installation, port: StripeActivities, method: PaymentMethod
+) -> None:
+    step = await place(idle_installation, method)
+    await ask(port, step)
+    first = await payment_of(idle_installation, step.order_id)
+    await port.cancel_payment(OrderPayment(order_id=step.order_id))
+    second = step.model_copy(update={"attempt": 2})
+    await idle_installation.double.control.add_fault("drop_after", method="POST", path=PATHS[method])
+    with pytest.raises(ApplicationError):
+        await ask(port, second)
+    for _ in range(2):
+        assert (await ask(port, second)).facts is not None
+    again = await payment_of(idle_installation, step.order_id)
+    assert again.attempt == 2
+    assert (again.checkout_session_id or again.payment_intent_id) != (
+        first.checkout_session_id or first.payment_intent_id
+    )
+    assert await made_at_stripe(port, method) == 2
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("succeeded", "succeeded"), ("failed", "canceled")])
+async def test_a_bank_payment_is_processing_until_the_bank_has_decided(
+    idle_installation: Installation, port: StripeActivities, outcome: str, status: str
+) -> None:
+    step = await place(idle_installation, PaymentMethod.CHECKOUT)
+    await ask(port, step)
+    url = (await payment_of(idle_installation, step.order_id)).checkout_url
+    assert url is not None
+    async with httpx.AsyncClient() as browser:
+        await browser.post(url, data={"payment_method": "sepa_debit", "iban": "DE89370400440532013000"})
+    facts = await port.read_payment(OrderPayment(order_id=step.order_id))
+    assert facts.status is PaymentStatus.PROCESSING
+    assert (await payment_of(idle_installation, step.order_id)).status == "processing"
+    assert (await port.cancel_payment(OrderPayment(order_id=step.order_id))).status is PaymentStatus.PROCESSING
+    assert facts.payment_intent_id is not None
+    await idle_installation.double.control.settle(facts.payment_intent_id, outcome)
+    # A page that was finished cannot be paid on again: what the bank refused is over.
+    assert (await port.read_payment(OrderPayment(order_id=step.order_id))).status == status

@@ -1,61 +1,45 @@
-"""Mails: right in every language, and harmless whatever people are called."""
+"""Mails: every one of them, right in every language, and harmless whatever people are called."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from html.parser import HTMLParser
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activities import mail_rendering
+from activities.calendar import MEDIA_TYPE, MEDIA_TYPE_PARAMETERS
+from activities.letters import LETTERS
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
-from activities.mail_rendering import (
-    ConfirmedLine,
-    OrderConfirmation,
-    RenderedMail,
-    Sender,
-    render_order_confirmation,
-)
+from activities.mail_rendering import RenderedMail, Words
 from activities.one_line import one_line
-from activities.translations import languages, texts_for
-from models.money import Money
+from activities.translations import Texts, languages, texts_for
+from models.vocabulary import EnrollmentStatus, MailTemplate, PaymentMethod
+from tests.unit.errands import (
+    CHECKOUT,
+    LANGUAGES,
+    NOW,
+    a_date,
+    a_line,
+    an_id,
+    facts_for,
+    money_back,
+    order_facts,
+    write,
+)
 from tests.unit.names import NAMES, STEERING
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MAIL_ID = UUID("00000000-0000-5000-8000-000000000001")
 VOID = {"meta", "br", "img", "link", "hr"}
-
-
-def facts(
-    *, locale: str = "en", name: str = "Grace Hopper", title: str = "Spanish for beginners", student: str | None = None,
-    starts_at: datetime | None = None, amount: int = 12900, currency: str = "EUR", is_test: bool = False,
-) -> OrderConfirmation:  # fmt: skip
-    price = Money(amount=amount, currency=currency)
-    return OrderConfirmation(
-        name=name,
-        locale=locale,
-        moment=NOW,
-        academy=Sender(
-            name="TutorHub Academy",
-            legal_name="TutorHub Academy GmbH",
-            address="Lindenstraße 12\n10969 Berlin",
-            email="hello@tutorhub-academy.test",
-        ),
-        order_number="O-2026-000057",
-        receipt_number="R-2026-000042",
-        order_url="https://academy.test/v1/orders/1?a=b&c=d",
-        lines=(
-            ConfirmedLine(
-                title=title, student_name=student, price=price, starts_at=starts_at, time_zone="Europe/Dublin"
-            ),
-        ),
-        total=price,
-        is_test=is_test,
-    )
+HOSTILE = [*NAMES, *STEERING, '" onmouseover="alert(1)', "</style><img src=x>", "&lt;b&gt;"]
 
 
 class Outline(HTMLParser):
@@ -83,37 +67,129 @@ class Outline(HTMLParser):
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        return " ".join("".join(self.words).split())
+
+    @property
+    def tags(self) -> list[str]:
+        return [tag for tag, _ in self.elements]
 
 
-def test_it_says_what_happened_and_what_comes_next() -> None:
-    mail = render_order_confirmation(facts())
-    assert mail.subject == "Your order O-2026-000057 at TutorHub Academy"
-    for body in (Outline(mail.html).text, mail.text):
-        for said in (
-            "Hello Grace Hopper,", "O-2026-000057", "Spanish for beginners", "€129.00", "Total paid",
-            "Access is open now.", "Your receipt R-2026-000042 is attached", "TutorHub Academy GmbH",
-            "Lindenstraße 12", "10969 Berlin", "hello@tutorhub-academy.test",
-        ):  # fmt: skip
-            assert said in body
-    links = [attributes["href"] for tag, attributes in Outline(mail.html).elements if tag == "a"]
-    assert links == ["https://academy.test/v1/orders/1?a=b&c=d"]
-    assert "https://academy.test/v1/orders/1?a=b&c=d" in mail.text
+def test_every_mail_has_its_letter_and_its_pair_of_templates() -> None:
+    assert set(LETTERS) == set(MailTemplate)
+    written = {path.name.split(".")[0] for path in Path("templates/mail").glob("*.j2")} - {"layout", "parts"}
+    assert written == set(MailTemplate)
 
 
-def test_a_start_ahead_is_told_in_the_students_zone() -> None:
-    mail = render_order_confirmation(facts(student="Aoife", starts_at=datetime(2026, 3, 29, 17, tzinfo=UTC)))
-    for body in (Outline(mail.html).text, mail.text):
-        assert "for Aoife" in body
-        assert re.search(r"Starts on Sunday, March 29, 2026, 6:00\sPM \(Dublin time\)\.", body)
-    begun = render_order_confirmation(facts(starts_at=NOW - timedelta(days=1)))
-    assert "Access is open now." in begun.text
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("template", MailTemplate)
+def test_every_mail_is_whole_in_every_language(template: MailTemplate, language: str) -> None:
+    mail = write(template, locale=language, is_test=True)
+    outline = Outline(mail.html)
+    [(_, page)] = [element for element in outline.elements if element[0] == "html"]
+    assert (page["lang"], page["dir"]) == (language, "rtl" if language == "ar" else "ltr")
+    assert mail.language == language
+    assert "number" not in mail.subject
+    for said in (mail.subject, outline.text, mail.text):
+        assert not re.search(r"[{}]|\bNone\b|Undefined|Markup", said)
+        assert one_line(said) == " ".join(said.split())
+    test_note = texts_for("mail", language)["test_note"]
+    for body in (outline.text, mail.text):
+        assert test_note in body
+        assert "hello@tutorhub-academy.test" in body
+        assert "10969 Berlin" in body
+        assert ("O-2026-000057" in body) or template is MailTemplate.INVOICE_REMINDER
+    assert "\n\n\n" not in mail.text
 
 
-def test_free_and_test_orders_say_so() -> None:
-    assert "Total paid: Free of charge" in render_order_confirmation(facts(amount=0)).text
-    assert "no money was moved" in render_order_confirmation(facts(is_test=True)).html
-    assert "no money was moved" not in render_order_confirmation(facts()).html
+def words_of(*texts: str) -> set[str]:
+    return set(re.findall(r"\w+", " ".join(texts)))
+
+
+@pytest.mark.parametrize("template", MailTemplate)
+def test_html_and_plain_text_tell_the_same(template: MailTemplate) -> None:
+    mail = write(template)
+    texts = texts_for("mail", "en").texts
+    headings = [
+        text for key, text in texts.items() if key.startswith(template) and key.endswith(("preheader", "title"))
+    ]
+    shown, told = words_of(*Outline(mail.html).words), words_of(re.sub(r"https://(academy|checkout)\S+", "", mail.text))
+    assert told <= shown
+    assert shown <= told | words_of(mail.subject, *headings)
+
+
+def test_all_languages_have_the_same_texts() -> None:
+    known = {language: texts_for("mail", language).texts for language in languages("mail")}
+    assert set(known) == set(LANGUAGES)
+    for texts in known.values():
+        assert texts.keys() == known["en"].keys()
+        for key, text in texts.items():
+            assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", known["en"][key])), key
+            assert text == one_line(text)
+
+
+class Watched(Mapping[str, str]):
+    """Texts that remember what was read of them."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts, self.read = texts, set[str]()
+
+    def __getitem__(self, key: str) -> str:
+        self.read.add(key)
+        return self.texts[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(texts_for("mail", "en").texts)
+    monkeypatch.setattr(mail_rendering, "texts_for", lambda *_: Texts("en", "en", watched))
+    for template in MailTemplate:
+        write(template, is_test=True)
+    confirmed = facts_for(MailTemplate.ORDER_CONFIRMATION, amount=0)
+    others = (
+        a_line(2, "Bundle", confirmed.payer, parts=("One",), held=("Two",)),
+        a_line(3, "Held", confirmed.payer, status=None, entitled=True),
+        a_line(4, "Lost", confirmed.payer, status=EnrollmentStatus.CANCELED),
+        a_line(5, "Lost and free", confirmed.payer, status=EnrollmentStatus.CANCELED, amount=0),
+        a_line(6, "Later", confirmed.payer, starts_at=NOW + timedelta(days=9)),
+    )
+    dates = tuple(a_date(week) for week in range(1, 20))
+    write(MailTemplate.ORDER_CONFIRMATION, replace(confirmed, lines=others, dates=dates))
+    write(MailTemplate.APPROVAL_REQUESTED, occasion="reminder_1")
+    for reason in ("denied:not_eligible", "denied:course_full", "approval_expired"):
+        write(MailTemplate.ORDER_DENIED, reason=reason)
+    for reason in ("invoice_unpaid", "hold_expired"):
+        write(MailTemplate.ORDER_CANCELLED, reason=reason)
+    for code in ("insufficient_funds", "expired_card", "incorrect_cvc", "incorrect_number", "authentication_required"):
+        declined = facts_for(MailTemplate.PAYMENT_DECLINED)
+        assert declined.payment is not None
+        declined.payment.decline_code = code
+        write(MailTemplate.PAYMENT_DECLINED, declined, moment=NOW + timedelta(hours=1))
+    for occasion in ("before_3", "after_1", "after_7"):
+        facts = facts_for(MailTemplate.INVOICE_REMINDER)
+        assert facts.invoice is not None
+        facts.invoice.paid_amount = 1
+        write(MailTemplate.INVOICE_REMINDER, facts, occasion=occasion)
+    reasons = (
+        "seat_lost",
+        "provisioning_failed",
+        "double_payment",
+        "amount_differs",
+        "paid_too_late",
+        "cancelled",
+        "x",
+    )
+    back = replace(order_facts(), refunds=tuple(money_back(reason=reason) for reason in reasons))
+    write(MailTemplate.REFUND, back)
+    by_hand = order_facts(method=PaymentMethod.INVOICE)
+    write(MailTemplate.REFUND, by_hand)
+    for number in ("I-2026-000007", "C-2026-000003"):
+        write(MailTemplate.DOCUMENT_COPY, subject_id=an_id(number))
+    assert watched.texts.keys() - watched.read == set()
 
 
 @pytest.mark.parametrize(
@@ -124,40 +200,82 @@ def test_free_and_test_orders_say_so() -> None:
     ],
 )  # fmt: skip
 def test_the_language_is_the_best_we_have(locale: str, language: str) -> None:
-    mail = render_order_confirmation(facts(locale=locale))
-    assert mail.language == language
-    [(_, page)] = [element for element in Outline(mail.html).elements if element[0] == "html"]
-    assert (page["lang"], page["dir"]) == (language, "rtl" if language == "ar" else "ltr")
+    assert write(MailTemplate.PAYMENT_PROCESSING, locale=locale).language == language
 
 
-def test_all_languages_have_the_same_texts() -> None:
-    known = {language: texts_for("mail", language).texts for language in languages("mail")}
-    assert set(known) == {"en", "de", "pl", "ar", "zh"}
-    for texts in known.values():
-        assert texts.keys() == known["en"].keys()
-        for key, text in texts.items():
-            assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", known["en"][key]))
-            assert text == one_line(text)
-
-
-@pytest.mark.parametrize("text", [*NAMES, *STEERING, '" onmouseover="alert(1)', "</style><img src=x>", "&lt;b&gt;"])
-def test_whatever_people_are_called_is_text(text: str) -> None:
-    calm = render_order_confirmation(facts(name="Ada", title="Course", student="Ben"))
-    mail = render_order_confirmation(facts(name=text, title=text, student=text))
-    assert [tag for tag, _ in Outline(mail.html).elements] == [tag for tag, _ in Outline(calm.html).elements]
-    assert Outline(mail.html).text.count(one_line(text)) >= 3
-    assert mail.text.count(one_line(text)) == 3
+@pytest.mark.parametrize("template", MailTemplate)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_people_are_called_is_text(template: MailTemplate, text: str) -> None:
+    calm = write(template, name="Ada Lovelace and her friends", title="Course")
+    mail = write(template, name=text, title=text)
+    assert Outline(mail.html).tags == Outline(calm.html).tags
+    assert one_line(text) in Outline(mail.html).text
+    assert one_line(text) in mail.text
     assert len(mail.text.splitlines()) == len(calm.text.splitlines())
     for steering in "\u202e\u202c\u2066\u2069\0\a\r":
-        assert steering not in mail.html + mail.text
+        assert steering not in mail.html + mail.text + mail.subject
 
 
-def test_styles_are_inlined_and_the_screen_decides_the_rest() -> None:
-    html = render_order_confirmation(facts()).html
+def test_an_academy_and_its_bank_are_text_too() -> None:
+    facts = facts_for(MailTemplate.INVOICE)
+    facts.academy.name = facts.academy.legal_name = "<script>alert(1)</script>"
+    facts.academy.payment_instructions = "<b>Bank</b>\n{{ 7 * 7 }}"
+    mail = write(MailTemplate.INVOICE, facts)
+    assert Outline(mail.html).tags == Outline(write(MailTemplate.INVOICE).html).tags
+    assert "{{ 7 * 7 }}" in Outline(mail.html).text
+
+
+@pytest.mark.parametrize("template", MailTemplate)
+def test_styles_are_inlined_and_nothing_is_fetched(template: MailTemplate) -> None:
+    html = write(template).html
     styled = {tag for tag, attributes in Outline(html).elements if "style" in attributes}
-    assert {"body", "table", "td", "h1", "a"} <= styled
+    assert {"body", "table", "td", "h1"} <= styled
     assert "prefers-color-scheme: dark" in html.replace("prefers-color-scheme:dark", "prefers-color-scheme: dark")
-    assert "http" not in re.sub(r'href="[^"]*"', "", html), "nothing is fetched when the mail is opened"
+    assert not re.search(r"\b(src|background|action)\s*=|url\(|@import|<link|<script|<form", html)
+
+
+@pytest.mark.parametrize("template", MailTemplate)
+def test_links_lead_to_the_web_and_nowhere_else(template: MailTemplate) -> None:
+    page = "https://academy.test/orders/00000000-0000-7000-8000-000000000001?a=b&c=d"
+    mail = write(template)
+    links = [attributes["href"] for tag, attributes in Outline(mail.html).elements if tag == "a"]
+    assert set(links) <= {page, CHECKOUT, "https://meet.test/1"}
+    assert all(address is not None and address in mail.text for address in links)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//evil.test",
+        "ftp://x.test",
+        "https://",
+        "http://[",
+        "https://x.test/\na",
+    ],
+)
+def test_an_address_that_is_not_of_the_web_becomes_no_link(address: str) -> None:
+    facts = facts_for(MailTemplate.ORDER_APPROVED)
+    assert facts.payment is not None
+    facts.payment.checkout_url = address
+    for mail in (
+        write(MailTemplate.ORDER_APPROVED, facts, page=None),
+        write(MailTemplate.ORDER_APPROVED, facts, page=address),
+        write(
+            MailTemplate.ORDER_CONFIRMATION,
+            replace(facts_for(MailTemplate.ORDER_CONFIRMATION), dates=(a_date(1, location=address),)),
+            page=None,
+        ),
+    ):
+        assert "a" not in Outline(mail.html).tags
+
+
+def test_a_zone_nobody_knows_is_read_as_utc_and_said() -> None:
+    for zone in ("Mars/Olympus", "", "../etc/passwd", "Europe"):
+        words = Words("en", zone)
+        assert words.city == "UTC"
+        assert "12:00\N{NARROW NO-BREAK SPACE}PM (UTC time)" in words.moment(NOW)
 
 
 def composed(mail: RenderedMail, name: str = "Grace Hopper") -> EmailMessage:
@@ -168,7 +286,10 @@ def composed(mail: RenderedMail, name: str = "Grace Hopper") -> EmailMessage:
         sender=mailbox("TutorHub Academy", "academy@registrar.test"),
         recipient=mailbox(name, "grace@students.test"),
         moment=NOW,
-        attachments=[Attachment("receipt-R-2026-000042.pdf", b"%PDF-1.4 \x00\xff")],
+        attachments=[
+            Attachment("receipt-R-2026-000042.pdf", b"%PDF-1.4 \x00\xff"),
+            Attachment("lessons.ics", "BEGIN:VCALENDAR ü\r\n".encode(), MEDIA_TYPE, MEDIA_TYPE_PARAMETERS),
+        ],
     )
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
@@ -177,9 +298,10 @@ def composed(mail: RenderedMail, name: str = "Grace Hopper") -> EmailMessage:
     return message
 
 
-@pytest.mark.parametrize("locale", ["en", "pl", "de", "ar", "zh"])
-def test_the_message_is_whole(locale: str) -> None:
-    mail = render_order_confirmation(facts(locale=locale))
+@pytest.mark.parametrize("locale", LANGUAGES)
+@pytest.mark.parametrize("template", MailTemplate)
+def test_the_message_is_whole(template: MailTemplate, locale: str) -> None:
+    mail = write(template, locale=locale)
     message = composed(mail)
     assert message["Message-ID"] == f"<{MAIL_ID}@registrar.test>"
     assert message["Subject"] == mail.subject
@@ -190,9 +312,16 @@ def test_the_message_is_whole(locale: str) -> None:
     assert html is not None
     assert text.get_content().splitlines() == mail.text.splitlines()
     assert html.get_content().splitlines() == mail.html.splitlines()
-    [pdf] = message.iter_attachments()
+
+
+def test_attachments_say_what_they_are() -> None:
+    pdf, calendar = composed(write(MailTemplate.ORDER_CONFIRMATION)).iter_attachments()
+    assert (pdf.get_content_type(), pdf.get_filename()) == ("application/pdf", "receipt-R-2026-000042.pdf")
     assert pdf.get_content() == b"%PDF-1.4 \x00\xff"
-    assert pdf.get_content_disposition() == "attachment"
+    assert (calendar.get_content_type(), calendar.get_filename()) == ("text/calendar", "lessons.ics")
+    assert calendar["Content-Type"].params == {"charset": "utf-8", "method": "PUBLISH"}
+    assert calendar.get_content() == "BEGIN:VCALENDAR ü\r\n"
+    assert {pdf.get_content_disposition(), calendar.get_content_disposition()} == {"attachment"}
 
 
 @given(st.text(max_size=200))

@@ -1,0 +1,53 @@
+"""Every mail that Registrar writes: what it is about, who may get it, and which letter says it."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.confirmation_letter import order_confirmation
+from activities.errand import Draft, Errand, Skipped
+from activities.mail_rendering import RenderedMail, render
+from activities.order_facts import OrderFacts, facts_of_confirmation, facts_of_document, facts_of_order
+from activities.order_letters import approval_requested, approvers_of, order_approved, order_cancelled, order_denied
+from activities.paper_letters import document_copy, invoice, invoice_reminder, refund
+from activities.payment_letters import payment_action_required, payment_declined, payment_processing
+from models.vocabulary import MailTemplate
+
+
+def _payer_of(facts: OrderFacts) -> Collection[UUID]:
+    return (facts.payer.id,)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """How one kind of mail comes about.
+
+    `load` reads the subject for a recipient (none if there is no such thing), `recipients` are who may get it.
+    """
+
+    write: Callable[[Errand], Draft | Skipped]
+    load: Callable[[AsyncSession, UUID, UUID], Awaitable[OrderFacts | None]] = facts_of_order
+    recipients: Callable[[OrderFacts], Collection[UUID]] = _payer_of
+
+
+LETTERS: Mapping[MailTemplate, Letter] = {
+    MailTemplate.ORDER_CONFIRMATION: Letter(order_confirmation, facts_of_confirmation),
+    MailTemplate.ORDER_APPROVED: Letter(order_approved),
+    MailTemplate.ORDER_DENIED: Letter(order_denied),
+    MailTemplate.ORDER_CANCELLED: Letter(order_cancelled),
+    MailTemplate.APPROVAL_REQUESTED: Letter(approval_requested, recipients=approvers_of),
+    MailTemplate.PAYMENT_ACTION_REQUIRED: Letter(payment_action_required),
+    MailTemplate.PAYMENT_PROCESSING: Letter(payment_processing),
+    MailTemplate.PAYMENT_DECLINED: Letter(payment_declined),
+    MailTemplate.INVOICE: Letter(invoice),
+    MailTemplate.INVOICE_REMINDER: Letter(invoice_reminder),
+    MailTemplate.REFUND: Letter(refund),
+    MailTemplate.DOCUMENT_COPY: Letter(document_copy, facts_of_document),
+}
+
+
+def set_letter(template: MailTemplate, errand: Errand, draft: Draft) -> RenderedMail:
+    """The draft as a mail in its recipient's language."""
+    return render(template, errand.words, {**errand.common, **draft.values, "key": draft.key or template.value})

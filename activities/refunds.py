@@ -1,0 +1,89 @@
+"""The steps that pay money back: asked of Stripe once each, and written down as Stripe tells it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import stripe
+from temporalio import activity
+
+from activities.database import Sessions
+from activities.refund_record import Told, request_refunds, request_whole_refund, write_refunds
+from activities.stripe_errors import as_failure, meaning_of
+from models.identifiers import step_key
+from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces
+from models.tables import Refund
+from models.tables.columns import now
+from models.vocabulary import RefundStatus
+
+# Stripe may forget an idempotency key after 24 h; older requests are looked up before they are made again.
+_KEY_IS_SURELY_KNOWN = timedelta(hours=20)
+
+
+@dataclass
+class RefundActivities:
+    """Steps that give money back. Each may be repeated: a refund is one row, one key at Stripe, one credit note."""
+
+    client: stripe.StripeClient
+    sessions: Sessions
+
+    @activity.defn
+    async def refund_places(self, step: RefundPlaces) -> RefundedPlaces:
+        """End the enrollments and pay their shares back, each with its credit note.
+
+        A refund that Stripe refuses for good is reported as `failed`, one of money that came by invoice as
+        `requires_action`: a person has to pay it back. Every other failure is raised and tried again.
+        """
+        async with self.sessions.begin() as session:
+            refunds, intent_id = await request_refunds(session, step)
+        told = {refund.id: await self._carry_out(refund, intent_id, step.attempt) for refund in refunds}
+        async with self.sessions.begin() as session:
+            return await write_refunds(session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id)
+
+    @activity.defn
+    async def refund_payment(self, step: RefundPayment) -> RefundedPlaces:
+        """Pay back all that came in for an order that is not completed, as Stripe told it a moment ago."""
+        async with self.sessions.begin() as session:
+            refund = await request_whole_refund(session, step)
+        told = {refund.id: await self._carry_out(refund, step.payment_intent_id, step.attempt)}
+        async with self.sessions.begin() as session:
+            return await write_refunds(session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id)
+
+    async def _carry_out(self, refund: Refund, intent_id: str | None, attempt: int) -> Told:
+        failed = refund.status in (RefundStatus.FAILED, RefundStatus.CANCELED)
+        if intent_id is None or (refund.stripe_refund_id is not None and not failed):
+            return Told(RefundStatus(refund.status), refund.stripe_refund_id)
+        is_old = now() - refund.created_at > _KEY_IS_SURELY_KNOWN
+        made = await self._find(refund, intent_id, attempt) if is_old else None
+        try:
+            made = made or await self._create(refund, intent_id, attempt)
+        except stripe.StripeError as error:
+            if meaning_of(error).retryable:
+                raise as_failure(error) from None
+            return Told(RefundStatus.FAILED, None)
+        return Told(RefundStatus(made.status or RefundStatus.PENDING), made.id)
+
+    async def _create(self, refund: Refund, intent_id: str, attempt: int) -> stripe.Refund:
+        name = f"refund-{refund.id}" if attempt == 1 else f"refund-{refund.id}-{attempt}"
+        return await self.client.v1.refunds.create_async(
+            {
+                "payment_intent": intent_id,
+                "amount": refund.amount,
+                "metadata": {
+                    "order_id": str(refund.order_id),
+                    "refund_id": str(refund.id),
+                    "attempt": str(attempt),
+                },
+            },
+            {"idempotency_key": step_key(refund.workflow_id, name)},
+        )
+
+    async def _find(self, refund: Refund, intent_id: str, attempt: int) -> stripe.Refund | None:
+        try:
+            made = await self.client.v1.refunds.list_async({"payment_intent": intent_id, "limit": 100})
+            async for candidate in made.auto_paging_iter():
+                told = {} if candidate.metadata is None else candidate.metadata.to_dict()
+                if (told.get("refund_id"), told.get("attempt")) == (str(refund.id), str(attempt)):
+                    return candidate
+        except stripe.StripeError as error:
+            raise as_failure(error, keep_trying=True) from None
+        return None

@@ -1,0 +1,60 @@
+"""What is said about money at Stripe that no running order waits for."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from models.messages.message import Message, StripeId, WorkflowId
+from models.money import MinorUnits, Money
+from models.vocabulary import RefundStatus
+
+
+class UnmatchedPayment(Message):
+    """The input of `UnmatchedPaymentWorkflow`: a payment that succeeded, and the order it names, if it names one."""
+
+    payment_intent_id: StripeId
+    order_id: UUID | None = None
+
+
+class PaymentOwner(StrEnum):
+    """Whose payment it turned out to be."""
+
+    ORDER = "order"  # what its order was paid with: all is well
+    LATE = "late"  # its order's own, but the order had been given up
+    SECOND = "second"  # of an order that was paid with another one
+    NOBODY = "nobody"
+
+
+class FoundPayment(Message):
+    """What Stripe and the record say about it."""
+
+    owner: PaymentOwner
+    captured: Money
+    refunded_amount: MinorUnits = 0
+    payer_id: UUID | None = None
+
+    @property
+    def has_money(self) -> bool:
+        """Whether something is left to decide about."""
+        return self.captured.amount > self.refunded_amount
+
+
+class PayBack(Message):
+    """Pay back what is left of a payment that no order owns."""
+
+    payment_intent_id: StripeId
+    workflow_id: WorkflowId
+    attempt: int = Field(default=1, ge=1)
+
+
+class PaidBack(Message):
+    """What became of it."""
+
+    status: RefundStatus
+
+
+class UnmatchedOutcome(Message):
+    """The result of `UnmatchedPaymentWorkflow`."""
+
+    owner: PaymentOwner

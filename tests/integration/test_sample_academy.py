@@ -1,0 +1,83 @@
+"""The sample academy: it shows everything that can be sold, and loading it again takes nothing from anybody."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from activities.database import Sessions
+from activities.orders import OrderActivities
+from models.tables import ClassSession, Coupon, Course, LessonSlot, ScreeningMeeting
+from models.vocabulary import CostScheme, CourseKind, ScreeningDecision, TaxBehavior
+from sandbox.sample_academy import CouponEntry, load_academy, read_academy, sample_id
+from tests.integration.order_steps import all_slots, course, enroll, line, placed, placing, rows_written, slots_of
+
+
+def test_it_shows_every_kind_of_sale() -> None:
+    files = read_academy()
+    assert {entry.currency for entry in files.courses} >= {"EUR", "USD", "JPY", "KWD"}
+    assert {entry.kind for entry in files.courses} == set(CourseKind)
+    assert {entry.cost_scheme for entry in files.courses} >= {CostScheme.STUDENT, CostScheme.ORDER}
+    assert {rate.behavior for rate in files.tax_rates} == set(TaxBehavior)
+    assert len({entry.time_zone for entry in files.people}) >= 6
+    assert any(entry.approver for entry in files.courses)
+    assert any(entry.may_pay_by_invoice and entry.billing_address for entry in files.people)
+    decisions = {screening.decision for entry in files.courses for screening in entry.screenings}
+    assert decisions == set(ScreeningDecision)
+
+
+def test_every_restriction_of_a_coupon_has_its_sample() -> None:
+    coupons = read_academy().coupons
+    shown = {name for coupon in coupons for name in coupon.model_dump(exclude_defaults=True)}
+    assert shown == set(CouponEntry.model_fields)
+
+
+async def test_loading_again_doubles_nothing(sessions: Sessions, engine: AsyncEngine) -> None:
+    loaded = await load_academy(sessions)
+    before = await rows_written(engine)
+    assert await load_academy(sessions) == loaded
+    assert await rows_written(engine) == before
+    assert loaded["courses"] == before["courses"]
+    assert loaded["class sessions"] == before["class_sessions"]
+
+
+async def test_what_was_sold_survives_loading_again(orders: OrderActivities, sessions: Sessions) -> None:
+    slots = [slot.id for slot in await slots_of(sessions, "piano-pack")][:5]
+    await enroll(sessions, orders, "piano-pack", slots=slots)
+    await placed(orders, placing(line("thesis-seminar"), coupon="WELCOME10"))
+
+    async def sold() -> object:
+        async with sessions() as session:
+            return (
+                (await session.execute(select(col(Course.id), col(Course.seats_taken)).order_by(col(Course.id)))).all(),
+                (await session.execute(select(col(Coupon.id), col(Coupon.uses)).order_by(col(Coupon.id)))).all(),
+                [(slot.id, slot.status, slot.student_id, slot.order_line_id) for slot in await all_slots(sessions)],
+            )
+
+    before = await sold()
+    await load_academy(sessions)
+    assert await sold() == before
+
+
+async def test_the_rows_say_what_the_files_say(orders: OrderActivities, sessions: Sessions) -> None:
+    async with sessions() as session:
+        cohort = await session.get_one(Course, course("python-cohort"))
+        meetings = (
+            await session.execute(
+                select(ClassSession)
+                .where(col(ClassSession.course_id) == cohort.id)
+                .order_by(col(ClassSession.starts_at))
+            )
+        ).scalars().all()  # fmt: skip
+        assert cohort.starts_at is not None
+        assert len(meetings) == 8
+        assert meetings[0].starts_at.date() == cohort.starts_at.date()
+        assert {(meeting.ends_at - meeting.starts_at).total_seconds() for meeting in meetings} == {90 * 60}
+        photography = await session.get_one(Course, course("photography"))
+        assert (photography.price_amount, photography.sale_price_amount) == (6900, 4500)
+        assert (await session.get_one(Course, course("teacher-training"))).approver_id == sample_id("person", "maya")
+        restricted = (await session.execute(select(Coupon).where(col(Coupon.code) == "SPANISH5"))).scalar_one()
+        assert restricted.allowed_course_ids == [course("spanish-a1")]
+        decided = await session.execute(select(col(ScreeningMeeting.decision), col(ScreeningMeeting.decided_at)))
+        assert all((at is None) == (decision == "pending") for decision, at in decided)
+        hours = (await session.execute(select(LessonSlot))).scalars().all()
+        assert {slot.status for slot in hours} == {"free"}

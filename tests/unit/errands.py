@@ -1,0 +1,185 @@
+"""Orders made up in memory, for the tests of what letters say about them."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid5
+
+from activities.calendar import CalendarEntry
+from activities.errand import Draft, Errand, Skipped
+from activities.letters import LETTERS, set_letter
+from activities.mail_rendering import RenderedMail
+from activities.order_facts import BoughtLine, MoneyBack, OrderFacts, Place
+from models.tables import Academy, Course, Document, Enrollment, Invoice, Order, OrderLine, Payment, Person, Refund
+from models.vocabulary import (
+    CourseKind,
+    DocumentKind,
+    EnrollmentStatus,
+    MailTemplate,
+    OrderStatus,
+    PaymentMethod,
+    PaymentStatus,
+    RefundPolicy,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PAGE = "https://academy.test/orders/{order_id}?a=b&c=d"
+CHECKOUT = "https://checkout.stripe.test/c/pay/cs_test_1?x=1&y=2"
+LANGUAGES = ("en", "de", "pl", "ar", "zh")
+ORDER = UUID("00000000-0000-7000-8000-000000000001")
+
+
+def an_id(name: str) -> UUID:
+    """The same id for the same name."""
+    return uuid5(ORDER, name)
+
+
+def a_person(name: str, *, locale: str = "en", zone: str = "Europe/Dublin") -> Person:
+    return Person(id=an_id(name), email="grace@students.test", full_name=name, locale=locale, time_zone=zone)
+
+
+def a_line(
+    number: int, title: str, student: Person, *, status: EnrollmentStatus | None = EnrollmentStatus.ACTIVE,
+    starts_at: datetime | None = None, first_lesson_at: datetime | None = None, parts: tuple[str, ...] = (),
+    amount: int = 12900, entitled: bool = False, held: tuple[str, ...] = (), approver_id: UUID | None = None,
+) -> BoughtLine:  # fmt: skip
+    """A line with a place, one for each of its parts, or none without a status."""
+
+    def course(name: str, kind: CourseKind) -> Course:
+        return Course(
+            id=an_id(f"{number} {name}"), code="c", title=name, category="x", kind=kind, price_amount=amount,
+            currency="EUR", starts_at=starts_at, approver_id=approver_id,
+        )  # fmt: skip
+
+    own = course(title, CourseKind.BUNDLE if parts else CourseKind.COHORT)
+    line = OrderLine(
+        id=an_id(f"line {number}"), order_id=ORDER, position=number, course_id=own.id, student_id=student.id,
+        title=title, list_amount=amount, discount_amount=0, total_amount=amount, already_entitled=entitled,
+    )  # fmt: skip
+    brought = [course(part, CourseKind.SELF_PACED) for part in parts] or [own]
+    places = [
+        Place(
+            Enrollment(
+                id=an_id(f"place {number} {each.title}"), order_line_id=line.id, course_id=each.id,
+                student_id=student.id, status=status, refund_policy=RefundPolicy.NONE, share_amount=amount,
+            ),
+            each,
+        )
+        for each in brought
+        if status is not None
+    ]  # fmt: skip
+    return BoughtLine(line, student, own, first_lesson_at, tuple(places), held)
+
+
+def a_document(kind: DocumentKind, number: str) -> Document:
+    return Document(id=an_id(number), order_id=ORDER, kind=kind, number=number, issued_at=NOW)
+
+
+def money_back(
+    amount: int = 12900, *, reason: str = "seat_lost", place: Place | None = None, status: str = "pending",
+    currency: str = "EUR", with_note: bool = True,
+) -> MoneyBack:  # fmt: skip
+    """A refund of a place, or of the whole payment."""
+    name = f"{reason} {amount} {place and place.enrollment.id}"
+    refund = Refund(
+        id=an_id(name), order_id=ORDER, enrollment_id=place.enrollment.id if place else None, amount=amount,
+        currency=currency, reason=reason, status=status, workflow_id="w",
+    )  # fmt: skip
+    return MoneyBack(refund, a_document(DocumentKind.CREDIT_NOTE, "C-2026-000003") if with_note else None)
+
+
+def a_date(number: int, title: str = "Spanish for beginners: Evening", location: str | None = None) -> CalendarEntry:
+    """An hour of the day after next week's, one a week."""
+    starts_at = NOW + timedelta(weeks=number, hours=5)
+    return CalendarEntry(
+        an_id(f"date {number}"), title, starts_at, starts_at + timedelta(hours=1), location, "TutorHub Academy",
+        "hello@tutorhub-academy.test", NOW,
+    )  # fmt: skip
+
+
+def order_facts(
+    *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper", amount: int = 12900,
+    currency: str = "EUR", status: OrderStatus = OrderStatus.PENDING_PAYMENT, reason: str | None = None,
+    is_test: bool = False, method: PaymentMethod = PaymentMethod.CHECKOUT, payment_status: str = "requires_action",
+    tax: str | None = None, title: str = "Spanish for beginners",
+) -> OrderFacts:  # fmt: skip
+    """An order of one course by somebody for themselves, waiting to be paid."""
+    payer = a_person(name, locale=locale, zone=zone)
+    line = a_line(1, title, payer, amount=amount)
+    order = Order(
+        id=ORDER, number="O-2026-000057", payer_id=payer.id, status=status, status_reason=reason,
+        payment_method=method, currency=currency, list_amount=amount, discount_amount=0, total_amount=amount,
+        tax_name=tax and "VAT", tax_percent=Decimal(tax) if tax else None, tax_amount=2060 if tax else 0, quote={},
+        request_digest="a" * 64, hold_expires_at=NOW + timedelta(days=1, hours=1), is_test=is_test,
+        created_at=NOW - timedelta(days=2), completed_at=NOW,
+    )  # fmt: skip
+    return OrderFacts(
+        recipient=payer, order=order, payer=payer,
+        academy=Academy(
+            name="TutorHub Academy", legal_name="TutorHub Academy GmbH", address="Lindenstraße 12\n10969 Berlin",
+            country="DE", email="hello@tutorhub-academy.test", time_zone="Europe/Berlin", locale="en",
+            payment_instructions="Lindenbank Berlin\nIBAN DE89 3704 0044 0532 0130 00",
+        ),
+        payment=Payment(
+            order_id=ORDER, status=PaymentStatus(payment_status), amount=amount or 1, currency=currency,
+            checkout_url=CHECKOUT,
+        ),
+        invoice=Invoice(order_id=ORDER, currency=currency, amount=amount or 1, due_on=date(2026, 3, 15)),
+        receipt=a_document(DocumentKind.RECEIPT, "R-2026-000042"),
+        bill=a_document(DocumentKind.INVOICE, "I-2026-000007"),
+        lines=(line,), refunds=(money_back(amount, place=line.places[0], currency=currency),),
+    )  # fmt: skip
+
+
+_TRUE_FOR: dict[MailTemplate, dict[str, object]] = {
+    MailTemplate.ORDER_CONFIRMATION: {"status": OrderStatus.COMPLETED, "tax": "19"},
+    MailTemplate.ORDER_DENIED: {"status": OrderStatus.CANCELLED},
+    MailTemplate.ORDER_CANCELLED: {"status": OrderStatus.CANCELLED},
+    MailTemplate.PAYMENT_PROCESSING: {"payment_status": "processing"},
+    MailTemplate.PAYMENT_DECLINED: {"payment_status": "requires_payment_method"},
+    MailTemplate.INVOICE: {"method": PaymentMethod.INVOICE},
+    MailTemplate.INVOICE_REMINDER: {"method": PaymentMethod.INVOICE},
+}
+
+
+def facts_for(template: MailTemplate, **told: object) -> OrderFacts:
+    """Facts of which the letter has something to say."""
+    facts = order_facts(**{**_TRUE_FOR.get(template, {}), **told})  # type: ignore[arg-type]
+    if template is MailTemplate.ORDER_CONFIRMATION:
+        return replace(facts, dates=(a_date(1), a_date(2, location="https://meet.test/1")))
+    if template is MailTemplate.APPROVAL_REQUESTED:
+        asked = a_line(
+            1, facts.lines[0].line.title, facts.payer, status=EnrollmentStatus.PENDING_APPROVAL,
+            approver_id=facts.recipient.id,
+        )  # fmt: skip
+        return replace(facts, lines=(asked,))
+    if template is MailTemplate.PAYMENT_DECLINED and facts.payment is not None:
+        facts.payment.resting_until = NOW + timedelta(minutes=15)
+    return facts
+
+
+def errand_of(
+    facts: OrderFacts, *, occasion: str = "", subject_id: UUID | None = None, page: str | None = PAGE,
+    moment: datetime = NOW,
+) -> Errand:  # fmt: skip
+    return Errand(facts, subject_id or an_id("R-2026-000042"), occasion, moment, page)
+
+
+def write(
+    template: MailTemplate, facts: OrderFacts | None = None, *, occasion: str = "", subject_id: UUID | None = None,
+    page: str | None = PAGE, moment: datetime = NOW, **told: object,
+) -> RenderedMail:  # fmt: skip
+    """The mail that a letter makes of the facts, or of usual ones."""
+    errand = errand_of(
+        facts or facts_for(template, **told), occasion=occasion, subject_id=subject_id, page=page, moment=moment
+    )
+    draft = LETTERS[template].write(errand)
+    assert isinstance(draft, Draft), draft
+    return set_letter(template, errand, draft)
+
+
+def why_skipped(template: MailTemplate, facts: OrderFacts, **asked: object) -> str:
+    """The reason why a letter is not sent."""
+    written = LETTERS[template].write(errand_of(facts, **asked))  # type: ignore[arg-type]
+    assert isinstance(written, Skipped), written
+    return written.reason

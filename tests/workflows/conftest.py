@@ -1,0 +1,122 @@
+"""Orders on the fast time-skipping server, each in a world of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.testservice.v1 import SleepRequest, UnlockTimeSkippingRequest
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from models.identifiers import order_workflow_id
+from models.messages.orders import Checkout, CheckoutRequest, OrderOutcome, OrderRequest
+from tests.workflows.order_world import DIGEST, OrderWorld, Worlds
+from worker import sandboxed_runner
+from workflows.order import OrderWorkflow
+from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
+
+Handle = WorkflowHandle[OrderWorkflow, OrderOutcome]
+_NOTICED_AFTER = 5  # seconds; long for a step, short for a test
+
+Begin = Callable[[OrderWorld, OrderRequest], Awaitable[tuple[Handle, Checkout]]]
+
+
+@pytest.fixture
+async def worlds(fast_temporal: WorkflowEnvironment) -> AsyncIterator[Worlds]:
+    """Workers for every order of a test."""
+    served = Worlds()
+    async with AsyncExitStack() as workers:
+        for queue in (REGISTRAR_QUEUE, DOCUMENTS_QUEUE):
+            await workers.enter_async_context(
+                Worker(
+                    fast_temporal.client,
+                    task_queue=queue,
+                    workflows=[OrderWorkflow],
+                    activities=served.activities,  # type: ignore[arg-type]
+                    workflow_runner=sandboxed_runner(),
+                )
+            )
+        yield served
+
+
+@pytest.fixture
+def begin(fast_temporal: WorkflowEnvironment, worlds: Worlds) -> Begin:
+    """Start an order in a world as the API does: update-with-start, answered once there is something to say."""
+
+    async def start(world: OrderWorld, request: OrderRequest) -> tuple[Handle, Checkout]:
+        worlds.add(world, request)
+        return await checkout(fast_temporal.client, request)
+
+    return start
+
+
+async def checkout(client: Client, request: OrderRequest, digest: str = DIGEST) -> tuple[Handle, Checkout]:
+    """Ask for the order as the API does."""
+    operation = WithStartWorkflowOperation(
+        OrderWorkflow.run,
+        request,
+        id=order_workflow_id(request.order_id),
+        task_queue=REGISTRAR_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+    )
+    answer = await client.execute_update_with_start_workflow(
+        OrderWorkflow.checkout, CheckoutRequest(digest=digest), start_workflow_operation=operation
+    )
+    return await operation.workflow_handle(), answer
+
+
+async def ending(environment: WorkflowEnvironment, handle: Handle) -> OrderOutcome:
+    """The outcome, with the server's clock running ahead to it."""
+    async with environment.time_skipping_unlocked():  # type: ignore[attr-defined]
+        return await handle.result()
+
+
+async def lasted(handle: Handle) -> timedelta:
+    """How long the order took, by the server's clock."""
+    events = (await handle.fetch_history()).events
+    return events[-1].event_time.ToDatetime() - events[0].event_time.ToDatetime()
+
+
+async def time_passes(environment: WorkflowEnvironment, worlds: Worlds, time: timedelta) -> None:
+    """Let time pass, however much happens meanwhile.
+
+    When a signal meets the end of its workflow, the fast server may forget to let its clock run on: it then stands, as
+    it does while a step is being done, although nothing is. That is noticed here, and put right.
+    """
+    sleeping = asyncio.create_task(_sleep(environment, time))
+    while not (await asyncio.wait([sleeping], timeout=_NOTICED_AFTER))[0]:
+        if not await _is_busy(environment, worlds):
+            service = environment.client.service_client.test_service
+            with contextlib.suppress(RPCError):
+                await service.unlock_time_skipping(UnlockTimeSkippingRequest())
+    await sleeping
+
+
+async def _sleep(environment: WorkflowEnvironment, time: timedelta) -> None:
+    """As `environment.sleep`, but without the client's idea of how long a call may take."""
+    request = SleepRequest()
+    request.duration.FromTimedelta(time)
+    service = environment.client.service_client.test_service
+    await service.unlock_time_skipping_with_sleep(request, timeout=timedelta(minutes=5))
+
+
+async def _is_busy(environment: WorkflowEnvironment, worlds: Worlds) -> bool:
+    """Whether a step is under way, or waits to be done right now."""
+    done = sum(len(world.did) for world in worlds.of.values())
+    for order_id in worlds.of:
+        execution = WorkflowExecution(workflow_id=order_workflow_id(order_id))
+        run = await environment.client.workflow_service.describe_workflow_execution(
+            DescribeWorkflowExecutionRequest(namespace=environment.client.namespace, execution=execution)
+        )
+        if run.pending_activities or run.HasField("pending_workflow_task"):
+            return True
+    return done != sum(len(world.did) for world in worlds.of.values())

@@ -1,0 +1,98 @@
+"""Asking a person: a task is opened, waited for, decided by the update `decide`, and closed in the record."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from temporalio import workflow
+
+from activities.tasks import TaskActivities
+from models.errors import Reason, refusal
+from models.identifiers import task_id_for
+from models.messages.tasks import CloseTask, DecideTask, OpenTask, TaskDecided
+from models.vocabulary import TaskAction, TaskKind
+from workflows.policies import RECORD
+from workflows.waiting import happened
+
+TIME_TO_DECIDE = timedelta(days=2)
+
+
+class HumanTasks:
+    """The tasks of one workflow. The workflow passes its update `decide` on to `decide`."""
+
+    def __init__(self) -> None:
+        self._open: dict[UUID, OpenTask] = {}
+        self._decided: dict[UUID, DecideTask] = {}
+        self._answers: Counter[str] = Counter()
+
+    @property
+    def open_id(self) -> UUID | None:
+        """The task that has been waiting longest, if there is one."""
+        return next(iter(self._open), None)
+
+    async def ask(
+        self,
+        kind: TaskKind,
+        about: str,
+        reason: str,
+        actions: tuple[TaskAction, ...],
+        *,
+        subject: tuple[str, UUID],
+        until: datetime | None = None,
+        unless: Callable[[], bool] = lambda: False,
+    ) -> TaskAction | None:
+        """What a person decides; none if nobody did until then, or if `unless` became true first.
+
+        `about` names the decision within the workflow: asking again finds the same task, until it has been decided.
+        """
+        workflow_id = workflow.info().workflow_id
+        answered = self._answers[about]
+        task = OpenTask(
+            task_id=task_id_for(workflow_id, f"{about}-{answered + 1}" if answered else about),
+            kind=kind,
+            subject_kind=subject[0],
+            subject_id=subject[1],
+            reason=reason,
+            allowed_actions=actions,
+            due_at=until or workflow.now() + TIME_TO_DECIDE,
+            workflow_id=workflow_id,
+        )
+        await workflow.execute_local_activity_method(
+            TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **RECORD
+        )
+        self._open[task.task_id] = task
+        await happened(lambda: task.task_id in self._decided or unless(), until, summary=f"A person decides: {kind}")
+        decided = self._decided.pop(task.task_id, None)
+        if decided is not None:
+            self._answers[about] += 1
+            await self._close(decided)
+        return None if decided is None else decided.action
+
+    async def withdraw(self) -> None:
+        """Close what nobody has to decide any more."""
+        for task_id in list(self._open):
+            await self._close(DecideTask(task_id=task_id, action=TaskAction.DISMISS, actor="system"))
+
+    def check(self, decision: DecideTask) -> None:
+        """Refuse a decision on a task that is not open, or an action that it does not allow."""
+        task = self._open.get(decision.task_id)
+        if task is None or decision.task_id in self._decided:
+            raise refusal(Reason.TASK_NOT_OPEN, "There is no such open task in this job.")
+        if decision.action not in task.allowed_actions:
+            raise refusal(Reason.ACTION_NOT_ALLOWED, f"The task allows {', '.join(task.allowed_actions)}.")
+
+    async def decide(self, decision: DecideTask) -> TaskDecided:
+        """Take a decision that was checked, and answer once it is written down."""
+        self._decided[decision.task_id] = decision
+        await workflow.wait_condition(lambda: decision.task_id not in self._open)
+        return TaskDecided(task_id=decision.task_id, action=decision.action)
+
+    async def _close(self, decision: DecideTask) -> None:
+        await workflow.execute_local_activity_method(
+            TaskActivities.close_task,
+            CloseTask(decision=decision, workflow_id=workflow.info().workflow_id),
+            summary=f"Write down the decision: {decision.action}",
+            **RECORD,
+        )
+        self._open.pop(decision.task_id, None)

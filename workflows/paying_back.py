@@ -1,0 +1,104 @@
+"""Paying back the places of an order: refund, credit note, mail; a person takes over what Stripe cannot do."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from temporalio import workflow
+
+from activities.documents import DocumentActivities
+from activities.refunds import RefundActivities
+from models.messages.documents import RenderDocument
+from models.messages.orders import RefundedPlaces, RefundPlaces, RefundReport
+from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
+from workflows.desk import Desk
+from workflows.human_tasks import HumanTasks
+from workflows.mailing import send_mail
+from workflows.policies import DOCUMENTS, STRIPE
+from workflows.queues import DOCUMENTS_QUEUE
+
+
+class PayingBack:
+    """Gives money of one order back, for whichever workflow has to."""
+
+    def __init__(self, order_id: UUID, payer_id: UUID, desk: Desk, tasks: HumanTasks) -> None:
+        self._order_id, self._payer_id = order_id, payer_id
+        self._desk, self._tasks = desk, tasks
+
+    async def places(self, enrollment_ids: tuple[UUID, ...], reason: str) -> None:
+        """End these places, or all of the order if none is named, and pay back what was paid for them.
+
+        `reason` is a word of ours (lower case, underscores); it names the mail, so that each reason has its own.
+        """
+        attempt = 1
+        while True:
+            refunded = await self._refund(enrollment_ids, reason, attempt)
+            self._desk.status = refunded.order_status
+            failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
+            if not failed or not await self._is_retried(len(failed), f"{reason}-{attempt}"):
+                break
+            attempt += 1
+        await self._tell_payer(refunded.refunds, reason)
+        if any(refund.status is RefundStatus.REQUIRES_ACTION for refund in refunded.refunds):
+            await self.by_hand("Pay back by hand what had come in by invoice for places that ended.", reason)
+
+    async def by_hand(self, what: str, about: str) -> None:
+        """Money that did not come through Stripe goes back by a person's hand; they say when it is done."""
+        self._desk.tell(
+            WaitingFor.OPERATOR, f"{what} Then decide the task: `accept` says that it is done.", needs_human=True
+        )
+        await self._tasks.ask(
+            TaskKind.PAY_BACK,
+            f"pay-back-{about}",
+            what,
+            (TaskAction.ACCEPT, TaskAction.DISMISS),
+            subject=("order", self._order_id),
+        )
+
+    async def _refund(self, enrollment_ids: tuple[UUID, ...], reason: str, attempt: int) -> RefundedPlaces:
+        return await workflow.execute_activity_method(
+            RefundActivities.refund_places,
+            RefundPlaces(
+                order_id=self._order_id,
+                enrollment_ids=enrollment_ids,
+                reason=reason,
+                workflow_id=workflow.info().workflow_id,
+                attempt=attempt,
+            ),
+            summary=f"Pay back: {reason.replace('_', ' ')}",
+            **STRIPE,
+        )
+
+    async def _is_retried(self, count: int, about: str) -> bool:
+        self._desk.tell(
+            WaitingFor.OPERATOR,
+            "Stripe has refused a refund. See why in Stripe, then decide the task: `retry`, or `dismiss` if it was "
+            "paid back another way.",
+            needs_human=True,
+        )
+        action = await self._tasks.ask(
+            TaskKind.REFUND_FAILED,
+            f"refund-{about}",
+            f"Stripe refused {count} refund{'s' if count > 1 else ''} of this order.",
+            (TaskAction.RETRY, TaskAction.DISMISS),
+            subject=("order", self._order_id),
+        )
+        return action is TaskAction.RETRY
+
+    async def _tell_payer(self, refunds: Sequence[RefundReport], reason: str) -> None:
+        notes = [refund.credit_note_id for refund in refunds if refund.credit_note_id is not None]
+        for document_id in notes:
+            await workflow.execute_activity_method(
+                DocumentActivities.render_document,
+                RenderDocument(document_id=document_id),
+                task_queue=DOCUMENTS_QUEUE,
+                summary="Render the credit note",
+                **DOCUMENTS,
+            )
+        if notes:
+            await send_mail(
+                self._payer_id,
+                MailTemplate.REFUND,
+                self._order_id,
+                occasion=reason,
+                summary="Mail that money goes back, with the credit note",
+            )

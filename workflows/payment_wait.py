@@ -1,0 +1,307 @@
+"""The wait for a payment by Stripe: confirmed by the payer's bank, declined, on its way, or made at last."""
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+
+from activities.orders import OrderActivities
+from activities.refunds import RefundActivities
+from activities.stripe import StripeActivities
+from models.messages.orders import (
+    CancelOrder,
+    ExtendHold,
+    LapseHold,
+    OrderPayment,
+    PaymentFacts,
+    PaymentRequest,
+    RefundPayment,
+    RequestedPayment,
+)
+from models.money import Money
+from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
+from rules.holds import CARD_HOLD, PROCESSING_HOLD
+from rules.payment import (
+    ACTION_HOLD,
+    ACTION_REMINDER,
+    FIRST_POLL,
+    LONGEST_POLL,
+    REST,
+    ROUNDS,
+    Verdict,
+    judge,
+    next_poll,
+)
+from workflows.mailing import send_mail
+from workflows.order_run import OrderRun
+from workflows.policies import RECORD, STRIPE
+from workflows.waiting import happened
+
+_HOLD_EXPIRED = CancelOrder(actor="system", reason="hold_expired")
+DECLINED = CancelOrder(actor="stripe", reason="payment_declined")
+
+
+class PaymentWait:
+    """Nothing is given back before Stripe has confirmed that nobody can pay any more; a payment that won that race
+    counts. Whatever is told from outside, Stripe is read again."""
+
+    def __init__(self, run: OrderRun, due: Money, hold_expires_at: datetime) -> None:
+        self._run, self._due = run, due
+        self._deadline = hold_expires_at
+        self._attempt = 1
+        self._poll = FIRST_POLL
+        self._reminder_at: datetime | None = None
+        self._confirming = False
+        self._processing = False
+        self._told_of_processing = False
+
+    @property
+    def was_processing(self) -> bool:
+        """Whether a bank was working on it, which the payer was told."""
+        return self._told_of_processing
+
+    async def request(self) -> RequestedPayment:
+        """Have Stripe prepare the payment; a payer who had to wait for it keeps the whole time to pay."""
+        prepared = await workflow.execute_activity_method(
+            StripeActivities.request_payment,
+            PaymentRequest(
+                order_id=self._run.request.order_id, workflow_id=self._run.workflow_id, attempt=self._attempt
+            ),
+            summary=f"Prepare the payment by {self._run.request.payment_method}",
+            **STRIPE,
+        )
+        if prepared.refusal is None and self._deadline - workflow.now() < CARD_HOLD * 2 / 3:
+            await self._hold_until(workflow.now() + CARD_HOLD, "payment_prepared_late")
+        return prepared
+
+    async def end(self) -> tuple[PaymentFacts, Verdict]:
+        """How the payment ended: paid, or canceled with the wish for it in the inbox."""
+        self._wait_for_payer()
+        while True:
+            await self._until_something_happens()
+            payment = await self._look()
+            verdict = judge(payment, self._due)
+            match verdict:
+                case Verdict.PAID | Verdict.CANCELED:
+                    return payment, verdict
+                case Verdict.AMOUNT_DIFFERS:
+                    if await self._is_accepted(payment):
+                        return payment, Verdict.PAID
+                case Verdict.PROCESSING:
+                    await self._bank_is_working()
+                case _ if self._run.inbox.cancel is not None:
+                    # Stripe has neither cancelled nor finished it: ask again soon, but not at once.
+                    await workflow.sleep(timedelta(minutes=1), summary="Stripe has not cancelled the payment yet")
+                case Verdict.ACTION_REQUIRED:
+                    await self._payer_has_to_confirm()
+                case Verdict.DECLINED_TOO_OFTEN:
+                    await self._rest()
+                case Verdict.OPEN if self._confirming or self._processing:
+                    await self._try_again()
+                case Verdict.OPEN:
+                    pass
+
+    # ---- waiting and looking ----
+
+    async def _until_something_happens(self) -> None:
+        """Return on news, on a wish to cancel, or to look by ourselves; at the end of the hold, wish to cancel."""
+        inbox = self._run.inbox
+        moments = [self._deadline, workflow.now() + self._poll]
+        if self._reminder_at is not None and self._reminder_at > workflow.now():
+            moments.append(self._reminder_at)
+        if await happened(
+            lambda: inbox.payment_changed or inbox.cancel is not None,
+            min(moments),
+            summary="Seats are held until the payment is made",
+        ):
+            self._poll = FIRST_POLL
+        else:
+            self._poll = next_poll(self._poll)
+            if workflow.now() >= self._deadline and not self._processing:
+                inbox.cancel = _HOLD_EXPIRED
+        inbox.payment_changed = False
+
+    async def _look(self) -> PaymentFacts:
+        order = OrderPayment(order_id=self._run.request.order_id)
+        if (wish := self._run.inbox.cancel) is None:
+            return await workflow.execute_activity_method(
+                StripeActivities.read_payment, order, summary="Read the payment from Stripe", **STRIPE
+            )
+        return await workflow.execute_activity_method(
+            StripeActivities.cancel_payment, order, summary=f"Cancel the payment: {wish.reason}", **STRIPE
+        )
+
+    def _wait_for_payer(self) -> None:
+        self._run.desk.tell(
+            WaitingFor.PAYMENT, "The payer has to pay; after that the seat is theirs.", due_at=self._deadline
+        )
+
+    async def _hold_until(self, until: datetime, reason: str, resting_until: datetime | None = None) -> None:
+        self._deadline = until
+        await workflow.execute_local_activity_method(
+            OrderActivities.extend_hold,
+            ExtendHold(
+                order_id=self._run.request.order_id,
+                until=until,
+                resting_until=resting_until,
+                reason=reason,
+                workflow_id=self._run.workflow_id,
+            ),
+            summary=f"Hold the seats for longer: {reason.replace('_', ' ')}",
+            **RECORD,
+        )
+
+    # ---- what Stripe says ----
+
+    async def _payer_has_to_confirm(self) -> None:
+        """Strong customer authentication: a day to do it, and one reminder."""
+        if not self._confirming:
+            self._confirming = True
+            self._reminder_at = workflow.now() + ACTION_REMINDER
+            await self._hold_until(max(self._deadline, workflow.now() + ACTION_HOLD), "authentication_required")
+            self._run.desk.tell(
+                WaitingFor.PAYMENT, "The payer has to confirm the payment with their bank.", due_at=self._deadline
+            )
+        elif self._reminder_at is not None and workflow.now() >= self._reminder_at:
+            self._reminder_at = None
+            await self._mail(MailTemplate.PAYMENT_ACTION_REQUIRED, "Remind the payer to confirm the payment")
+
+    async def _try_again(self) -> None:
+        """The bank has not let it through: the payer may try once more, with the time of a first try."""
+        self._confirming = self._processing = False
+        self._reminder_at = None
+        if self._run.regret is not None:
+            self._run.inbox.cancel = self._run.regret
+            return
+        if self._run.hold_lapsed:
+            # The places are gone, so there is nothing to pay for any more.
+            self._run.inbox.cancel = _HOLD_EXPIRED
+            return
+        await self._hold_until(workflow.now() + CARD_HOLD, "another_try")
+        self._wait_for_payer()
+
+    async def _rest(self) -> None:
+        """Too many declines: what could be paid is given up, and after a rest there is something new to pay."""
+        if self._attempt >= ROUNDS:
+            self._run.inbox.cancel = DECLINED
+            return
+        payment = await workflow.execute_activity_method(
+            StripeActivities.cancel_payment,
+            OrderPayment(order_id=self._run.request.order_id),
+            summary="Give up the payment that was declined too often",
+            **STRIPE,
+        )
+        if judge(payment, self._due) is not Verdict.CANCELED:
+            self._run.inbox.payment_changed = True
+            return
+        self._confirming, self._reminder_at = False, None
+        rested_at = workflow.now() + REST
+        await self._hold_until(rested_at + CARD_HOLD, "declined_too_often", resting_until=rested_at)
+        self._run.desk.tell(
+            WaitingFor.TIMER, "Declined too often; the payer can try again after a rest.", due_at=rested_at
+        )
+        await self._mail(MailTemplate.PAYMENT_DECLINED, "Tell the payer about the declines", f"round_{self._attempt}")
+        inbox = self._run.inbox
+        if await happened(lambda: inbox.cancel is not None, rested_at, summary="A rest after too many declines"):
+            return
+        self._attempt += 1
+        prepared = await self.request()
+        if prepared.refusal is not None:
+            inbox.cancel = CancelOrder(actor="stripe", reason=prepared.refusal)
+            return
+        inbox.payment_changed = False
+        self._wait_for_payer()
+
+    async def _bank_is_working(self) -> None:
+        """What is on its way cannot be cancelled; a wish for it is kept until the money is there."""
+        self._run.regret = self._run.regret or self._wish_of_a_person()
+        self._run.inbox.cancel = None
+        if not self._processing:
+            self._processing = self._told_of_processing = True
+            self._reminder_at = None
+            if not self._run.hold_lapsed:
+                await self._hold_until(max(self._deadline, workflow.now() + PROCESSING_HOLD), "payment_is_processing")
+            self._run.desk.tell(WaitingFor.STRIPE, "The bank is working on the payment.", due_at=self._deadline)
+            await self._mail(MailTemplate.PAYMENT_PROCESSING, "Tell the payer that the bank is working")
+        elif workflow.now() >= self._deadline:
+            if not self._run.hold_lapsed:
+                await self._lapse()
+            self._deadline = workflow.now() + LONGEST_POLL
+
+    def _wish_of_a_person(self) -> CancelOrder | None:
+        wish = self._run.inbox.cancel
+        return None if wish is None or wish.actor in {"system", "stripe"} else wish
+
+    async def _lapse(self) -> None:
+        """The bank takes too long: the places are given back, the payment is waited for all the same."""
+        self._run.hold_lapsed = True
+        await workflow.execute_local_activity_method(
+            OrderActivities.lapse_hold,
+            LapseHold(order_id=self._run.request.order_id, workflow_id=self._run.workflow_id),
+            summary="Give the seats back, the bank takes too long",
+            **RECORD,
+        )
+        self._run.desk.tell(
+            WaitingFor.STRIPE,
+            "The bank has not answered for 14 days and the places are free again. When the money arrives they are "
+            "taken again if they still can be, otherwise it goes back.",
+            needs_human=True,
+        )
+
+    async def _is_accepted(self, payment: PaymentFacts) -> bool:
+        """Another amount came in than was due: a person decides whether it will do or goes back."""
+        inbox = self._run.inbox
+        inbox.cancel = None
+        self._run.desk.tell(
+            WaitingFor.OPERATOR,
+            f"{payment.captured} came in, {self._due} was due. Decide the task: `accept` completes "
+            "the order, `refund` pays everything back and cancels it.",
+            needs_human=True,
+        )
+        action = await self._run.tasks.ask(
+            TaskKind.AMOUNT_DIFFERS,
+            "amount",
+            f"{payment.captured} came in for an order of {self._due}.",
+            (TaskAction.ACCEPT, TaskAction.REFUND),
+            subject=("order", self._run.request.order_id),
+            unless=lambda: inbox.payment_changed or inbox.cancel is not None,
+        )
+        if action is TaskAction.ACCEPT:
+            return True
+        if action is TaskAction.REFUND or inbox.cancel is not None:
+            await self._refund(payment)
+        inbox.payment_changed = True
+        return False
+
+    async def _refund(self, payment: PaymentFacts) -> None:
+        attempt = 0
+        while payment.payment_intent_id is not None:
+            attempt += 1
+            refunded = await workflow.execute_activity_method(
+                RefundActivities.refund_payment,
+                RefundPayment(
+                    order_id=self._run.request.order_id,
+                    payment_intent_id=payment.payment_intent_id,
+                    amount=payment.captured,
+                    reason="amount_differs",
+                    workflow_id=self._run.workflow_id,
+                    attempt=attempt,
+                ),
+                summary="Pay everything back",
+                **STRIPE,
+            )
+            if all(refund.status is not RefundStatus.FAILED for refund in refunded.refunds):
+                return
+            action = await self._run.tasks.ask(
+                TaskKind.REFUND_FAILED,
+                f"refund-{attempt}",
+                f"Stripe refused to pay {payment.captured} back.",
+                (TaskAction.RETRY, TaskAction.DISMISS),
+                subject=("order", self._run.request.order_id),
+            )
+            if action is not TaskAction.RETRY:
+                return
+
+    async def _mail(self, template: MailTemplate, summary: str, occasion: str = "") -> None:
+        await send_mail(
+            self._run.request.payer_id, template, self._run.request.order_id, occasion=occasion, summary=summary
+        )

@@ -1,0 +1,138 @@
+"""Money at Stripe that no running order waits for: a second payment, one that came too late, or nobody's."""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+with workflow.unsafe.imports_passed_through():
+    from activities.refunds import RefundActivities
+    from activities.unmatched_payments import UnmatchedPaymentActivities
+    from models.identifiers import stripe_subject_id
+    from models.messages.jobs import JobState
+    from models.messages.orders import RefundPayment
+    from models.messages.payments import FoundPayment, PayBack, PaymentOwner, UnmatchedOutcome, UnmatchedPayment
+    from models.messages.tasks import DecideTask, TaskDecided
+    from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
+    from workflows.desk import Desk
+    from workflows.human_tasks import HumanTasks
+    from workflows.mailing import send_mail
+    from workflows.policies import STRIPE
+
+_KINDS = {PaymentOwner.SECOND: TaskKind.DOUBLE_PAYMENT, PaymentOwner.NOBODY: TaskKind.UNKNOWN_PAYMENT}
+_WHY = {
+    PaymentOwner.SECOND: "came in for an order that this payment does not belong to: it may have been paid twice.",
+    PaymentOwner.NOBODY: "came in at Stripe, and no order knows of it.",
+}
+
+
+@workflow.defn(name="UnmatchedPaymentWorkflow", versioning_behavior=VersioningBehavior.PINNED)
+class UnmatchedPaymentWorkflow:
+    """One payment, one run: found out whose it is, and settled."""
+
+    @workflow.init
+    def __init__(self, request: UnmatchedPayment) -> None:
+        self._request = request
+        self._tasks = HumanTasks()
+        self._changed = False
+        self._refunds = 0
+        self._desk = Desk(
+            f"Payment {request.payment_intent_id}", "Its owner is being looked up.", listed=("open", WaitingFor.STRIPE)
+        )
+
+    @workflow.run
+    async def run(self, request: UnmatchedPayment) -> UnmatchedOutcome:
+        """Look up whose it is; what came too late goes back by itself, of the rest a person decides."""
+        found = await self._find()
+        if found.owner is PaymentOwner.LATE and found.has_money:
+            await self._pay_back_late_money(found)
+        elif found.owner is not PaymentOwner.ORDER:
+            while found.has_money and not await self._is_settled(found):
+                found = await self._find()
+        await self._tasks.withdraw()
+        self._desk.status = "settled"
+        self._desk.tell(WaitingFor.NOTHING, "Settled.")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return UnmatchedOutcome(owner=found.owner)
+
+    async def _find(self) -> FoundPayment:
+        return await workflow.execute_activity_method(
+            UnmatchedPaymentActivities.find_payment, self._request, summary="Read the payment, find its owner", **STRIPE
+        )
+
+    async def _is_settled(self, found: FoundPayment) -> bool:
+        """Ask a person; false if something changed at Stripe first, or a refund was refused."""
+        self._changed = False
+        left = found.captured.model_copy(update={"amount": found.captured.amount - found.refunded_amount})
+        self._desk.status = "open"
+        self._desk.tell(
+            WaitingFor.OPERATOR,
+            f"{left} {_WHY[found.owner]} Decide the task: `refund` pays it back, `dismiss` keeps it.",
+            needs_human=True,
+        )
+        order_id = self._request.order_id
+        about = ("order", order_id) if order_id else ("payment", stripe_subject_id(self._request.payment_intent_id))
+        action = await self._tasks.ask(
+            _KINDS[found.owner],
+            "payment",
+            f"{left} ({self._request.payment_intent_id}) {_WHY[found.owner]}",
+            (TaskAction.REFUND, TaskAction.DISMISS),
+            subject=about,
+            unless=lambda: self._changed,
+        )
+        if action is TaskAction.REFUND:
+            return await self._is_paid_back()
+        return action is TaskAction.DISMISS
+
+    async def _is_paid_back(self) -> bool:
+        self._refunds += 1
+        paid = await workflow.execute_activity_method(
+            UnmatchedPaymentActivities.pay_back,
+            PayBack(
+                payment_intent_id=self._request.payment_intent_id,
+                workflow_id=workflow.info().workflow_id,
+                attempt=self._refunds,
+            ),
+            summary="Pay it back",
+            **STRIPE,
+        )
+        return paid.status is not RefundStatus.FAILED
+
+    async def _pay_back_late_money(self, found: FoundPayment) -> None:
+        """The order had been given up before its payment arrived: the money goes back, and the payer is told."""
+        assert self._request.order_id is not None  # noqa: S101 - only an order's own payment can be late
+        assert found.payer_id is not None  # noqa: S101
+        await workflow.execute_activity_method(
+            RefundActivities.refund_payment,
+            RefundPayment(
+                order_id=self._request.order_id,
+                payment_intent_id=self._request.payment_intent_id,
+                amount=found.captured,
+                reason="paid_too_late",
+                workflow_id=workflow.info().workflow_id,
+            ),
+            summary="Pay back what came too late",
+            **STRIPE,
+        )
+        await send_mail(
+            found.payer_id,
+            MailTemplate.REFUND,
+            self._request.order_id,
+            occasion="paid_too_late",
+            summary="Mail that the money goes back",
+        )
+
+    @workflow.signal(description="Look at the payment again: something about it may have changed at Stripe")
+    def payment_changed(self) -> None:
+        self._changed = True
+
+    @workflow.update(description="Decide the open task: {task_id: '…', action: 'refund', actor: 'staff:<id>'}")
+    async def decide(self, decision: DecideTask) -> TaskDecided:
+        """Take what a person decided."""
+        return await self._tasks.decide(decision)
+
+    @decide.validator
+    def _check_decision(self, decision: DecideTask) -> None:
+        self._tasks.check(decision)
+
+    @workflow.query(description="Whose payment it seems to be, and who has to act")
+    def status(self) -> JobState:
+        return self._desk.state(self._tasks.open_id)

@@ -1,0 +1,16 @@
+"""Waiting for something to happen, or for a moment."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+
+
+async def happened(condition: Callable[[], bool], until: datetime | None, *, summary: str) -> bool:
+    """Whether the condition became true before `until`; without a moment it is waited for however long it takes."""
+    left = None if until is None else max(until - workflow.now(), timedelta())
+    try:
+        await workflow.wait_condition(condition, timeout=left, timeout_summary=summary)
+    except TimeoutError:
+        return False
+    return True
