@@ -17,12 +17,14 @@ from routes import (
     checkout_pages,
     courses,
     documentation,
+    documents,
     enrollments,
     health,
     jobs,
+    order_decisions,
     orders,
     problems,
-    receipts,
+    tasks,
     webhooks,
 )
 from routes.envelope import Envelope
@@ -64,7 +66,18 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         app.state.connections = Connections(sessions=sessions, temporal=temporal)
     problems.install(app)
     documentation.install(app)
-    for resource in (orders, receipts, courses, enrollments, jobs, webhooks, checkout_pages, health):
+    for resource in (
+        orders,
+        order_decisions,
+        documents,
+        tasks,
+        courses,
+        enrollments,
+        jobs,
+        webhooks,
+        checkout_pages,
+        health,
+    ):
         app.include_router(resource.router)
     app.add_middleware(Envelope, metrics=metrics)
     return app

@@ -16,7 +16,7 @@ from activities.coupon_uses import release_coupon
 from activities.database import Sessions
 from activities.holds import release_places
 from activities.invoice_payments import record_payment, void_invoice
-from activities.invoices import issue_invoice
+from activities.invoices import issue_invoice, issued_invoice
 from activities.placing import place
 from models.messages.orders import (
     Approved,
@@ -34,7 +34,7 @@ from models.messages.orders import (
 )
 from models.tables import Enrollment, Order, OrderLine, Payment
 from models.tables.columns import now
-from models.vocabulary import EnrollmentStatus, OrderStatus, PaymentMethod
+from models.vocabulary import EnrollmentStatus, InvoiceStatus, OrderStatus, PaymentMethod
 from rules.lifecycle import require_transition
 from rules.payment import APPROVED_HOLD
 
@@ -62,8 +62,10 @@ class OrderActivities:
             granted = await _to_pending_payment(session, order)
             invoice: IssuedInvoice | None = None
             if order.payment_method == PaymentMethod.INVOICE and order.total_amount:
-                # Issued once; it sets how long the places are kept.
-                invoice = await issue_invoice(session, order, now())
+                invoice = await issued_invoice(session, order.id)
+                if invoice is None:
+                    invoice = await issue_invoice(session, order, now())
+                    granted.append(StateChange("invoice", invoice.document_id, None, InvoiceStatus.OPEN))
             elif granted:
                 order.hold_expires_at = now() + APPROVED_HOLD
             await write_audit(session, granted, actor=step.actor, reason="approved", workflow_id=step.workflow_id)

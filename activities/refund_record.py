@@ -62,7 +62,7 @@ async def request_refunds(session: AsyncSession, step: RefundPlaces) -> tuple[li
             session.add(refund)
             refunds.append(refund)
             changes.append(StateChange("refund", refund.id, None, refund.status))
-    await write_audit(session, changes, actor="system", reason=step.reason, workflow_id=step.workflow_id)
+    await write_audit(session, changes, actor=step.actor, reason=step.reason, workflow_id=step.workflow_id)
     return [refund for refund in refunds if refund.enrollment_id in place_ids], received.payment_intent_id
 
 

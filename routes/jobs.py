@@ -18,8 +18,8 @@ from temporalio.service import RPCError
 
 from models import search
 from models.errors import Reason
-from models.messages.orders import OrderState
-from models.vocabulary import Role
+from models.messages.jobs import JobState
+from models.vocabulary import Role, WaitingFor
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
 from routes.parts import TheConnections, TheParts
@@ -30,6 +30,13 @@ from routes.tokens import Principal
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
 
 _PATIENCE = timedelta(seconds=5)
+_WHO = {
+    WaitingFor.PAYMENT.value: "payer",
+    WaitingFor.REVIEWER.value: "reviewer",
+    WaitingFor.APPLICANT.value: "applicant",
+    WaitingFor.OPERATOR.value: "operator",
+    WaitingFor.STRIPE.value: "stripe",
+}
 _ERROR_TYPE = re.compile(r"[A-Za-z0-9_.]{1,80}")
 
 
@@ -56,7 +63,12 @@ class JobView(BaseModel):
     waiting_for: str | None
     since: datetime
     next_action: str | None = Field(description="none if no worker could be asked")
+    who_must_act: str = Field(description="`payer`, `reviewer`, `operator`, `stripe`, `applicant`, `nobody`")
+    due_at: datetime | None = Field(description="until when it waits")
     needs_human: bool
+    task_id: UUID | None = Field(description="the open task that a person has to decide")
+    last_failure: str | None = Field(description="of the step that is being tried, if one failed")
+    next_attempt_at: datetime | None = Field(description="when that step is tried again")
     pending: tuple[PendingStep, ...]
     href: str = Field(description="the Temporal Web UI")
 
@@ -69,7 +81,12 @@ _JOB = JobView(
     waiting_for="payment",
     since=datetime(2026, 3, 2, 10, 15, tzinfo=UTC),
     next_action="The payer has to pay; after that the seat is theirs.",
+    who_must_act="payer",
+    due_at=datetime(2026, 3, 2, 10, 30, tzinfo=UTC),
     needs_human=False,
+    task_id=None,
+    last_failure="stripe_unreachable",
+    next_attempt_at=None,
     pending=(PendingStep(activity="read_payment", attempt=3, last_failure="stripe_unreachable", next_attempt_at=None),),
     href="http://127.0.0.1:8233/namespaces/default/workflows/order-5f1c2b8e-0d0a-5b52-8f0e-3f5a3d1c7e21",
 )
@@ -96,24 +113,32 @@ async def get_job(
     info = run.workflow_execution_info
     told = await _ask(connections.temporal, workflow_id)
     remembered = decode_typed_search_attributes(info.search_attributes)
+    waiting_for = told.waiting_for if told else remembered.get(search.WAITING_FOR)
+    pending = _pending(run)
+    failing = next((step for step in pending if step.last_failure is not None), None)
     return JobView(
         workflow_id=workflow_id,
         type=info.type.name,
         run_status=_run_status(info.status),
         state=told.status if told else remembered.get(search.STATE),
-        waiting_for=told.waiting_for if told else remembered.get(search.WAITING_FOR),
+        waiting_for=waiting_for,
         since=told.since if told else info.start_time.ToDatetime(UTC),
         next_action=told.next_action if told else None,
+        who_must_act=_WHO.get(waiting_for or "", "nobody"),
+        due_at=told.due_at if told else remembered.get(search.DUE_AT),
         needs_human=told.needs_human if told else remembered.get(search.NEEDS_HUMAN) or False,
-        pending=_pending(run),
+        task_id=told.task_id if told else None,
+        last_failure=None if failing is None else failing.last_failure,
+        next_attempt_at=None if failing is None else failing.next_attempt_at,
+        pending=pending,
         href=web_address(parts.settings, workflow_id),
     )
 
 
-async def _ask(temporal: Client, workflow_id: str) -> OrderState | None:
+async def _ask(temporal: Client, workflow_id: str) -> JobState | None:
     handle = temporal.get_workflow_handle(workflow_id)
     try:
-        told: OrderState = await handle.query("status", result_type=OrderState, rpc_timeout=_PATIENCE)
+        told: JobState = await handle.query("status", result_type=JobState, rpc_timeout=_PATIENCE)
     except (RPCError, RPCTimeoutOrCancelledError, WorkflowQueryFailedError):
         return None
     return told

@@ -44,7 +44,9 @@ ORDER = OrderView(
             total_amount=13410,
             slot_ids=(),
             enrollment=EnrollmentOfLine(
-                id=UUID("0198f3a0-4444-7000-8000-000000000001"), status=EnrollmentStatus.PENDING_PAYMENT
+                id=UUID("0198f3a0-4444-7000-8000-000000000001"),
+                course_id=_COURSE_ID,
+                status=EnrollmentStatus.PENDING_PAYMENT,
             ),
         ),
     ),
@@ -101,6 +103,14 @@ BODIES: dict[str, Any] = {
             "payer_id": str(_STUDENT_ID),
             "lines": [{"course_id": str(_PACK_ID), "slot_ids": [str(slot) for slot in _SLOT_IDS]}],
             "payment_method": "payment_intent",
+        },
+    },
+    "invoice": {
+        "summary": "Staff orders for a company, which pays by invoice",
+        "value": {
+            "payer_id": str(_STUDENT_ID),
+            "lines": [{"course_id": str(_COURSE_ID), "student_id": str(_STUDENT_ID)}],
+            "payment_method": "invoice",
         },
     },
 }

@@ -2,19 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, exists, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.database import Sessions
-from models.tables import Document, Enrollment, LessonSlot, Order, OrderLine, Payment
+from models.tables import Document, Enrollment, Invoice, Order, OrderLine, Payment, Refund
 from models.vocabulary import DocumentKind, OrderStatus
 from routes.order_requests import OrderQuery
-from routes.order_views import LineView, OrderView, line_view, order_view
+from routes.order_views import OrderRows, OrderView, order_view
 from routes.pagination import sorted_page
 from routes.tokens import Principal
 from settings import Settings
@@ -23,7 +23,7 @@ _SORTABLE = {"created_at": col(Order.created_at), "number": col(Order.number), "
 
 
 async def read_order(sessions: Sessions, order_id: UUID, principal: Principal, settings: Settings) -> OrderView | None:
-    """The order, or none if there is none that this caller may see. Two statements."""
+    """The order, or none if there is none that this caller may see. Four statements."""
     query = _orders().where(col(Order.id) == order_id, *_visible_to(principal))
     async with sessions() as session:
         views = await _views(session, query, principal, settings)
@@ -33,7 +33,7 @@ async def read_order(sessions: Sessions, order_id: UUID, principal: Principal, s
 async def list_orders(
     sessions: Sessions, asked: OrderQuery, principal: Principal, settings: Settings
 ) -> tuple[list[OrderView], int]:
-    """One page of the orders that this caller may see, and how many there are. Three statements."""
+    """One page of the orders that this caller may see, and how many there are. Five statements."""
     conditions = [*_visible_to(principal), *_asked_for(asked)]
     page = sorted_page(_orders().where(*conditions), asked, asked.sort, _SORTABLE, col(Order.id))
     async with sessions() as session:
@@ -49,25 +49,18 @@ async def read_status(sessions: Sessions, order_id: UUID, principal: Principal) 
     return None if status is None else OrderStatus(status)
 
 
-async def read_receipt(sessions: Sessions, order_id: UUID) -> Document | None:
-    """The receipt of the order, if it has one yet. Whether the caller may see it is `read_status`'s to say."""
+async def read_document(sessions: Sessions, order_id: UUID, kind: DocumentKind) -> Document | None:
+    """The order's document of this kind, if it has one yet. Whether the caller may see it is `read_status`'s to say."""
+    query = select(Document).where(col(Document.order_id) == order_id, col(Document.kind) == kind)
     async with sessions() as session:
-        return (
-            await session.execute(
-                select(Document).where(col(Document.order_id) == order_id, col(Document.kind) == DocumentKind.RECEIPT)
-            )
-        ).scalar_one_or_none()
+        return (await session.execute(query)).scalar_one_or_none()
 
 
 def _orders() -> Select[*tuple[Any, ...]]:
     return (
-        select(Order, Payment, Document)
+        select(Order, Payment, Invoice)
         .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)
-        .join(
-            Document,
-            (col(Document.order_id) == col(Order.id)) & (col(Document.kind) == DocumentKind.RECEIPT),
-            isouter=True,
-        )
+        .join(Invoice, col(Invoice.order_id) == col(Order.id), isouter=True)
     )
 
 
@@ -96,27 +89,48 @@ async def _views(
     session: AsyncSession, query: Select[*tuple[Any, ...]], principal: Principal, settings: Settings
 ) -> list[OrderView]:
     rows = (await session.execute(query)).all()
-    lines = await _lines(session, [order.id for order, _, _ in rows])
+    ids = [order.id for order, _, _ in rows]
+    lines = await _lines(session, ids)
+    documents = await _by_order(session, Document, ids)
+    refunds = await _by_order(session, Refund, ids)
     return [
-        order_view(order, payment, receipt, tuple(lines[order.id]), principal, settings)
-        for order, payment, receipt in rows
+        order_view(
+            OrderRows(
+                order, payment, invoice, tuple(lines[order.id]), tuple(documents[order.id]), tuple(refunds[order.id])
+            ),
+            principal,
+            settings,
+        )
+        for order, payment, invoice in rows
     ]
 
 
-async def _lines(session: AsyncSession, order_ids: Sequence[UUID]) -> defaultdict[UUID, list[LineView]]:
-    slots = (
-        select(func.array_agg(aggregate_order_by(col(LessonSlot.id), col(LessonSlot.starts_at))))
-        .where(col(LessonSlot.order_line_id) == col(OrderLine.id))
-        .correlate(OrderLine)
-        .scalar_subquery()
-    )
+async def _lines(
+    session: AsyncSession, order_ids: Sequence[UUID]
+) -> defaultdict[UUID, list[tuple[OrderLine, tuple[Enrollment, ...]]]]:
     query = (
-        select(OrderLine, Enrollment, slots)
+        select(OrderLine, Enrollment)
         .join(Enrollment, col(Enrollment.order_line_id) == col(OrderLine.id), isouter=True)
         .where(col(OrderLine.order_id).in_(order_ids))
-        .order_by(col(OrderLine.order_id), col(OrderLine.position))
+        .order_by(col(OrderLine.order_id), col(OrderLine.position), col(Enrollment.id))
     )
-    lines: defaultdict[UUID, list[LineView]] = defaultdict(list)
-    for line, enrollment, slot_ids in await session.execute(query):
-        lines[line.order_id].append(line_view(line, enrollment, slot_ids))
-    return lines
+    rows = (await session.execute(query)).all()
+    found: defaultdict[UUID, list[tuple[OrderLine, tuple[Enrollment, ...]]]] = defaultdict(list)
+    for _, places in groupby(rows, key=lambda row: row[0].id):
+        of_line = list(places)
+        line = of_line[0][0]
+        found[line.order_id].append((line, tuple(place for _, place in of_line if place is not None)))
+    return found
+
+
+_OfOrder = TypeVar("_OfOrder", Document, Refund)
+
+
+async def _by_order(
+    session: AsyncSession, table: type[_OfOrder], order_ids: Sequence[UUID]
+) -> defaultdict[UUID, list[_OfOrder]]:
+    query = select(table).where(col(table.order_id).in_(order_ids)).order_by(col(table.id))
+    found: defaultdict[UUID, list[_OfOrder]] = defaultdict(list)
+    for row in (await session.execute(query)).scalars():
+        found[row.order_id].append(row)
+    return found

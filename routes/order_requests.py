@@ -46,7 +46,8 @@ class OrderBody(BaseModel):
     lines: tuple[LineBody, ...] = Field(min_length=1, max_length=MAX_LINES)
     coupon_code: CouponCode | None = None
     payment_method: PaymentMethod = Field(
-        description="`checkout` answers a link to Stripe's page, `payment_intent` a client secret for your own page"
+        description="`checkout` answers a link to Stripe's page, `payment_intent` a client secret for your own page, "
+        "`invoice` is paid later, by payers whom the academy trusts"
     )
     payer_id: UUID | None = Field(
         default=None, description="who pays; said by staff, admin and service, and only by them"

@@ -14,6 +14,7 @@ from models.messages.orders import CancelOrder
 from models.vocabulary import OrderStatus, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, location_header, problems
+from routes.order_cancelling import start_cancellation
 from routes.order_examples import BODIES, ON_ITS_WAY, ORDER, PAID_ORDER
 from routes.order_reading import list_orders, read_order, read_status
 from routes.order_requests import CancelBody, OrderBody, OrderQuery, order_request
@@ -30,6 +31,7 @@ from workflows.order import OrderWorkflow
 router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=AuthenticatedRoute)
 
 _SIGNAL_PATIENCE = timedelta(seconds=5)
+_PAID = frozenset({OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED})
 _LOCATION = location_header(ON_ITS_WAY.href)
 _STATUS_OF = {
     Started.NEW: HTTPStatus.CREATED,
@@ -64,10 +66,21 @@ _STATUS_OF = {
             Reason.COUPON_EXPIRED,
             Reason.COUPON_USED_UP,
             Reason.COUPON_CURRENCY,
+            Reason.COUPON_NOT_YOURS,
+            Reason.COUPON_NOT_APPLICABLE,
+            Reason.COUPON_MINIMUM,
+            Reason.COUPON_USED_BY_YOU,
             Reason.AMOUNT_TOO_SMALL,
             Reason.SLOTS_REQUIRED,
             Reason.SLOTS_NOT_ALLOWED,
             Reason.SLOTS_UNAVAILABLE,
+            Reason.TOO_MANY_LESSONS_A_DAY,
+            Reason.TOO_FEW_LESSONS_A_WEEK,
+            Reason.LESSONS_TOO_FAR_APART,
+            Reason.STUDENT_DOUBLE_BOOKED,
+            Reason.TUTOR_DOUBLE_BOOKED,
+            Reason.SCREENING_REQUIRED,
+            Reason.INVOICE_NOT_ALLOWED,
             Reason.PAYMENT_REFUSED,
             Reason.UNAVAILABLE,
         ),
@@ -146,7 +159,7 @@ async def get_order(
 @router.post(
     "/{order_id}/cancel",
     status_code=HTTPStatus.ACCEPTED,
-    summary="Cancel an unpaid order",
+    summary="Cancel an order",
     responses={
         **answer(HTTPStatus.ACCEPTED, "The wish was passed on", ON_ITS_WAY, _LOCATION),
         **problems(
@@ -173,25 +186,26 @@ async def cancel_order(
 ) -> OrderOnItsWay:
     """The payer or staff asks for it; the order's workflow makes sure first that nobody can pay any more.
 
-    A payment that was made in the meantime counts: read the order to see how it ended.
+    A payment that was made in the meantime counts: read the order to see how it ended. Staff may also take a paid order
+    back: its places end and the money goes back.
     """
+    response.headers["Location"] = order_path(order_id)
     status = await read_status(connections.sessions, order_id, principal)
     if status is None:
         raise _no_such_order()
+    wish = CancelOrder(actor=principal.actor, reason=body.reason.value)
+    if status in _PAID and principal.is_staff:
+        await start_cancellation(connections.temporal, connections.sessions, order_id, wish)
+        return OrderOnItsWay(id=order_id, href=order_path(order_id))
     if status is not OrderStatus.PENDING_PAYMENT:
         raise _too_late()
     handle = connections.temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
     try:
-        await handle.signal(
-            OrderWorkflow.cancel,
-            CancelOrder(actor=principal.actor, reason=body.reason.value),
-            rpc_timeout=_SIGNAL_PATIENCE,
-        )
+        await handle.signal(OrderWorkflow.cancel, wish, rpc_timeout=_SIGNAL_PATIENCE)
     except RPCError as error:
         if is_not_found(error):
             raise _too_late() from error
         raise
-    response.headers["Location"] = order_path(order_id)
     return OrderOnItsWay(id=order_id, href=order_path(order_id))
 
 
@@ -200,4 +214,7 @@ def _no_such_order() -> ProblemError:
 
 
 def _too_late() -> ProblemError:
-    return ProblemError(Reason.ORDER_NOT_CANCELABLE, "Only an order that waits to be paid can be cancelled.")
+    return ProblemError(
+        Reason.ORDER_NOT_CANCELABLE,
+        "Only an order that waits to be paid can be cancelled; staff may take a paid one back.",
+    )

@@ -13,6 +13,8 @@ from routes.problems import ProblemError
 
 TOLERANCE_SECONDS = 300
 
+PAYMENT_SUCCEEDED = "payment_intent.succeeded"
+
 # What can change how a payment stands. Everything else is somebody else's business, or none.
 OF_INTEREST = frozenset(
     {
@@ -24,7 +26,7 @@ OF_INTEREST = frozenset(
         "payment_intent.payment_failed",
         "payment_intent.processing",
         "payment_intent.requires_action",
-        "payment_intent.succeeded",
+        PAYMENT_SUCCEEDED,
     }
 )
 

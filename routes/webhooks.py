@@ -3,6 +3,7 @@
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict
@@ -20,9 +21,11 @@ from models.tables.columns import now
 from models.vocabulary import StripeEventStatus
 from routes.documentation import answer, problems
 from routes.outages import is_not_found
-from routes.parts import TheConnections, TheParts
+from routes.parts import Connections, TheConnections, TheParts
 from routes.problems import ProblemError
-from routes.stripe_events import OF_INTEREST, Event, genuine_event
+from routes.stripe_events import OF_INTEREST, PAYMENT_SUCCEEDED, Event, genuine_event
+from routes.unmatched_payments import is_settled, look_after
+from settings import Settings
 from workflows.order import OrderWorkflow
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -100,7 +103,7 @@ async def take_stripe_event(
     if status is not StripeEventStatus.RECEIVED:
         outcomes.labels("ignored" if status is StripeEventStatus.IGNORED else "duplicate").inc()
         return WebhookAnswer(status=status)
-    status = await _pass_on(connections.temporal, event)
+    status = await _pass_on(connections, parts.settings, event)
     await _set_status(connections.sessions, event, status)
     outcomes.labels(status.value).inc()
     return WebhookAnswer(status=status)
@@ -132,17 +135,29 @@ async def _record(sessions: Sessions, event: Event) -> StripeEventStatus:
         return StripeEventStatus((await connection.execute(before)).scalar_one())
 
 
-async def _pass_on(temporal: Client, event: Event) -> StripeEventStatus:
-    if event.order_id is None:
+async def _pass_on(connections: Connections, settings: Settings, event: Event) -> StripeEventStatus:
+    if event.order_id is not None and await _is_signaled(connections.temporal, event.order_id):
+        return StripeEventStatus.SIGNALED
+    if event.type != PAYMENT_SUCCEEDED or event.object_id is None:
         return StripeEventStatus.UNMATCHED
-    handle = temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(event.order_id))
+    if event.order_id is None and settings.stripe_account_is_shared:
+        return StripeEventStatus.IGNORED
+    if await is_settled(connections.sessions, event.object_id):
+        return StripeEventStatus.IGNORED
+    await look_after(connections.temporal, event.object_id, event.order_id)
+    return StripeEventStatus.SIGNALED
+
+
+async def _is_signaled(temporal: Client, order_id: UUID) -> bool:
+    """Whether the order still runs, and was told."""
+    handle = temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
     try:
         await handle.signal(OrderWorkflow.payment_changed, rpc_timeout=_SIGNAL_PATIENCE)
     except RPCError as error:
         if is_not_found(error):
-            return StripeEventStatus.UNMATCHED
+            return False
         raise
-    return StripeEventStatus.SIGNALED
+    return True
 
 
 async def _set_status(sessions: Sessions, event: Event, status: StripeEventStatus) -> None:

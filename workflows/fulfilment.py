@@ -34,7 +34,7 @@ class Fulfilment:
         if self._run.regret is not None:
             await self._render_receipt(completed)
             places = (*completed.enrollment_ids, *completed.lost_ids)
-            await self._run.paying_back.places(places, "cancelled")
+            await self._run.paying_back.places(places, "cancelled", self._run.regret.actor)
             self._run.desk.tell(WaitingFor.NOTHING, "Cancelled while the bank was working: the money goes back.")
         elif completed.is_provisioned_elsewhere:
             mail, refused = await asyncio.gather(

@@ -3,26 +3,41 @@
 from uuid import UUID
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.mail import MailActivities
+from models.identifiers import mail_id_for
 from models.messages.mail import MailReport, SendMail
-from models.vocabulary import MailTemplate
+from models.vocabulary import MailStatus, MailTemplate
 from workflows.policies import MAIL
 
 
 async def send_mail(
     recipient_id: UUID, template: MailTemplate, subject_id: UUID, *, summary: str, occasion: str = ""
 ) -> MailReport:
-    """Have the mail sent, once in all time, and say what became of it."""
-    return await workflow.execute_activity_method(
-        MailActivities.send_mail,
-        SendMail(
-            recipient_id=recipient_id,
-            template=template,
-            subject_id=subject_id,
-            workflow_id=workflow.info().workflow_id,
-            occasion=occasion,
-        ),
-        summary=summary,
-        **MAIL,
-    )
+    """Have the mail sent, once in all time, and say what became of it.
+
+    A mail that cannot be written (its recipient has nothing to do with its subject any more) is told as bounced: a job
+    never ends for the sake of a mail.
+    """
+    try:
+        return await workflow.execute_activity_method(
+            MailActivities.send_mail,
+            SendMail(
+                recipient_id=recipient_id,
+                template=template,
+                subject_id=subject_id,
+                workflow_id=workflow.info().workflow_id,
+                occasion=occasion,
+            ),
+            summary=summary,
+            **MAIL,
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        return MailReport(
+            mail_id=mail_id_for(recipient_id, template, subject_id, occasion),
+            status=MailStatus.BOUNCED,
+            reason="not_written",
+        )

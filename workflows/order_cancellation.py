@@ -29,7 +29,9 @@ class OrderCancellationWorkflow:
     @workflow.run
     async def run(self, request: CancelCompletedOrder) -> OrderStatus:
         """End every place that is left, pay back what was paid for them, and say how the order stands then."""
-        await PayingBack(request.order_id, request.payer_id, self._desk, self._tasks).places((), "cancelled")
+        await PayingBack(request.order_id, request.payer_id, self._desk, self._tasks).places(
+            (), "cancelled", request.wish.actor
+        )
         self._desk.tell(WaitingFor.NOTHING, f"Over: the order is {self._desk.status}.")
         await workflow.wait_condition(workflow.all_handlers_finished)
         return OrderStatus(self._desk.status or OrderStatus.COMPLETED)

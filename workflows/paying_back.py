@@ -24,14 +24,14 @@ class PayingBack:
         self._order_id, self._payer_id = order_id, payer_id
         self._desk, self._tasks = desk, tasks
 
-    async def places(self, enrollment_ids: tuple[UUID, ...], reason: str) -> None:
+    async def places(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str = "system") -> None:
         """End these places, or all of the order if none is named, and pay back what was paid for them.
 
         `reason` is a word of ours (lower case, underscores); it names the mail, so that each reason has its own.
         """
         attempt = 1
         while True:
-            refunded = await self._refund(enrollment_ids, reason, attempt)
+            refunded = await self._refund(enrollment_ids, reason, actor, attempt)
             self._desk.status = refunded.order_status
             failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
             if not failed or not await self._is_retried(len(failed), f"{reason}-{attempt}"):
@@ -54,13 +54,14 @@ class PayingBack:
             subject=("order", self._order_id),
         )
 
-    async def _refund(self, enrollment_ids: tuple[UUID, ...], reason: str, attempt: int) -> RefundedPlaces:
+    async def _refund(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str, attempt: int) -> RefundedPlaces:
         return await workflow.execute_activity_method(
             RefundActivities.refund_places,
             RefundPlaces(
                 order_id=self._order_id,
                 enrollment_ids=enrollment_ids,
                 reason=reason,
+                actor=actor,
                 workflow_id=workflow.info().workflow_id,
                 attempt=attempt,
             ),

@@ -79,7 +79,7 @@ class PlacedOrder(Message):
     total: Money | None = None
     hold_expires_at: datetime | None = None
     approver_ids: tuple[UUID, ...] = Field(
-        default=(), max_length=MAX_LINES, description="who is asked for approval; none means nobody has to be"
+        default=(), max_length=MAX_PLACES, description="who is asked for approval; none means nobody has to be"
     )
     invoice: IssuedInvoice | None = None
 
@@ -223,6 +223,7 @@ class RefundPlaces(Message):
         default=(), max_length=MAX_PLACES, description="none means all places of the order"
     )
     reason: ReasonText
+    actor: Actor = "system"
     workflow_id: WorkflowId
     attempt: int = Field(default=1, ge=1, description="counts on when a person has it tried again after a failure")
 

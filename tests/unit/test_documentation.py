@@ -1,23 +1,36 @@
 """The documentation names only what exists, and names every setting."""
 
+import base64
+import importlib
+import inspect
+import json
 import re
+import textwrap
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
+from temporalio import workflow
 from typer.main import get_command
 
 from cli import app
-from models import search
+from models import search, vocabulary
 from models.errors import Reason
-from models.vocabulary import StripeEventStatus
+from models.vocabulary import StripeEventStatus, TaskAction, TaskKind
 from routes.order_requests import CancelReason
 from routes.stripe_events import OF_INTEREST
 from settings import Settings
+from worker import WORKFLOWS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PRODUCTION = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+OPERATORS = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+VOCABULARY = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
 SETTINGS = {name.upper() for name in Settings.model_fields}
 LARGEST_IMAGE = 250_000
 
@@ -30,6 +43,8 @@ _SETTING_ROW = re.compile(r"^\| `([A-Z][A-Z_]+)` \|", re.MULTILINE)
 _REASON_KEY = re.compile(r"registrar_refusals_total\{reason=\"(\w+)\"\}")
 _CODE = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 _FILE = re.compile(r"`((?:[a-z_]+/)+(?:[a-z_0-9]+\.(?:py|toml|json|md|LICENSE))?|[a-z_]+\.(?:py|toml|lock))`")
+_CONSTANT = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)`")
+_WAIT = re.compile(r"^\| [^|]+ \| ([^|]+) \| `((?:rules|workflows)/[a-z_]+)\.py` `([A-Z_]+)` \|$", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"\bRegistrar[A-Z][A-Za-z]+")
 
 _PACKAGES = ("activities", "migrations", "models", "routes", "rules", "sandbox", "tests", "workflows")
@@ -39,7 +54,7 @@ _SOURCE = "".join(
     if file != Path(__file__)
 )
 # Words of other programs.
-_NOT_OURS = {"activity_type", "stop_grace_period"}
+_NOT_OURS = {"activity_type", "btree_gist", "stop_grace_period"}
 
 
 @pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -136,9 +151,86 @@ def test_production_lists_the_search_attributes_the_events_and_the_outcomes() ->
     assert outcomes <= set(StripeEventStatus) | set(Reason)
 
 
+def test_constants_exist(page: Path) -> None:
+    if page.name == "vocabulary.md":
+        return  # full of other systems' words
+    named = set(_CONSTANT.findall(page.read_text(encoding="utf-8"))) - SETTINGS
+    assert {name for name in named if not re.search(rf"^{name}\b", _SOURCE, re.MULTILINE)} == set()
+
+
+def _spoken(value: object) -> list[str]:
+    """The ways to say the numbers of this wait; one of them, or all the numbers of a tuple, has to be in its row."""
+    match value:
+        case timedelta():
+            units = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+            counts = {name: value // unit for name, unit in units.items() if value % unit == timedelta()}
+            return [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items()]
+        case time():
+            return [f"{value.hour}:{value.minute:02d}"]
+        case int():
+            return [str(abs(value))]
+    raise AssertionError(f"no words for {value!r}")
+
+
+@pytest.mark.parametrize(("told", "module", "constant"), _WAIT.findall(ARCHITECTURE))
+def test_the_table_of_waits_tells_the_numbers_of_the_code(told: str, module: str, constant: str) -> None:
+    value = getattr(importlib.import_module(module.replace("/", ".")), constant)
+    for each in value if isinstance(value, tuple) else (value,):
+        # Of several lengths only the last carries its unit: "2 and 5 days".
+        wordings = _spoken(each) if not isinstance(value, tuple) else [words.split()[0] for words in _spoken(each)]
+        assert any(re.search(rf"\b{words}\b", told) for words in wordings), f"{constant} is {value!r}, not {told}"
+
+
+def test_every_wait_of_the_rules_is_in_the_table() -> None:
+    told = {constant for _, _, constant in _WAIT.findall(ARCHITECTURE)}
+    for name in ("approval", "holds", "invoicing", "payment", "provisioning"):
+        rules = importlib.import_module(f"rules.{name}")
+        waits = {key for key, value in vars(rules).items() if key.isupper() and isinstance(value, timedelta | tuple)}
+        assert waits <= told, f"rules/{name}.py"
+
+
+def test_the_vocabulary_has_every_word() -> None:
+    lists = [
+        words for _, words in inspect.getmembers(vocabulary, inspect.isclass) if words.__module__ == "models.vocabulary"
+    ]
+    words = {word.value for words in lists if issubclass(words, StrEnum) for word in words}
+    own = VOCABULARY + OPERATORS + PRODUCTION
+    assert {word for word in words if not re.search(rf"\b{word}\b", own)} == set()
+
+
 def test_operators_are_told_every_reason_to_cancel() -> None:
-    text = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
-    assert all(f"`{reason}`" in text for reason in CancelReason)
+    assert all(f"`{reason}`" in OPERATORS for reason in CancelReason)
+
+
+def test_operators_are_told_every_message_task_and_decision() -> None:
+    definitions = [workflow._Definition.must_from_class(job) for job in WORKFLOWS]
+    names = {name for job in definitions for name in (*job.signals, *job.updates) if name is not None}
+    asked = names - {"checkout"}  # the API's, at the start
+    assert {word for word in (*asked, *TaskKind, *TaskAction) if f"`{word}`" not in OPERATORS} == set()
+
+
+def test_the_learning_platform_can_verify_as_the_page_says() -> None:
+    [message] = re.findall(r"^```json\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)
+    [example] = re.findall(r"^```python\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)
+    sender = (ROOT / "activities" / "provisioning.py").read_text(encoding="utf-8")
+    told = json.loads(message)
+    assert {key for key in (*told, *told["data"]) if f'"{key}": ' not in sender} == set()
+    assert f'"{told["type"]}"' in sender
+
+    namespace: dict[str, object] = {}
+    secret = f"whsec_{base64.b64encode(bytes(32)).decode()}"
+    environment = f"class os:\n    environ = {{'PROVISIONING_SECRET': {secret!r}}}\n"
+    exec(f"{environment}def receive(body, headers):\n{textwrap.indent(example, '    ')}    return message", namespace)  # noqa: S102
+    receive = namespace["receive"]
+    assert callable(receive)
+    moment = datetime.now(UTC)
+    headers = {
+        "webhook-id": told["data"]["enrollment_id"],
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(secret).sign(told["data"]["enrollment_id"], moment, message),
+    }
+    assert receive(message.encode(), headers) == told
+    assert receive(message.encode() + b" ", headers) == 401
 
 
 def test_files_exist(page: Path) -> None:
