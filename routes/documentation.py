@@ -36,6 +36,8 @@ The back office of a learning platform as durable workflows.
 
 TAGS = [
     {"name": "orders", "description": "Buying places in courses: from the quote to the paid seat and its receipt."},
+    {"name": "documents", "description": "Receipts, invoices and credit notes as PDFs, and the dates of an order."},
+    {"name": "tasks", "description": "What people have to decide, and deciding it."},
     {"name": "courses", "description": "What can be bought."},
     {"name": "enrollments", "description": "Who has a place in which course."},
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},

@@ -1,11 +1,13 @@
 """The numbered documents of an order as PDFs: downloaded, or mailed once more; and its dates as a calendar file."""
 
+import contextlib
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Response
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlmodel import col
 from temporalio.common import (
@@ -26,7 +28,7 @@ from models.messages.documents import SendCopy
 from models.tables import Document, Order
 from models.vocabulary import DocumentKind, WaitingFor
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
-from routes.documentation import problems
+from routes.documentation import answer, problems
 from routes.order_reading import read_document, read_status
 from routes.parts import Parts, TheConnections, TheParts
 from routes.problems import ProblemError
@@ -56,6 +58,18 @@ _CALENDAR: dict[int | str, dict[str, Any]] = {
         "content": {"text/calendar": {"schema": {"type": "string"}, "example": "BEGIN:VCALENDAR …"}},
     }
 }
+
+
+class CopyOnItsWay(BaseModel):
+    """A document that is being mailed once more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    copy_id: UUID
+    document: str = Field(description="its number")
+
+
+_COPY = CopyOnItsWay(copy_id=UUID("7c1e2b8e-0d0a-5b52-8f0e-3f5a3d1c7e21"), document="R-2026-000037")
 
 
 @router.get(
@@ -148,13 +162,16 @@ async def get_document(
     "/documents/{document_id}/send",
     status_code=HTTPStatus.ACCEPTED,
     summary="Mail a document once more",
-    responses=problems(
-        *REFUSALS,
-        Reason.INVALID_REQUEST,
-        Reason.IDEMPOTENCY_KEY_MISSING,
-        Reason.NOT_FOUND,
-        Reason.UNAVAILABLE,
-    ),
+    responses={
+        **answer(HTTPStatus.ACCEPTED, "The copy is on its way", _COPY),
+        **problems(
+            *REFUSALS,
+            Reason.INVALID_REQUEST,
+            Reason.IDEMPOTENCY_KEY_MISSING,
+            Reason.NOT_FOUND,
+            Reason.UNAVAILABLE,
+        ),
+    },
 )
 async def send_document(
     document_id: UUID,
@@ -164,7 +181,7 @@ async def send_document(
     ],
     principal: _TheCaller,
     connections: TheConnections,
-) -> None:
+) -> CopyOnItsWay:
     """To the payer of its order, whoever asks; the file is made again if it was lost, byte for byte."""
     document, payer_id = await _visible_document(connections.sessions, document_id, principal)
     copy_id = document_copy_id_for(document.id, principal.subject, idempotency_key)
@@ -173,7 +190,8 @@ async def send_document(
         SearchAttributePair(search.WAITING_FOR, WaitingFor.NOTHING.value),
         SearchAttributePair(search.ORDER_ID, str(document.order_id)),
     ]
-    try:
+    # Mailed before under the same key: nothing to do.
+    with contextlib.suppress(WorkflowAlreadyStartedError):
         await connections.temporal.start_workflow(
             DocumentCopyWorkflow.run,
             SendCopy(document_id=document.id, payer_id=payer_id, copy_id=copy_id),
@@ -184,8 +202,7 @@ async def send_document(
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=f"A copy of {document.number}",
         )
-    except WorkflowAlreadyStartedError:
-        return  # mailed before, under the same key
+    return CopyOnItsWay(copy_id=copy_id, document=document.number)
 
 
 async def _require_order(sessions: Sessions, order_id: UUID, principal: Principal) -> None:

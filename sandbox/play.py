@@ -135,6 +135,18 @@ class Player:
             order_id, caller, lambda order: order["payment"] and order["payment"]["checkout_url"], "payable"
         )
 
+    async def mailed(self, order: Json) -> None:
+        """Wait until somebody got a mail about the order, where the mailbox is ours to look into."""
+        mailbox = self._stack.endpoints.mailbox
+        if not mailbox:
+            return
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        async with httpx.AsyncClient(base_url=mailbox) as http:
+            while all(order["number"] not in mail["headers"]["Subject"] for mail in await _mails(http)):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no mail about order {order['number']} after a minute")
+                await asyncio.sleep(0.1)
+
     async def _until(
         self,
         order_id: str,
@@ -184,7 +196,7 @@ class Player:
         expected = sum("order_id" in scene.facts for scene in self.scenes)
         async with httpx.AsyncClient(base_url=mailbox) as http:
             deadline = time.monotonic() + _PATIENCE_SECONDS
-            while len(mails := (await http.get("/api/messages")).json()) < expected:
+            while len(mails := await _mails(http)) < expected:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{len(mails)} of {expected} mails arrived")
                 await asyncio.sleep(0.1)
@@ -201,3 +213,8 @@ class Player:
     def _as(self, caller: str, role: Role = Role.STUDENT) -> dict[str, str]:
         token = issue_token(self._settings, str(sample_id("person", caller)), (role,), timedelta(minutes=10))
         return {"Authorization": f"Bearer {token}"}
+
+
+async def _mails(mailbox: httpx.AsyncClient) -> list[Json]:
+    mails: list[Json] = (await mailbox.get("/api/messages")).json()
+    return mails

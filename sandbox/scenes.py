@@ -67,6 +67,7 @@ async def invoice(player: Player, scene: Scene) -> None:
     scene.workflow_id = f"order-{order['id']}"
     bill = order["invoice"]
     player.say(f"One price for all of them, {order['total']}: invoice {bill['number']}, due {bill['due_on']}")
+    await player.mailed(order)
     half = order["total_amount"] // 2
     for amount in (half, order["total_amount"] - half):
         came_in = Money(amount=amount, currency=order["currency"]).format()
@@ -79,6 +80,7 @@ async def invoice(player: Player, scene: Scene) -> None:
 async def approval(player: Player, scene: Scene) -> None:
     player.say("Aoife asks for a place in the teacher training, which somebody has to approve")
     order = await _placed(player, scene, "aoife", "teacher-training")
+    await player.mailed(order)
     player.say("Nothing can be paid yet; staff lets her in")
     await player.post(f"/v1/orders/{order['id']}/approve", {}, "finance", Role.STAFF)
     payable = await player.payable(order["id"], "aoife")

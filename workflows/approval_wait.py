@@ -30,12 +30,12 @@ class ApprovalWait:
             due_at=self._deadline,
         )
         times = [*reminder_times(workflow.now()), self._deadline]
-        await self._ask("")
+        self._ask("")
         for number, moment in enumerate(times, start=1):
             if await self._decided_before(moment):
                 break
             if moment < self._deadline:
-                await self._ask(f"reminder_{number}")
+                self._ask(f"reminder_{number}")
         inbox = self._run.inbox
         if inbox.cancel is not None:
             return None
@@ -56,15 +56,16 @@ class ApprovalWait:
             summary="Places are kept until staff has decided",
         )
 
-    async def _ask(self, occasion: str) -> None:
+    def _ask(self, occasion: str) -> None:
         for approver_id in self._approver_ids:
-            await send_mail(
+            mail = send_mail(
                 approver_id,
                 MailTemplate.APPROVAL_REQUESTED,
                 self._run.request.order_id,
                 occasion=occasion,
                 summary=f"Ask for the approval{f', {occasion}' if occasion else ''}",
             )
+            self._run.outbox.post(mail)
 
     async def _grant(self, actor: str) -> Approved:
         return await workflow.execute_local_activity_method(

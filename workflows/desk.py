@@ -1,5 +1,6 @@
 """What a job tells people about itself."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,6 +10,16 @@ from temporalio.common import SearchAttributeUpdate
 from models import search
 from models.messages.jobs import JobState
 from models.vocabulary import WaitingFor
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a job says about itself at one time."""
+
+    waiting_for: WaitingFor
+    next_action: str
+    due_at: datetime | None = None
+    needs_human: bool = False
 
 
 class Desk:
@@ -21,12 +32,14 @@ class Desk:
     def __init__(self, title: str, next_action: str, listed: tuple[str, WaitingFor]) -> None:
         self.title = title
         self.status: str | None = None
-        self.waiting_for = WaitingFor.NOTHING
+        self.told = Told(WaitingFor.NOTHING, next_action)
         self._since = workflow.now()
-        self._next_action = next_action
-        self._due_at: datetime | None = None
-        self._needs_human = False
         self._listed: tuple[str, WaitingFor, bool, datetime | None] = (*listed, False, None)
+
+    @property
+    def waiting_for(self) -> WaitingFor:
+        """Whose turn it is."""
+        return self.told.waiting_for
 
     def tell(
         self,
@@ -38,8 +51,7 @@ class Desk:
         in_passing: bool = False,
     ) -> None:
         """Say what happens next. What passes in a moment is not written to the search attributes."""
-        self.waiting_for, self._next_action, self._needs_human = waiting_for, next_action, needs_human
-        self._since, self._due_at = workflow.now(), due_at
+        self.told, self._since = Told(waiting_for, next_action, due_at, needs_human), workflow.now()
         state = self.status or "refused"
         lines = [f"**{self.title}** · {state}", next_action]
         if due_at is not None:
@@ -60,15 +72,19 @@ class Desk:
                 ]
             )
 
+    def tell_again(self, told: Told) -> None:
+        """Say what was said before something came in between."""
+        self.tell(told.waiting_for, told.next_action, due_at=told.due_at, needs_human=told.needs_human)
+
     def state(self, task_id: UUID | None) -> JobState:
         """The answer of the query `status`."""
         return JobState(
             status=self.status,
             waiting_for=self.waiting_for,
             since=self._since,
-            next_action=self._next_action,
-            needs_human=self._needs_human or task_id is not None,
-            due_at=self._due_at,
+            next_action=self.told.next_action,
+            needs_human=self.told.needs_human or task_id is not None,
+            due_at=self.told.due_at,
             task_id=task_id,
         )
 

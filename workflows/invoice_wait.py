@@ -28,24 +28,41 @@ class InvoiceWait:
         zone = ZoneInfo(invoice.zone)
         self._reminders = list(reminders(invoice.due_on, zone))
         self._end = cancelled_at(invoice.due_on, zone)
+        self._is_sent = False
         self.balance = InvoiceBalance(amount=total, paid=Money(amount=0, currency=total.currency))
 
     async def paid(self) -> bool:
         """Whether it was paid in full; if not, the wish to cancel is in the inbox."""
-        await self._send()
+        self._run.outbox.post(self._send())
         self._tell()
         while not self.balance.is_paid:
             await self._until_something_happens()
             if self._run.inbox.received:
                 await self._record_payments()
+                self._tell()
             elif self._run.inbox.cancel is not None:
                 return False
             elif workflow.now() >= self._end:
                 self._run.inbox.cancel = _NEVER_PAID
                 return False
             else:
-                await self._remind()
+                self._remind()
         return True
+
+    async def settle(self, owed: Money) -> None:
+        """Have what came in beyond `owed` paid back by hand, with what still comes in meanwhile.
+
+        It comes last: a job that waited for anything after it could miss money.
+        """
+        await self._run.outbox.emptied()
+        returned = owed
+        while True:
+            await self._record_payments()
+            over = self.balance.paid - returned
+            if over.amount <= 0:
+                return
+            await self._run.paying_back.by_hand(f"{over} more came in than is owed: pay it back.", "surplus")
+            returned += over
 
     async def _send(self) -> None:
         await workflow.execute_activity_method(
@@ -61,6 +78,7 @@ class InvoiceWait:
             self._run.request.order_id,
             summary="Mail the invoice",
         )
+        self._is_sent = True
 
     async def _until_something_happens(self) -> None:
         inbox = self._run.inbox
@@ -82,17 +100,17 @@ class InvoiceWait:
                 summary="Write down the money that came in",
                 **RECORD,
             )
-        self._tell()
 
-    async def _remind(self) -> None:
+    def _remind(self) -> None:
         due = [reminder for reminder in self._reminders if reminder.at <= workflow.now()]
         self._reminders = self._reminders[len(due) :]
         if due:
             # After a long outage one reminder is enough: the latest.
-            await self._mail_reminder(due[-1])
+            self._run.outbox.post(self._mail_reminder(due[-1]))
 
     async def _mail_reminder(self, reminder: Reminder) -> None:
         days = f"{'before' if reminder.days_late < 0 else 'after'}_{abs(reminder.days_late)}"
+        await workflow.wait_condition(lambda: self._is_sent)
         await send_mail(
             self._run.request.payer_id,
             MailTemplate.INVOICE_REMINDER,

@@ -1,5 +1,7 @@
-"""Sending one mail from a workflow."""
+"""Sending mails from a workflow."""
 
+import asyncio
+from collections.abc import Coroutine
 from uuid import UUID
 
 from temporalio import workflow
@@ -41,3 +43,18 @@ async def send_mail(
             status=MailStatus.BOUNCED,
             reason="not_written",
         )
+
+
+class Outbox:
+    """Mails on their way. A mail server that is down holds up no payment: only the end of the job waits for them."""
+
+    def __init__(self) -> None:
+        self._sending: list[asyncio.Task[object]] = []
+
+    def post(self, mail: Coroutine[object, object, object]) -> None:
+        """Have it sent without waiting for it."""
+        self._sending.append(asyncio.create_task(mail))
+
+    async def emptied(self) -> None:
+        """Wait until every mail has come to its end."""
+        await asyncio.gather(*self._sending)

@@ -32,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.approval_wait import ApprovalWait
     from workflows.fulfilment import Fulfilment
     from workflows.invoice_wait import InvoiceWait
-    from workflows.mailing import send_mail
     from workflows.order_run import OrderRun
     from workflows.payment_wait import DECLINED, PaymentWait
     from workflows.policies import RECORD
@@ -57,6 +56,11 @@ class OrderWorkflow:
         return await self._shield_from_cancellation(asyncio.create_task(self._tell_story()))
 
     async def _tell_story(self) -> OrderOutcome:
+        outcome = await self._go_through_chapters()
+        await self._run.outbox.emptied()
+        return outcome
+
+    async def _go_through_chapters(self) -> OrderOutcome:
         placed = await self._place()
         if placed.total is None or placed.hold_expires_at is None:
             return self._refuse(placed.refusal or Reason.INTERNAL, placed.refusal_detail or "The order was refused.")
@@ -118,43 +122,38 @@ class OrderWorkflow:
             return
         self._answerable = True
         if is_approved:
-            await self._mail_payer(MailTemplate.ORDER_APPROVED, "Mail that the order is approved and can be paid")
+            self._run.mail_payer(MailTemplate.ORDER_APPROVED, "Mail that the order is approved and can be paid")
         payment, verdict = await wait.end()
         if verdict is Verdict.PAID:
             await Fulfilment(self._run).deliver(payment)
             return
         why = self._run.inbox.cancel or self._run.regret or _PAYMENT_CANCELED
         await self._release(OrderStatus.FAILED if why == DECLINED else OrderStatus.CANCELLED, why, payment)
-        if wait.was_processing:
-            await self._mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the bank has not paid")
+        if wait.was_processing or why == DECLINED:
+            self._run.mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the bank has not paid")
         else:
-            await self._tell_payer_of_staffs_cancellation(why)
+            self._tell_payer_of_staffs_cancellation(why)
 
     async def _pay_by_invoice(self, invoice: IssuedInvoice, total: Money) -> None:
         self._answerable = True
         wait = InvoiceWait(self._run, invoice, total)
         if await wait.paid():
             await Fulfilment(self._run).deliver(payment=None)
-            surplus = wait.balance.paid - wait.balance.amount
-            if surplus.amount:
-                await self._run.paying_back.by_hand(f"{surplus} more came in than was owed: pay it back.", "surplus")
+            await wait.settle(owed=total)
             return
         why = self._run.inbox.cancel or _PAYMENT_CANCELED
         await self._release(OrderStatus.CANCELLED, why, payment=None)
-        await self._mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the order is cancelled")
-        if wait.balance.paid.amount:
-            came = wait.balance.paid
-            await self._run.paying_back.by_hand(f"{came} had come in for the cancelled order: pay it back.", "partial")
-        self._tell_end(why)
+        self._run.mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the order is cancelled")
+        await wait.settle(owed=Money(amount=0, currency=total.currency))
 
     async def _deny(self, total: Money) -> OrderOutcome:
         why = self._run.inbox.cancel or _PAYMENT_CANCELED
         by_stripe = total.amount > 0 and self._request.payment_method is not PaymentMethod.INVOICE
         await self._release(OrderStatus.CANCELLED, why, payment=_never_made(total) if by_stripe else None)
         if why.reason.startswith("denied:") or why.reason == "approval_expired":
-            await self._mail_payer(MailTemplate.ORDER_DENIED, "Mail that the order is denied")
+            self._run.mail_payer(MailTemplate.ORDER_DENIED, "Mail that the order is denied")
         else:
-            await self._tell_payer_of_staffs_cancellation(why)
+            self._tell_payer_of_staffs_cancellation(why)
         return self._outcome()
 
     async def _release(self, status: OrderStatus, why: CancelOrder, payment: PaymentFacts | None) -> None:
@@ -174,14 +173,11 @@ class OrderWorkflow:
         self._run.desk.status = status
         self._tell_end(why)
 
-    async def _tell_payer_of_staffs_cancellation(self, why: CancelOrder) -> None:
+    def _tell_payer_of_staffs_cancellation(self, why: CancelOrder) -> None:
         """Who cancels their own order, or lets it lapse, knows; whom staff cancels it for does not."""
         is_staff = why.actor.startswith(("staff", "admin", "service", "operator"))
         if is_staff and workflow.patched("payers are told that staff cancelled"):
-            await self._mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the order is cancelled")
-
-    async def _mail_payer(self, template: MailTemplate, summary: str) -> None:
-        await send_mail(self._request.payer_id, template, self._request.order_id, summary=summary)
+            self._run.mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the order is cancelled")
 
     # ---- messages ----
 

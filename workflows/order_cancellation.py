@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from models.vocabulary import OrderStatus, WaitingFor
     from workflows.desk import Desk
     from workflows.human_tasks import HumanTasks
+    from workflows.mailing import Outbox
     from workflows.paying_back import PayingBack
 
 
@@ -29,10 +30,11 @@ class OrderCancellationWorkflow:
     @workflow.run
     async def run(self, request: CancelCompletedOrder) -> OrderStatus:
         """End every place that is left, pay back what was paid for them, and say how the order stands then."""
-        await PayingBack(request.order_id, request.payer_id, self._desk, self._tasks).places(
-            (), "cancelled", request.wish.actor
-        )
+        outbox = Outbox()
+        back = PayingBack(request.order_id, request.payer_id, self._desk, self._tasks, outbox)
+        await back.places((), "cancelled", request.wish.actor)
         self._desk.tell(WaitingFor.NOTHING, f"Over: the order is {self._desk.status}.")
+        await outbox.emptied()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return OrderStatus(self._desk.status or OrderStatus.COMPLETED)
 

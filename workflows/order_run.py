@@ -14,9 +14,10 @@ from models.messages.orders import (
     OrderState,
     PlacedOrder,
 )
-from models.vocabulary import OrderStatus, WaitingFor
+from models.vocabulary import MailTemplate, OrderStatus, WaitingFor
 from workflows.desk import Desk
 from workflows.human_tasks import HumanTasks
+from workflows.mailing import Outbox, send_mail
 from workflows.paying_back import PayingBack
 
 
@@ -46,6 +47,7 @@ class OrderRun:
     desk: Desk = field(default_factory=_desk)
     inbox: Inbox = field(default_factory=Inbox)
     tasks: HumanTasks = field(default_factory=HumanTasks)
+    outbox: Outbox = field(default_factory=Outbox)
     placed: PlacedOrder | None = None
     refusal: tuple[Reason, str] | None = None
     hold_lapsed: bool = False
@@ -70,7 +72,12 @@ class OrderRun:
     @property
     def paying_back(self) -> PayingBack:
         """How money of this order goes back."""
-        return PayingBack(self.request.order_id, self.request.payer_id, self.desk, self.tasks)
+        return PayingBack(self.request.order_id, self.request.payer_id, self.desk, self.tasks, self.outbox)
+
+    def mail_payer(self, template: MailTemplate, summary: str, occasion: str = "") -> None:
+        """Have the payer told, without waiting for it."""
+        mail = send_mail(self.request.payer_id, template, self.request.order_id, occasion=occasion, summary=summary)
+        self.outbox.post(mail)
 
     def state(self) -> OrderState:
         """The answer of the query `status`."""

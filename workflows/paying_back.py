@@ -8,11 +8,12 @@ from temporalio import workflow
 from activities.documents import DocumentActivities
 from activities.refunds import RefundActivities
 from models.messages.documents import RenderDocument
-from models.messages.orders import RefundedPlaces, RefundPlaces, RefundReport
+from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport
+from models.money import Money
 from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
 from workflows.desk import Desk
 from workflows.human_tasks import HumanTasks
-from workflows.mailing import send_mail
+from workflows.mailing import Outbox, send_mail
 from workflows.policies import DOCUMENTS, STRIPE
 from workflows.queues import DOCUMENTS_QUEUE
 
@@ -20,9 +21,9 @@ from workflows.queues import DOCUMENTS_QUEUE
 class PayingBack:
     """Gives money of one order back, for whichever workflow has to."""
 
-    def __init__(self, order_id: UUID, payer_id: UUID, desk: Desk, tasks: HumanTasks) -> None:
+    def __init__(self, order_id: UUID, payer_id: UUID, desk: Desk, tasks: HumanTasks, outbox: Outbox) -> None:
         self._order_id, self._payer_id = order_id, payer_id
-        self._desk, self._tasks = desk, tasks
+        self._desk, self._tasks, self._outbox = desk, tasks, outbox
 
     async def places(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str = "system") -> None:
         """End these places, or all of the order if none is named, and pay back what was paid for them.
@@ -37,12 +38,38 @@ class PayingBack:
             if not failed or not await self._is_retried(len(failed), f"{reason}-{attempt}"):
                 break
             attempt += 1
-        await self._tell_payer(refunded.refunds, reason)
+        self._outbox.post(self._tell_payer(refunded.refunds, reason))
         if any(refund.status is RefundStatus.REQUIRES_ACTION for refund in refunded.refunds):
             await self.by_hand("Pay back by hand what had come in by invoice for places that ended.", reason)
 
+    async def payment(self, payment_intent_id: str, amount: Money, reason: str) -> None:
+        """Pay back all that one payment brought for an order that is not completed, and tell the payer."""
+        attempt = 1
+        while True:
+            refunded = await workflow.execute_activity_method(
+                RefundActivities.refund_payment,
+                RefundPayment(
+                    order_id=self._order_id,
+                    payment_intent_id=payment_intent_id,
+                    amount=amount,
+                    reason=reason,
+                    workflow_id=workflow.info().workflow_id,
+                    attempt=attempt,
+                ),
+                summary=f"Pay back: {reason.replace('_', ' ')}",
+                **STRIPE,
+            )
+            failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
+            if not failed:
+                self._outbox.post(self._mail_refund(reason))
+                return
+            if not await self._is_retried(len(failed), str(attempt)):
+                return
+            attempt += 1
+
     async def by_hand(self, what: str, about: str) -> None:
         """Money that did not come through Stripe goes back by a person's hand; they say when it is done."""
+        before = self._desk.told
         self._desk.tell(
             WaitingFor.OPERATOR, f"{what} Then decide the task: `accept` says that it is done.", needs_human=True
         )
@@ -53,6 +80,7 @@ class PayingBack:
             (TaskAction.ACCEPT, TaskAction.DISMISS),
             subject=("order", self._order_id),
         )
+        self._desk.tell_again(before)
 
     async def _refund(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str, attempt: int) -> RefundedPlaces:
         return await workflow.execute_activity_method(
@@ -70,6 +98,7 @@ class PayingBack:
         )
 
     async def _is_retried(self, count: int, about: str) -> bool:
+        before = self._desk.told
         self._desk.tell(
             WaitingFor.OPERATOR,
             "Stripe has refused a refund. See why in Stripe, then decide the task: `retry`, or `dismiss` if it was "
@@ -83,6 +112,7 @@ class PayingBack:
             (TaskAction.RETRY, TaskAction.DISMISS),
             subject=("order", self._order_id),
         )
+        self._desk.tell_again(before)
         return action is TaskAction.RETRY
 
     async def _tell_payer(self, refunds: Sequence[RefundReport], reason: str) -> None:
@@ -96,10 +126,13 @@ class PayingBack:
                 **DOCUMENTS,
             )
         if notes:
-            await send_mail(
-                self._payer_id,
-                MailTemplate.REFUND,
-                self._order_id,
-                occasion=reason,
-                summary="Mail that money goes back, with the credit note",
-            )
+            await self._mail_refund(reason)
+
+    async def _mail_refund(self, reason: str) -> None:
+        await send_mail(
+            self._payer_id,
+            MailTemplate.REFUND,
+            self._order_id,
+            occasion=reason,
+            summary="Mail that money goes back",
+        )

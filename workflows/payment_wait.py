@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 from activities.orders import OrderActivities
-from activities.refunds import RefundActivities
 from activities.stripe import StripeActivities
 from models.messages.orders import (
     CancelOrder,
@@ -14,11 +13,10 @@ from models.messages.orders import (
     OrderPayment,
     PaymentFacts,
     PaymentRequest,
-    RefundPayment,
     RequestedPayment,
 )
 from models.money import Money
-from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
+from models.vocabulary import MailTemplate, TaskAction, TaskKind, WaitingFor
 from rules.holds import CARD_HOLD, PROCESSING_HOLD
 from rules.payment import (
     ACTION_HOLD,
@@ -31,7 +29,6 @@ from rules.payment import (
     judge,
     next_poll,
 )
-from workflows.mailing import send_mail
 from workflows.order_run import OrderRun
 from workflows.policies import RECORD, STRIPE
 from workflows.waiting import happened
@@ -52,12 +49,12 @@ class PaymentWait:
         self._reminder_at: datetime | None = None
         self._confirming = False
         self._processing = False
-        self._told_of_processing = False
+        self._told: set[tuple[MailTemplate, int]] = set()
 
     @property
     def was_processing(self) -> bool:
         """Whether a bank was working on it, which the payer was told."""
-        return self._told_of_processing
+        return any(template is MailTemplate.PAYMENT_PROCESSING for template, _ in self._told)
 
     async def request(self) -> RequestedPayment:
         """Have Stripe prepare the payment; a payer who had to wait for it keeps the whole time to pay."""
@@ -91,11 +88,14 @@ class PaymentWait:
                 case _ if self._run.inbox.cancel is not None:
                     # Stripe has neither cancelled nor finished it: ask again soon, but not at once.
                     await workflow.sleep(timedelta(minutes=1), summary="Stripe has not cancelled the payment yet")
+                case _ if self._processing:
+                    await self._try_again()
+                    self._run.inbox.payment_changed = verdict is not Verdict.OPEN
                 case Verdict.ACTION_REQUIRED:
                     await self._payer_has_to_confirm()
                 case Verdict.DECLINED_TOO_OFTEN:
                     await self._rest()
-                case Verdict.OPEN if self._confirming or self._processing:
+                case Verdict.OPEN if self._confirming:
                     await self._try_again()
                 case Verdict.OPEN:
                     pass
@@ -163,7 +163,7 @@ class PaymentWait:
             )
         elif self._reminder_at is not None and workflow.now() >= self._reminder_at:
             self._reminder_at = None
-            await self._mail(MailTemplate.PAYMENT_ACTION_REQUIRED, "Remind the payer to confirm the payment")
+            self._mail_once(MailTemplate.PAYMENT_ACTION_REQUIRED, "Remind the payer to confirm the payment")
 
     async def _try_again(self) -> None:
         """The bank has not let it through: the payer may try once more, with the time of a first try."""
@@ -199,7 +199,8 @@ class PaymentWait:
         self._run.desk.tell(
             WaitingFor.TIMER, "Declined too often; the payer can try again after a rest.", due_at=rested_at
         )
-        await self._mail(MailTemplate.PAYMENT_DECLINED, "Tell the payer about the declines", f"round_{self._attempt}")
+        occasion = f"round_{self._attempt}"
+        self._run.mail_payer(MailTemplate.PAYMENT_DECLINED, "Tell the payer about the declines", occasion)
         inbox = self._run.inbox
         if await happened(lambda: inbox.cancel is not None, rested_at, summary="A rest after too many declines"):
             return
@@ -216,12 +217,12 @@ class PaymentWait:
         self._run.regret = self._run.regret or self._wish_of_a_person()
         self._run.inbox.cancel = None
         if not self._processing:
-            self._processing = self._told_of_processing = True
+            self._processing = True
             self._reminder_at = None
             if not self._run.hold_lapsed:
                 await self._hold_until(max(self._deadline, workflow.now() + PROCESSING_HOLD), "payment_is_processing")
             self._run.desk.tell(WaitingFor.STRIPE, "The bank is working on the payment.", due_at=self._deadline)
-            await self._mail(MailTemplate.PAYMENT_PROCESSING, "Tell the payer that the bank is working")
+            self._mail_once(MailTemplate.PAYMENT_PROCESSING, "Tell the payer that the bank is working")
         elif workflow.now() >= self._deadline:
             if not self._run.hold_lapsed:
                 await self._lapse()
@@ -268,40 +269,13 @@ class PaymentWait:
         if action is TaskAction.ACCEPT:
             return True
         if action is TaskAction.REFUND or inbox.cancel is not None:
-            await self._refund(payment)
+            assert payment.payment_intent_id is not None  # noqa: S101 - money came in
+            await self._run.paying_back.payment(payment.payment_intent_id, payment.captured, "amount_differs")
         inbox.payment_changed = True
         return False
 
-    async def _refund(self, payment: PaymentFacts) -> None:
-        attempt = 0
-        while payment.payment_intent_id is not None:
-            attempt += 1
-            refunded = await workflow.execute_activity_method(
-                RefundActivities.refund_payment,
-                RefundPayment(
-                    order_id=self._run.request.order_id,
-                    payment_intent_id=payment.payment_intent_id,
-                    amount=payment.captured,
-                    reason="amount_differs",
-                    workflow_id=self._run.workflow_id,
-                    attempt=attempt,
-                ),
-                summary="Pay everything back",
-                **STRIPE,
-            )
-            if all(refund.status is not RefundStatus.FAILED for refund in refunded.refunds):
-                return
-            action = await self._run.tasks.ask(
-                TaskKind.REFUND_FAILED,
-                f"refund-{attempt}",
-                f"Stripe refused to pay {payment.captured} back.",
-                (TaskAction.RETRY, TaskAction.DISMISS),
-                subject=("order", self._run.request.order_id),
-            )
-            if action is not TaskAction.RETRY:
-                return
-
-    async def _mail(self, template: MailTemplate, summary: str, occasion: str = "") -> None:
-        await send_mail(
-            self._run.request.payer_id, template, self._run.request.order_id, occasion=occasion, summary=summary
-        )
+    def _mail_once(self, template: MailTemplate, summary: str) -> None:
+        """A bank may say the same several times about one attempt; the payer hears it once."""
+        if (template, self._attempt) not in self._told:
+            self._told.add((template, self._attempt))
+            self._run.mail_payer(template, summary, "" if self._attempt == 1 else f"attempt_{self._attempt}")

@@ -4,17 +4,16 @@ from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
-    from activities.refunds import RefundActivities
     from activities.unmatched_payments import UnmatchedPaymentActivities
     from models.identifiers import stripe_subject_id
     from models.messages.jobs import JobState
-    from models.messages.orders import RefundPayment
     from models.messages.payments import FoundPayment, PayBack, PaymentOwner, UnmatchedOutcome, UnmatchedPayment
     from models.messages.tasks import DecideTask, TaskDecided
-    from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
+    from models.vocabulary import RefundStatus, TaskAction, TaskKind, WaitingFor
     from workflows.desk import Desk
     from workflows.human_tasks import HumanTasks
-    from workflows.mailing import send_mail
+    from workflows.mailing import Outbox
+    from workflows.paying_back import PayingBack
     from workflows.policies import STRIPE
 
 _KINDS = {PaymentOwner.SECOND: TaskKind.DOUBLE_PAYMENT, PaymentOwner.NOBODY: TaskKind.UNKNOWN_PAYMENT}
@@ -32,6 +31,7 @@ class UnmatchedPaymentWorkflow:
     def __init__(self, request: UnmatchedPayment) -> None:
         self._request = request
         self._tasks = HumanTasks()
+        self._outbox = Outbox()
         self._changed = False
         self._refunds = 0
         self._desk = Desk(
@@ -48,6 +48,7 @@ class UnmatchedPaymentWorkflow:
             while found.has_money and not await self._is_settled(found):
                 found = await self._find()
         await self._tasks.withdraw()
+        await self._outbox.emptied()
         self._desk.status = "settled"
         self._desk.tell(WaitingFor.NOTHING, "Settled.")
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -100,25 +101,8 @@ class UnmatchedPaymentWorkflow:
         """The order had been given up before its payment arrived: the money goes back, and the payer is told."""
         assert self._request.order_id is not None  # noqa: S101 - only an order's own payment can be late
         assert found.payer_id is not None  # noqa: S101
-        await workflow.execute_activity_method(
-            RefundActivities.refund_payment,
-            RefundPayment(
-                order_id=self._request.order_id,
-                payment_intent_id=self._request.payment_intent_id,
-                amount=found.captured,
-                reason="paid_too_late",
-                workflow_id=workflow.info().workflow_id,
-            ),
-            summary="Pay back what came too late",
-            **STRIPE,
-        )
-        await send_mail(
-            found.payer_id,
-            MailTemplate.REFUND,
-            self._request.order_id,
-            occasion="paid_too_late",
-            summary="Mail that the money goes back",
-        )
+        back = PayingBack(self._request.order_id, found.payer_id, self._desk, self._tasks, self._outbox)
+        await back.payment(self._request.payment_intent_id, found.captured, "paid_too_late")
 
     @workflow.signal(description="Look at the payment again: something about it may have changed at Stripe")
     def payment_changed(self) -> None:

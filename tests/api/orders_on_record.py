@@ -131,7 +131,7 @@ async def write_order(
                 )
             )
             if course_id == school.pack:
-                session.add_all(
+                slots = [
                     LessonSlot(
                         course_id=course_id,
                         tutor_id=school.tutor,
@@ -139,9 +139,12 @@ async def write_order(
                         ends_at=moment + timedelta(days=day, hours=number, minutes=30),
                         status=SlotStatus.BOOKED if paid else SlotStatus.HELD,
                         order_line_id=line.id,
+                        student_id=student.id,
                     )
                     for day in (2, 1)
-                )
+                ]
+                session.add_all(slots)
+                line.slot_ids = [slot.id for slot in reversed(slots)]
         session.add(
             Payment(
                 order_id=order.id,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
@@ -35,6 +36,11 @@ class RecordingTemporal:
     queues: dict[tuple[str, int], DescribeTaskQueueResponse] = field(default_factory=dict)
     runs: dict[str, DescribeWorkflowExecutionResponse] = field(default_factory=dict)
     answers: dict[str, object] = field(default_factory=dict)
+    started: list[tuple[str, object]] = field(default_factory=list)
+
+    async def start_workflow(self, _workflow: object, argument: object, **options: Any) -> None:
+        """Record the start as (workflow id, argument)."""
+        self.started.append((options["id"], argument))
 
     def get_workflow_handle_for(self, _workflow: object, workflow_id: str) -> "RecordingHandle":
         """A handle whose signals are recorded."""

@@ -16,6 +16,7 @@ from temporalio.client import Client
 
 from activities.database import Sessions, open_database, sessions_of
 from api import create_app
+from models.messages.payments import UnmatchedPayment
 from models.tables import StripeEvent
 from models.vocabulary import StripeEventStatus
 from settings import Settings
@@ -165,23 +166,35 @@ async def test_an_event_of_no_interest_is_ignored(
     "told",
     [{}, {"metadata": None}, {"metadata": {}}, {"metadata": {"order_id": "42"}}, {"metadata": {"order_id": ["x"]}}],
 )
-async def test_an_event_that_names_no_order_is_unmatched(
+async def test_a_payment_that_names_no_order_is_looked_after(
     client: httpx.AsyncClient, sessions: Sessions, recorder: RecordingTemporal, told: dict[str, object]
 ) -> None:
     answer = await send(client, event(data={"object": {"id": "pi_9", **told}}))
-    assert (answer.status_code, answer.json()) == (200, {"status": "unmatched"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "signaled"})
     assert recorder.signals == []
+    assert recorder.started == [("payment-pi_9", UnmatchedPayment(payment_intent_id="pi_9"))]
     assert [row.order_id for row in await rows(sessions)] == [None]
 
 
-async def test_an_order_whose_workflow_is_over_is_unmatched(
+async def test_other_news_of_no_order_is_unmatched(
+    client: httpx.AsyncClient, sessions: Sessions, recorder: RecordingTemporal
+) -> None:
+    answer = await send(client, event(type="payment_intent.canceled", data={"object": {"id": "pi_9"}}))
+    assert answer.json() == {"status": "unmatched"}
+    assert recorder.started == []
+
+
+async def test_a_payment_of_an_order_that_is_over_is_looked_after_once(
     client: httpx.AsyncClient, sessions: Sessions, recorder: RecordingTemporal
 ) -> None:
     recorder.failure = not_found()
-    assert (await send(client, event())).json() == {"status": "unmatched"}
+    assert (await send(client, event())).json() == {"status": "signaled"}
     recorder.failure = None
-    assert (await send(client, event())).json() == {"status": "unmatched"}
+    assert (await send(client, event())).json() == {"status": "signaled"}
     assert recorder.signals == []
+    assert [argument for _, argument in recorder.started] == [
+        UnmatchedPayment(payment_intent_id="pi_1", order_id=ORDER_ID)
+    ]
     assert [row.order_id for row in await rows(sessions)] == [ORDER_ID]
 
 

@@ -61,10 +61,12 @@ async def test_demo_and_up_side_by_side(tmp_path: Path) -> None:
 def _look_at_results(home: Path, told: str) -> None:
     scenes = json.loads((home / "summary.json").read_text())
     assert len(scenes) >= 6
-    assert {scene["state"] for scene in scenes} == {"completed"}
+    completed = [scene for scene in scenes if scene["state"] == "completed"]
+    assert [scene["title"] for scene in scenes if scene not in completed] == ["A card declined three times"]
     assert all(scene["workflow_id"] in told for scene in scenes)
     receipts = sorted((home / "receipts").glob("*.pdf"))
-    assert len(receipts) == len(scenes)
+    assert len(receipts) == len(completed)
     assert all(PdfReader(file).pages for file in receipts)
-    assert len(list((home / "mails").glob("*.html"))) == len(scenes)
+    # One confirmation each, and the asking for an approval, its answer, an invoice and the word about the declines.
+    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 4
     assert "Everything it started has been stopped." in told

@@ -11,14 +11,18 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from standardwebhooks import Webhook
 from temporalio import workflow
+from temporalio.client import Client
 from typer.main import get_command
 
+from activities.database import Sessions
 from cli import app
 from models import search, vocabulary
 from models.errors import Reason
 from models.vocabulary import StripeEventStatus, TaskAction, TaskKind
+from routes.order_decisions import DenyReason
 from routes.order_requests import CancelReason
 from routes.stripe_events import OF_INTEREST
 from settings import Settings
@@ -45,6 +49,7 @@ _CODE = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 _FILE = re.compile(r"`((?:[a-z_]+/)+(?:[a-z_0-9]+\.(?:py|toml|json|md|LICENSE))?|[a-z_]+\.(?:py|toml|lock))`")
 _CONSTANT = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)`")
 _WAIT = re.compile(r"^\| [^|]+ \| ([^|]+) \| `((?:rules|workflows)/[a-z_]+)\.py` `([A-Z_]+)` \|$", re.MULTILINE)
+_QUERY = re.compile(r"`((?:Registrar|ExecutionStatus|TemporalWorkerDeploymentVersion)[A-Za-z]*[ =<>][^`]+)`")
 _ATTRIBUTE = re.compile(r"\bRegistrar[A-Z][A-Za-z]+")
 
 _PACKAGES = ("activities", "migrations", "models", "routes", "rules", "sandbox", "tests", "workflows")
@@ -55,6 +60,12 @@ _SOURCE = "".join(
 )
 # Words of other programs.
 _NOT_OURS = {"activity_type", "btree_gist", "stop_grace_period"}
+
+
+def statements(page: str) -> list[str]:
+    """The SQL that a page tells operators to run."""
+    blocks = re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [each.strip() for block in blocks for each in block.split(";") if each.strip()]
 
 
 @pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -87,9 +98,9 @@ def test_links_and_images_lead_somewhere(page: Path) -> None:
 
 
 def test_images_are_shown_and_small() -> None:
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for image in (ROOT / "docs" / "images").iterdir():
-        assert image.name in text, f"nothing shows {image.name}"
+        assert image.name in pages, f"nothing shows {image.name}"
         assert image.stat().st_size < LARGEST_IMAGE, image.name
 
 
@@ -130,12 +141,27 @@ def test_the_tables_tell_the_defaults(setting: str) -> None:
 
 
 def test_reason_codes_and_names_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert set(_REASON_KEY.findall(text)) <= set(Reason)
+    content = page.read_text(encoding="utf-8")
+    assert set(_REASON_KEY.findall(content)) <= set(Reason)
     if page.name == "vocabulary.md":
         return  # full of other systems' words
     known = set(re.findall(r"[a-z]+(?:_[a-z]+)+", _SOURCE)) | _NOT_OURS
-    assert {word for word in _CODE.findall(text) if not word.startswith("temporal_")} <= known
+    assert {word for word in _CODE.findall(content) if not word.startswith("temporal_")} <= known
+
+
+@pytest.mark.parametrize("statement", [*statements(OPERATORS), *statements(PRODUCTION)])
+async def test_the_statements_run(statement: str, sessions: Sessions) -> None:
+    async with sessions() as session:
+        assert (await session.execute(text(statement))).all() == []
+
+
+async def test_the_server_understands_the_saved_queries(real_temporal: Client) -> None:
+    queries = {query for content in (OPERATORS, PRODUCTION) for query in _QUERY.findall(content)}
+    assert len(queries) > 10
+    for query in queries:
+        meant = query.replace("<now>", datetime.now(UTC).isoformat())
+        async for _ in real_temporal.list_workflows(meant, limit=1):
+            break
 
 
 def test_search_attributes_exist(page: Path) -> None:
@@ -198,8 +224,8 @@ def test_the_vocabulary_has_every_word() -> None:
     assert {word for word in words if not re.search(rf"\b{word}\b", own)} == set()
 
 
-def test_operators_are_told_every_reason_to_cancel() -> None:
-    assert all(f"`{reason}`" in OPERATORS for reason in CancelReason)
+def test_operators_are_told_every_reason_to_cancel_and_to_deny() -> None:
+    assert {reason for reason in (*CancelReason, *DenyReason) if f"`{reason}`" not in OPERATORS} == set()
 
 
 def test_operators_are_told_every_message_task_and_decision() -> None:

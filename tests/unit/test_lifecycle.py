@@ -55,7 +55,7 @@ def test_illegal_steps_are_never_retried() -> None:
         (PaymentStatus.SUCCEEDED, Money(amount=4900, currency="USD"), Verdict.AMOUNT_DIFFERS),
         (PaymentStatus.PROCESSING, Money(amount=0, currency="EUR"), Verdict.PROCESSING),
         (PaymentStatus.CANCELED, Money(amount=0, currency="EUR"), Verdict.CANCELED),
-        (PaymentStatus.REQUIRES_ACTION, Money(amount=0, currency="EUR"), Verdict.OPEN),
+        (PaymentStatus.REQUIRES_ACTION, Money(amount=0, currency="EUR"), Verdict.ACTION_REQUIRED),
         (PaymentStatus.REQUIRES_PAYMENT_METHOD, Money(amount=0, currency="EUR"), Verdict.OPEN),
     ],
 )

@@ -1,18 +1,12 @@
 """Orders on the fast time-skipping server, each in a world of its own."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.testservice.v1 import SleepRequest, UnlockTimeSkippingRequest
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -24,7 +18,6 @@ from workflows.order import OrderWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
 
 Handle = WorkflowHandle[OrderWorkflow, OrderOutcome]
-_NOTICED_AFTER = 5  # seconds; long for a step, short for a test
 
 Begin = Callable[[OrderWorld, OrderRequest], Awaitable[tuple[Handle, Checkout]]]
 
@@ -84,39 +77,3 @@ async def lasted(handle: Handle) -> timedelta:
     """How long the order took, by the server's clock."""
     events = (await handle.fetch_history()).events
     return events[-1].event_time.ToDatetime() - events[0].event_time.ToDatetime()
-
-
-async def time_passes(environment: WorkflowEnvironment, worlds: Worlds, time: timedelta) -> None:
-    """Let time pass, however much happens meanwhile.
-
-    When a signal meets the end of its workflow, the fast server may forget to let its clock run on: it then stands, as
-    it does while a step is being done, although nothing is. That is noticed here, and put right.
-    """
-    sleeping = asyncio.create_task(_sleep(environment, time))
-    while not (await asyncio.wait([sleeping], timeout=_NOTICED_AFTER))[0]:
-        if not await _is_busy(environment, worlds):
-            service = environment.client.service_client.test_service
-            with contextlib.suppress(RPCError):
-                await service.unlock_time_skipping(UnlockTimeSkippingRequest())
-    await sleeping
-
-
-async def _sleep(environment: WorkflowEnvironment, time: timedelta) -> None:
-    """As `environment.sleep`, but without the client's idea of how long a call may take."""
-    request = SleepRequest()
-    request.duration.FromTimedelta(time)
-    service = environment.client.service_client.test_service
-    await service.unlock_time_skipping_with_sleep(request, timeout=timedelta(minutes=5))
-
-
-async def _is_busy(environment: WorkflowEnvironment, worlds: Worlds) -> bool:
-    """Whether a step is under way, or waits to be done right now."""
-    done = sum(len(world.did) for world in worlds.of.values())
-    for order_id in worlds.of:
-        execution = WorkflowExecution(workflow_id=order_workflow_id(order_id))
-        run = await environment.client.workflow_service.describe_workflow_execution(
-            DescribeWorkflowExecutionRequest(namespace=environment.client.namespace, execution=execution)
-        )
-        if run.pending_activities or run.HasField("pending_workflow_task"):
-            return True
-    return done != sum(len(world.did) for world in worlds.of.values())

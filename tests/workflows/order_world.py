@@ -84,6 +84,7 @@ class OrderWorld:
     declines: int = 0
     attempt: int = 0
     approvers: int = 0
+    by_invoice: bool = False
     invoice_due: datetime | None = None
     place_refuses: Reason | None = None
     stripe_refuses: Reason | None = None
@@ -95,7 +96,7 @@ class OrderWorld:
     fail_first: dict[str, int] = field(default_factory=dict)
     down: frozenset[str] = frozenset()
     did: list[str] = field(default_factory=list)
-    mails: list[str] = field(default_factory=list)
+    sent: list[tuple[str, UUID]] = field(default_factory=list)
     holds: list[ExtendHold] = field(default_factory=list)
     tasks: dict[UUID, OpenTask] = field(default_factory=dict)
     decisions: list[CloseTask] = field(default_factory=list)
@@ -105,6 +106,11 @@ class OrderWorld:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     # ---- what payers, banks and Stripe do ----
+
+    @property
+    def mails(self) -> list[str]:
+        """The mails that were sent, without their recipients."""
+        return [mail for mail, _ in self.sent]
 
     @property
     def is_open(self) -> bool:
@@ -199,7 +205,7 @@ class OrderWorld:
     def refund_places(self, step: RefundPlaces) -> RefundedPlaces:
         self.happen("refund")
         self.refund_steps.append(step)
-        status = self._next_refund()
+        status = RefundStatus.REQUIRES_ACTION if self.by_invoice else self._next_refund()
         if status is not RefundStatus.FAILED and not any(
             isinstance(done, RefundPlaces) and done.reason == step.reason for done in self.refund_steps[:-1]
         ):
@@ -345,6 +351,9 @@ class Worlds:
     async def send_mail(self, request: SendMail) -> MailReport:
         world = self.of[request.subject_id]
         world.happen("mail")
-        world.mails.append(f"{request.template}{request.occasion and f':{request.occasion}'}")
+        # The ledger knows what it has sent: trying the same step again sends nothing.
+        mail = (f"{request.template}{request.occasion and f':{request.occasion}'}", request.recipient_id)
+        if activity.info().attempt == 1 or mail not in world.sent:
+            world.sent.append(mail)
         confirms = request.template is MailTemplate.ORDER_CONFIRMATION
         return MailReport(mail_id=UUID(int=0), status=world.mail_ends if confirms else MailStatus.SENT)

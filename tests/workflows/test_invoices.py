@@ -58,7 +58,7 @@ async def test_what_is_paid_too_much_is_paid_back_by_a_person(begin: Begin, fast
     await decide(handle, TaskAction.ACCEPT)
     assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
     [task] = world.tasks.values()
-    assert (task.kind, task.reason) == (TaskKind.PAY_BACK, "1.00 EUR more came in than was owed: pay it back.")
+    assert (task.kind, task.reason) == (TaskKind.PAY_BACK, "1.00 EUR more came in than is owed: pay it back.")
 
 
 async def test_what_came_in_for_a_cancelled_invoice_is_paid_back_by_a_person(

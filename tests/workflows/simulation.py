@@ -1,0 +1,424 @@
+"""Workflows in a simulated cluster: one thread, one seed, and a clock that jumps from one event to the next.
+
+The workflow code is run by the SDK's own interpreter (`UnsandboxedWorkflowRunner`), which is handed what a server's
+events become. What a server and a network decide by accident is decided here by a seeded chance: how
+long a step takes, whether its answer gets lost after it was done, how late a worker hears of news, and which news come
+to it together. So thousands of orders can be played in seconds, and one that went wrong can be played again.
+"""
+
+import asyncio
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar, cast
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio import activity, workflow
+from temporalio.api.common.v1 import ActivityType, Payload, Payloads
+from temporalio.api.enums.v1 import RetryState, TimeoutType
+from temporalio.api.failure.v1 import ActivityFailureInfo, CanceledFailureInfo, Failure, TimeoutFailureInfo
+from temporalio.bridge.proto import activity_result as results
+from temporalio.bridge.proto import workflow_activation as activations
+from temporalio.bridge.proto import workflow_commands as commands
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.common import Priority, RetryPolicy, SearchAttributes, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DefaultFailureConverter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance
+from temporalio.worker._workflow_instance import WorkflowInstanceDetails
+
+Step = Callable[..., Coroutine[object, object, object]]
+Schedule = commands.ScheduleActivity | commands.ScheduleLocalActivity
+
+Answer = TypeVar("Answer")
+_PAYLOADS = pydantic_data_converter.payload_converter
+_FAILURES = DefaultFailureConverter()
+_NO_TIME = timedelta()
+
+
+class _NoMetrics:
+    """The interpreter asks for a meter; nobody reads it."""
+
+    def __getattr__(self, name: str) -> Callable[..., "_NoMetrics"]:
+        return lambda *args, **kwargs: self
+
+
+@dataclass
+class Mishaps:
+    """How likely each accident is, from 0 to 1. By default everything works."""
+
+    answer_lost: float = 0
+    worker_away: float = 0
+
+
+@dataclass
+class _Attempt:
+    """One activity of a run, over all its tries."""
+
+    order: Schedule
+    policy: RetryPolicy
+    scheduled: datetime
+    is_local: bool
+    number: int = 0
+    is_resolved: bool = False
+
+
+@dataclass
+class Run:
+    """One workflow execution."""
+
+    simulation: "Simulation"
+    definition: workflow._Definition
+    workflow_id: str
+    instance: WorkflowInstance
+    inbox: list[activations.WorkflowActivationJob] = field(default_factory=list)
+    timers: set[int] = field(default_factory=set)
+    attempts: dict[tuple[bool, int], _Attempt] = field(default_factory=dict)
+    updates: dict[str, commands.UpdateResponse] = field(default_factory=dict)
+    heard: list[activations.SignalWorkflow] = field(default_factory=list)
+    task_failures: list[str] = field(default_factory=list)
+    away_until: datetime | None = None
+    ended: commands.WorkflowCommand | None = None
+
+    def signal(self, method: Callable[..., object], *args: object) -> None:
+        """Tell the workflow something. A run that is over hears nothing more."""
+        name = workflow._SignalDefinition.must_name_from_fn_or_str(method)
+        told = activations.SignalWorkflow(
+            signal_name=str(name), input=_PAYLOADS.to_payloads(args), originating_event_id=self.simulation.next_number()
+        )
+        self.simulation.post(self, activations.WorkflowActivationJob(signal_workflow=told))
+
+    def told(self, name: str, type_: type[Answer]) -> list[Answer]:
+        """What came with the signals of a name that reached the workflow before its end."""
+        inputs = [signal.input for signal in self.heard if signal.signal_name == name]
+        return [cast(Answer, _PAYLOADS.from_payloads(told, [type_])[0]) for told in inputs]
+
+    def cancel(self) -> None:
+        """Ask for cancellation, as an operator does."""
+        wish = activations.WorkflowActivationJob(cancel_workflow=activations.CancelWorkflow(reason="an operator"))
+        self.simulation.post(self, wish)
+
+    def query(self, method: Callable[[object], Answer]) -> Answer:
+        """What the workflow answers right now.
+
+        Raises:
+            AssertionError: The query failed.
+        """
+        definition = workflow._QueryDefinition.from_fn(method)
+        assert definition
+        asked = activations.QueryWorkflow(query_id="query", query_type=str(definition.name))
+        answer = self._activate([activations.WorkflowActivationJob(query_workflow=asked)])[0].respond_to_query
+        assert not answer.HasField("failed"), answer.failed.message
+        return cast(Answer, _PAYLOADS.from_payload(answer.succeeded.response, definition.ret_type))
+
+    def update(self, method: object, arg: object) -> object:
+        """Send an update and let time pass until it is answered.
+
+        Raises:
+            WorkflowUpdateFailedError: The workflow refused it.
+        """
+        definition = method._defn  # type: ignore[attr-defined]
+        update_id = f"update-{len(self.updates)}"
+        sent = activations.DoUpdate(
+            id=update_id, protocol_instance_id=update_id, name=definition.name,
+            input=_PAYLOADS.to_payloads([arg]), run_validator=True,
+        )  # fmt: skip
+        self.simulation.post(self, activations.WorkflowActivationJob(do_update=sent))
+        self.simulation.run_until(lambda: update_id in self.updates or self.ended is not None)
+        answer = self.updates.get(update_id)
+        if answer is None or answer.HasField("rejected"):
+            failure = answer.rejected if answer else Failure(message="the workflow is over")
+            raise WorkflowUpdateFailedError(_FAILURES.from_failure(failure, _PAYLOADS))
+        return _PAYLOADS.from_payload(answer.completed, definition.ret_type)
+
+    def result(self) -> object:
+        """What it ended with.
+
+        Raises:
+            AssertionError: It is not over, or ended in another way.
+        """
+        assert self.ended is not None, f"{self.workflow_id} is not over"
+        assert self.ended.HasField("complete_workflow_execution"), str(self.ended)[:2000]
+        payload = self.ended.complete_workflow_execution.result
+        return _PAYLOADS.from_payload(payload, self.definition.ret_type)
+
+    def deliver(self) -> None:
+        """Hand the workflow its news and do what it asks for then."""
+        jobs, self.inbox = self.inbox, []
+        if self.ended is None and jobs:
+            self.heard += [job.signal_workflow for job in jobs if job.HasField("signal_workflow")]
+            for command in self._activate(jobs):
+                self._obey(command)
+
+    def _activate(self, jobs: Sequence[activations.WorkflowActivationJob]) -> Sequence[commands.WorkflowCommand]:
+        news = activations.WorkflowActivation(run_id=self.workflow_id, jobs=jobs)
+        news.timestamp.FromDatetime(self.simulation.now)
+        completion = self.instance.activate(news)
+        if completion.HasField("failed"):
+            # A server would give the task again and again: a workflow that is stuck.
+            self.task_failures.append(str(completion.failed.failure)[:4000])
+            raise AssertionError(f"a task of {self.workflow_id} failed: {self.task_failures[-1]}")
+        return list(completion.successful.commands)
+
+    def _obey(self, command: commands.WorkflowCommand) -> None:
+        simulation = self.simulation
+        match command.WhichOneof("variant"):
+            case "start_timer":
+                seq = command.start_timer.seq
+                self.timers.add(seq)
+                wait = command.start_timer.start_to_fire_timeout.ToTimedelta()
+                simulation.at(simulation.now + wait, lambda: self._fire(seq))
+            case "cancel_timer":
+                self.timers.discard(command.cancel_timer.seq)
+            case "schedule_activity":
+                self._schedule(command.schedule_activity, is_local=False)
+            case "schedule_local_activity":
+                self._schedule(command.schedule_local_activity, is_local=True)
+            case "request_cancel_activity":
+                self._cancel(self.attempts[False, command.request_cancel_activity.seq])
+            case "request_cancel_local_activity":
+                self._cancel(self.attempts[True, command.request_cancel_local_activity.seq])
+            case "update_response":
+                response = command.update_response
+                if not response.HasField("accepted"):
+                    self.updates[response.protocol_instance_id] = response
+            case "complete_workflow_execution" | "fail_workflow_execution" | "cancel_workflow_execution":
+                self.ended = command
+            case "upsert_workflow_search_attributes" | "set_patch_marker" | "modify_workflow_properties":
+                pass
+            case unknown:
+                raise AssertionError(f"{unknown} is not simulated")
+
+    def _fire(self, seq: int) -> None:
+        if seq in self.timers:
+            self.timers.discard(seq)
+            self.simulation.post(self, activations.WorkflowActivationJob(fire_timer=activations.FireTimer(seq=seq)))
+
+    # ---- activities ----
+
+    def _schedule(self, order: Schedule, is_local: bool) -> None:
+        policy = RetryPolicy.from_proto(order.retry_policy) if order.HasField("retry_policy") else RetryPolicy()
+        attempt = _Attempt(order=order, policy=policy, scheduled=self.simulation.now, is_local=is_local)
+        self.attempts[is_local, order.seq] = attempt
+        self.simulation.after(self.simulation.latency(), lambda: self._try(attempt))
+
+    def _try(self, attempt: _Attempt) -> None:
+        """Do the step, and send its answer after a while; or lose the answer on its way."""
+        if attempt.is_resolved or self.ended is not None:
+            return
+        attempt.number += 1
+        simulation, order = self.simulation, attempt.order
+        step = simulation.steps[order.activity_type]
+        types = activity._Definition.must_from_callable(step).arg_types
+        environment = ActivityEnvironment()
+        environment.info = replace(
+            environment.info,
+            activity_type=order.activity_type, activity_id=order.activity_id, attempt=attempt.number,
+            started_time=simulation.now, scheduled_time=attempt.scheduled, workflow_id=self.workflow_id,
+            workflow_type=str(self.definition.name),
+        )  # fmt: skip
+        args = _PAYLOADS.from_payloads(order.arguments, types)
+        try:
+            done = environment.run(_finished, step(*args))
+        except Exception as error:  # noqa: BLE001 - as a worker does, whatever it is
+            self._failed(attempt, error)
+            return
+        if simulation.chance.random() < simulation.mishaps.answer_lost:
+            lost = Failure(message="activity timed out")
+            lost.timeout_failure_info.CopyFrom(TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE))
+            simulation.after(order.start_to_close_timeout.ToTimedelta(), lambda: self._again(attempt, lost, None))
+            return
+        payload = _PAYLOADS.to_payloads([done])[0]
+        resolution = results.ActivityResolution(completed=results.Success(result=payload))
+        simulation.after(simulation.latency(), lambda: self._resolve(attempt, resolution))
+
+    def _failed(self, attempt: _Attempt, error: Exception) -> None:
+        cause = Failure()
+        _FAILURES.to_failure(error, _PAYLOADS, cause)
+        final = isinstance(error, ApplicationError) and error.non_retryable
+        kind = error.type if isinstance(error, ApplicationError) else type(error).__name__
+        if final or kind in (attempt.policy.non_retryable_error_types or ()):
+            self._give_up(attempt, cause, RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE)
+        else:
+            self._again(attempt, cause, error.next_retry_delay if isinstance(error, ApplicationError) else None)
+
+    def _again(self, attempt: _Attempt, cause: Failure, delay: timedelta | None) -> None:
+        """Try once more by the retry policy, or give up."""
+        policy = attempt.policy
+        wait = policy.initial_interval * policy.backoff_coefficient ** min(attempt.number - 1, 40)
+        wait = delay or min(wait, policy.maximum_interval or policy.initial_interval * 100)
+        if policy.maximum_attempts and attempt.number >= policy.maximum_attempts:
+            self._give_up(attempt, cause, RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED)
+        elif self.simulation.now + wait > attempt.scheduled + _limit(attempt.order):
+            self._give_up(attempt, cause, RetryState.RETRY_STATE_TIMEOUT)
+        else:
+            self.simulation.after(wait, lambda: self._try(attempt))
+
+    def _give_up(self, attempt: _Attempt, cause: Failure, state: RetryState.ValueType) -> None:
+        failure = self._activity_failure(attempt, cause)
+        failure.activity_failure_info.retry_state = state
+        self._resolve(attempt, results.ActivityResolution(failed=results.Failure(failure=failure)))
+
+    def _cancel(self, attempt: _Attempt) -> None:
+        """As the server: who waits for the step to end hears how it ended, everybody else that it was cancelled."""
+        waits = commands.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+        if attempt.order.cancellation_type == waits and attempt.number:
+            return
+        cause = Failure(message="cancelled", canceled_failure_info=CanceledFailureInfo())
+        cancelled = results.Cancellation(failure=self._activity_failure(attempt, cause))
+        self._resolve(attempt, results.ActivityResolution(cancelled=cancelled))
+
+    def _activity_failure(self, attempt: _Attempt, cause: Failure) -> Failure:
+        order = attempt.order
+        info = ActivityFailureInfo(activity_type=ActivityType(name=order.activity_type), activity_id=order.activity_id)
+        return Failure(message="Activity task failed", cause=cause, activity_failure_info=info)
+
+    def _resolve(self, attempt: _Attempt, resolution: results.ActivityResolution) -> None:
+        if attempt.is_resolved:
+            return
+        attempt.is_resolved = True
+        resolved = activations.ResolveActivity(seq=attempt.order.seq, result=resolution, is_local=attempt.is_local)
+        self.simulation.post(self, activations.WorkflowActivationJob(resolve_activity=resolved), at_once=True)
+
+
+class Simulation:
+    """A cluster of one thread: its clock, its workers, and its accidents."""
+
+    def __init__(self, steps: Sequence[object], chance: random.Random, mishaps: Mishaps | None = None) -> None:
+        self.steps = {
+            str(activity._Definition.must_from_callable(cast(Step, step)).name): cast(Step, step) for step in steps
+        }
+        self.chance = chance
+        self.mishaps = mishaps or Mishaps()
+        self.now = self.started = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+        self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._numbers = itertools.count(1)
+
+    def start(self, run_method: Callable[..., object], arg: object, workflow_id: str) -> Run:
+        """Start a workflow."""
+        definition = workflow._Definition.must_from_run_fn(run_method)  # type: ignore[arg-type]
+        instance = _instance(self._details(definition, workflow_id))
+        run = Run(self, definition, workflow_id, instance)
+        first = activations.InitializeWorkflow(
+            workflow_type=str(definition.name), workflow_id=workflow_id, arguments=_PAYLOADS.to_payloads([arg]),
+            randomness_seed=self.chance.getrandbits(63), attempt=1,
+        )  # fmt: skip
+        run.inbox.append(activations.WorkflowActivationJob(initialize_workflow=first))
+        self.after(self.latency(), run.deliver)
+        return run
+
+    def next_number(self) -> int:
+        """A number of a series, as a server numbers its events."""
+        return next(self._numbers)
+
+    def at(self, when: datetime, what: Callable[[], None]) -> None:
+        """Let something happen at a time."""
+        heapq.heappush(self._agenda, (when, self.next_number(), what))
+
+    def after(self, wait: timedelta, what: Callable[[], None]) -> None:
+        """Let something happen after a while."""
+        self.at(self.now + wait, what)
+
+    def post(self, run: Run, news: activations.WorkflowActivationJob, at_once: bool = False) -> None:
+        """Send news to a run. They come one by one or together, and sometimes late."""
+
+        def arrive() -> None:
+            run.inbox.append(news)
+            if run.away_until and self.now < run.away_until:
+                return
+            if self.chance.random() < self.mishaps.worker_away:
+                run.away_until = self.now + timedelta(minutes=self.chance.choice((1, 16, 70)))
+                self.at(run.away_until, run.deliver)
+            else:
+                self.after(self.chance.choice((_NO_TIME, _NO_TIME, timedelta(milliseconds=300))), run.deliver)
+
+        self.after(_NO_TIME if at_once else self.latency(), arrive)
+
+    def latency(self) -> timedelta:
+        """How long a message or half a step takes: mostly little, sometimes seconds."""
+        return timedelta(milliseconds=self.chance.choice((1, 5, 20, 100, 900, 4000)))
+
+    def run_for(self, time: timedelta) -> None:
+        """Let time pass."""
+        end = self.now + time
+        while self._agenda and self._agenda[0][0] <= end:
+            self._next()
+        self.now = end
+
+    def run_until(self, happened: Callable[[], bool]) -> None:
+        """Let time pass until something has happened.
+
+        Raises:
+            AssertionError: It never will: nothing is left to happen.
+        """
+        while not happened():
+            assert self._agenda, "nothing is left to happen"
+            self._next()
+
+    def _next(self) -> None:
+        self.now, _, what = heapq.heappop(self._agenda)
+        what()
+
+    def _details(self, definition: workflow._Definition, workflow_id: str) -> WorkflowInstanceDetails:
+        return WorkflowInstanceDetails(
+            payload_converter_factory=lambda: _PAYLOADS,
+            failure_converter_class=DefaultFailureConverter,
+            interceptor_classes=[],
+            defn=definition,
+            info=_info(definition, workflow_id, self.now),
+            randomness_seed=self.chance.getrandbits(63),
+            extern_functions={
+                "__temporal_get_metric_meter": _NoMetrics,
+                "__temporal_assert_local_activity_valid": lambda name: self.steps[name],
+            },
+            disable_eager_activity_execution=True,
+            worker_level_failure_exception_types=[],
+            patch_activation_callback=None,
+            last_completion_result=Payloads(),
+            last_failure=None,
+        )
+
+
+def _instance(details: WorkflowInstanceDetails) -> WorkflowInstance:
+    """The interpreter of one run, which is made on a running loop and then runs on its own."""
+
+    async def made() -> WorkflowInstance:
+        return UnsandboxedWorkflowRunner().create_instance(details)
+
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(made())
+    finally:
+        loop.close()
+
+
+def _finished(coroutine: Coroutine[object, object, object]) -> object:
+    """What a coroutine returns that waits for nothing, as the steps of simulated worlds do."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a simulated step must not wait")
+
+
+def _limit(order: Schedule) -> timedelta:
+    limit: Duration = order.schedule_to_close_timeout
+    return limit.ToTimedelta() or timedelta(days=3650)
+
+
+def _info(definition: workflow._Definition, workflow_id: str, now: datetime) -> workflow.Info:
+    no_headers: dict[str, Payload] = {}
+    return workflow.Info(
+        attempt=1, continued_run_id=None, cron_schedule=None, execution_timeout=None,
+        first_execution_run_id=workflow_id, headers=no_headers, namespace="default",
+        original_execution_run_id=workflow_id, parent=None, root=None, priority=Priority.default, raw_memo=no_headers,
+        retry_policy=None, run_id=workflow_id, run_timeout=None, search_attributes=cast(SearchAttributes, {}),
+        start_time=now, task_queue="simulated", task_timeout=timedelta(seconds=10),
+        typed_search_attributes=TypedSearchAttributes.empty, workflow_id=workflow_id, workflow_start_time=now,
+        workflow_type=str(definition.name),
+    )  # fmt: skip
