@@ -171,6 +171,7 @@ def _receipt(around: _Around, bought: Sequence[_Bought], received: Sequence[Invo
         **_sold(around, bought),
         paid_on=max((part.received_on for part in received), default=issued_on),
         payment=_payment(around, received),
+        received=_another_amount(around),
     )
 
 
@@ -285,6 +286,14 @@ def _payment(around: _Around, received: Sequence[InvoicePayment]) -> PaidByCard 
         return PaidByInvoice(number=around.invoice_number, methods=tuple(way for way in OfflineMethod if way in used))
     payment = around.payment
     return PaidByCard(reference=None if payment is None else payment.charge_id or payment.payment_intent_id)
+
+
+def _another_amount(around: _Around) -> Money | None:
+    """What came in through Stripe, where staff accepted another amount than was asked."""
+    payment, total = around.payment, around.order.total_amount
+    if payment is None or payment.captured_amount in (0, total):
+        return None
+    return around.money(payment.captured_amount)
 
 
 def _lines_of(text: str | None, most: int | None = None) -> tuple[str, ...]:

@@ -145,18 +145,20 @@ def _body(printed: PrintedDocument, words: _Words) -> Body:
 
 
 def _receipt(receipt: PrintedReceipt, words: _Words) -> Body:
-    texts, total, paid_on = words.texts, words.money(receipt.total), words.day(receipt.paid_on)
+    texts, paid_on = words.texts, words.day(receipt.paid_on)
+    paid = words.money(receipt.received or receipt.total)
+    asked = () if receipt.received is None else ((texts["total"], words.money(receipt.total)),)
     dated = () if receipt.paid_on == receipt.issued_on else ((texts["paid_on"], paid_on),)
     columns, rows = _sold(receipt, words)
     return Body(
         numbers=(*_numbers(receipt, words), *dated, *_payment(receipt.payment, texts)),
-        headline=texts.say("receipt.headline", amount=total, date=paid_on)
+        headline=texts.say("receipt.headline", amount=paid, date=paid_on)
         if receipt.payment is not None
         else texts.say("free", date=words.day(receipt.issued_on)),
         notes=_notes(receipt, texts),
         columns=columns,
         rows=rows,
-        sums=(*_sums(receipt, words), (texts["receipt.total"], total)),
+        sums=(*_sums(receipt, words), *asked, (texts["receipt.total"], paid)),
     )
 
 

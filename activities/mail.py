@@ -109,6 +109,11 @@ class MailActivities:
             return await ledger.settle(
                 report.mail_id, MailStatus.BOUNCED, reason="address_invalid", workflow_id=request.workflow_id
             )
+        except MailWithoutSubjectError:
+            await ledger.settle(
+                report.mail_id, MailStatus.SKIPPED, reason="not_theirs", workflow_id=request.workflow_id
+            )
+            raise
         if isinstance(letter, Skipped):
             return await ledger.settle(
                 report.mail_id, MailStatus.SKIPPED, reason=letter.reason, workflow_id=request.workflow_id

@@ -112,6 +112,7 @@ class PrintedReceipt(_Sale):
     payment: Annotated[PaidByCard | PaidByInvoice, Field(discriminator="by")] | None = Field(
         description="none if nothing was to be paid"
     )
+    received: Money | None = Field(default=None, description="what came in, where staff accepted another amount")
 
 
 class PrintedInvoice(_Sale):

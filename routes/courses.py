@@ -12,9 +12,9 @@ from sqlmodel import col
 
 from models.errors import Reason
 from models.money import Money
-from models.tables import Course, Lesson, LessonSlot
+from models.tables import BundleCourse, ClassSession, Course, Lesson, LessonSlot
 from models.tables.columns import now
-from models.vocabulary import CourseKind, CourseStatus, PeriodUnit, RefundPolicy, SchedulingType, SlotStatus
+from models.vocabulary import CostScheme, CourseKind, CourseStatus, PeriodUnit, RefundPolicy, SchedulingType, SlotStatus
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
 from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
@@ -52,7 +52,7 @@ class CourseQuery(PageQuery):
 
 
 class CourseView(BaseModel):
-    """A self-paced course, a cohort with seats, or a tutor's pack of lessons."""
+    """A self-paced course, a cohort with seats, a tutor's pack of lessons, or a bundle of courses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
@@ -66,6 +66,11 @@ class CourseView(BaseModel):
     price_amount: int = Field(description="minor units")
     currency: str
     price: str = Field(description="the price as people write it, in English")
+    cost_scheme: CostScheme = Field(description="whether it is charged per `student`, once per `order`, or not at all")
+    sale_price_amount: int | None = Field(description="minor units; asked instead of the price while the sale lasts")
+    sale_starts_at: datetime | None
+    sale_ends_at: datetime | None
+    is_approval_required: bool = Field(description="staff lets students in before they pay")
     refund_policy: RefundPolicy
     capacity: int | None = Field(description="seats in all; none means unlimited")
     seats_left: int | None
@@ -94,6 +99,27 @@ class LessonView(BaseModel):
     is_preview: bool
 
 
+class ClassSessionView(BaseModel):
+    """A meeting at a fixed time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    id: UUID
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+class BundledCourseView(BaseModel):
+    """A course that comes with a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    id: UUID
+    code: str
+    title: str
+
+
 class SlotView(BaseModel):
     """A free hour of the tutor."""
 
@@ -105,9 +131,11 @@ class SlotView(BaseModel):
 
 
 class CourseDetails(CourseView):
-    """A course with its lessons and, for a tutor's pack, the slots that can be chosen now."""
+    """A course with its lessons, what it meets at or brings along, and the slots that can be chosen now."""
 
     lessons: tuple[LessonView, ...]
+    class_sessions: tuple[ClassSessionView, ...] = Field(description="of a cohort")
+    courses: tuple[BundledCourseView, ...] = Field(description="of a bundle")
     free_slots: tuple[SlotView, ...] = Field(description=f"the next {_MAX_FREE_SLOTS} at most")
 
 
@@ -122,6 +150,11 @@ _COURSE = CourseView(
     price_amount=32000,
     currency="EUR",
     price="€320.00",
+    cost_scheme=CostScheme.STUDENT,
+    sale_price_amount=28000,
+    sale_starts_at=datetime(2026, 3, 1, tzinfo=UTC),
+    sale_ends_at=datetime(2026, 3, 31, tzinfo=UTC),
+    is_approval_required=False,
     refund_policy=RefundPolicy.FIRST_LESSON,
     capacity=None,
     seats_left=None,
@@ -148,6 +181,8 @@ _DETAILS = CourseDetails(
             is_preview=True,
         ),
     ),
+    class_sessions=(),
+    courses=(),
     free_slots=(
         SlotView(
             id=UUID("0198f3a0-3333-7000-8000-000000000001"),
@@ -193,8 +228,17 @@ async def get_courses(
 async def get_course(
     course_id: UUID, principal: Annotated[Principal, Depends(require())], connections: TheConnections
 ) -> CourseDetails:
-    """With its lessons and, for a tutor's pack, the slots that are free."""
+    """With its lessons; a cohort with its meetings, a bundle with its courses, a tutor's pack with its free slots."""
     lessons = select(Lesson).where(col(Lesson.course_id) == course_id).order_by(col(Lesson.position))
+    meetings = (
+        select(ClassSession).where(col(ClassSession.course_id) == course_id).order_by(col(ClassSession.starts_at))
+    )
+    bundled = (
+        select(Course)
+        .join(BundleCourse, col(BundleCourse.course_id) == col(Course.id))
+        .where(col(BundleCourse.bundle_id) == course_id)
+        .order_by(col(BundleCourse.position))
+    )
     free_slots = (
         select(LessonSlot)
         .where(
@@ -213,6 +257,8 @@ async def get_course(
         return CourseDetails(
             **_course_view(course).model_dump(),
             lessons=tuple(map(LessonView.model_validate, (await session.execute(lessons)).scalars())),
+            class_sessions=tuple(map(ClassSessionView.model_validate, (await session.execute(meetings)).scalars())),
+            courses=tuple(map(BundledCourseView.model_validate, (await session.execute(bundled)).scalars())),
             free_slots=tuple(map(SlotView.model_validate, (await session.execute(free_slots)).scalars())),
         )
 
@@ -231,9 +277,11 @@ def _asked_for(asked: CourseQuery) -> list[ColumnElement[bool]]:
 
 
 def _course_view(course: Course) -> CourseView:
-    shown = {name: getattr(course, name) for name in CourseView.model_fields.keys() - {"price", "seats_left"}}
+    told_otherwise = {"price", "seats_left", "is_approval_required"}
+    shown = {name: getattr(course, name) for name in CourseView.model_fields.keys() - told_otherwise}
     return CourseView(
         **shown,
+        is_approval_required=course.approver_id is not None,
         price=Money(amount=course.price_amount, currency=course.currency).format(),
         seats_left=None if course.capacity is None else course.capacity - course.seats_taken,
     )

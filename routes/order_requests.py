@@ -58,7 +58,7 @@ class OrderBody(BaseModel):
 
 
 class CancelReason(StrEnum):
-    """Why an unpaid order is cancelled. A closed list, since it is kept in the audit log and in the history."""
+    """Why an order is cancelled. A closed list, since it is kept in the audit log and in the history."""
 
     CHANGED_MIND = "changed_mind"
     WRONG_COURSE = "wrong_course"

@@ -33,6 +33,17 @@ async def is_settled(sessions: Sessions, payment_intent_id: str) -> bool:
         return (await session.execute(query)).first() is not None
 
 
+async def is_second(sessions: Sessions, order_id: UUID, payment_intent_id: str) -> bool:
+    """Whether the order was paid with another one."""
+    query = select(col(Payment.id)).where(
+        col(Payment.order_id) == order_id,
+        col(Payment.status) == PaymentStatus.SUCCEEDED,
+        col(Payment.payment_intent_id) != payment_intent_id,
+    )
+    async with sessions() as session:
+        return (await session.execute(query)).first() is not None
+
+
 async def look_after(temporal: Client, payment_intent_id: str, order_id: UUID | None) -> None:
     """Start the job that finds out whose money it is, once."""
     attributes: list[SearchAttributePair[Any]] = [

@@ -82,6 +82,36 @@ class Installation:
         body: Json = found.json()
         return body
 
+    async def job(self, order_id: str) -> Json:
+        """What the order's job says about itself."""
+        found = await self.http.get(f"/v1/jobs/order-{order_id}", headers=self.caller("finance", Role.STAFF))
+        body: Json = found.raise_for_status().json()
+        return body
+
+    async def tasks(self, subject_id: str | None = None) -> list[Json]:
+        """The open tasks, of one order if it is named, as soon as there are any."""
+        tasks: list[Json] = []
+        about = {} if subject_id is None else {"subject_id": subject_id}
+
+        async def are_there() -> bool:
+            found = await self.http.get("/v1/tasks", params=about, headers=self.caller("finance", Role.STAFF))
+            tasks[:] = found.raise_for_status().json()["items"]
+            return bool(tasks)
+
+        await eventually(are_there)
+        return tasks
+
+    async def payable(self, order_id: str, by: str) -> Json:
+        """The order as its payer sees it, once there is a page to pay on."""
+        seen: Json = {}
+
+        async def has_link() -> bool:
+            seen.update((await self.http.get(f"/v1/orders/{order_id}", headers=self.caller(by))).json())
+            return bool(seen["payment"] and seen["payment"]["checkout_url"])
+
+        await eventually(has_link)
+        return seen
+
     async def order_ends(self, order_id: str, status: str = "completed") -> Json:
         """Wait until the order has this status and its workflow is over; return the order."""
         handle = self.temporal.get_workflow_handle(f"order-{order_id}")

@@ -8,7 +8,6 @@ from uuid import uuid4
 import httpx
 import pytest
 import stripe
-from fastapi import FastAPI
 from sqlalchemy import event as sql_event
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,6 +20,7 @@ from models.tables import StripeEvent
 from models.vocabulary import StripeEventStatus
 from settings import Settings
 from tests.api.conftest import WEBHOOK_SECRETS
+from tests.api.orders_on_record import write_order, write_school
 from tests.api.recording_temporal import RecordingTemporal, not_found, unreachable
 
 ORDER_ID = uuid4()
@@ -218,9 +218,17 @@ async def test_a_database_that_is_away_makes_stripe_try_again(settings: Settings
     assert recorder.signals == []
 
 
-async def test_two_statements_and_one_call(
-    client: httpx.AsyncClient, app: FastAPI, engine: AsyncEngine, recorder: RecordingTemporal
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("checkout.session.completed", ["INSERT", "UPDATE"]),
+        ("payment_intent.succeeded", ["INSERT", "SELECT", "UPDATE"]),
+    ],
+)
+async def test_few_statements_and_one_call(
+    client: httpx.AsyncClient, engine: AsyncEngine, recorder: RecordingTemporal, told: str, expected: list[str]
 ) -> None:
+    """A payment is also compared with the one that its order was paid with."""
     statements: list[str] = []
 
     def note(*arguments: Any) -> None:
@@ -228,11 +236,24 @@ async def test_two_statements_and_one_call(
 
     sql_event.listen(engine.sync_engine, "before_cursor_execute", note)
     try:
-        await send(client, event())
+        await send(client, event(type=told))
     finally:
         sql_event.remove(engine.sync_engine, "before_cursor_execute", note)
-    assert [statement.split()[0] for statement in statements] == ["INSERT", "UPDATE"]
+    assert [statement.split()[0] for statement in statements] == expected
     assert len(recorder.signals) == 1
+
+
+async def test_a_second_payment_of_an_order_that_still_runs_is_looked_after(
+    client: httpx.AsyncClient, sessions: Sessions, recorder: RecordingTemporal
+) -> None:
+    school = await write_school(sessions)
+    order_id = await write_order(sessions, school, school.anna, 1, paid=True)
+    of_order = {"id": "pi_another", "object": "payment_intent", "metadata": {"order_id": str(order_id)}}
+    await send(client, event(data={"object": of_order}))
+    assert len(recorder.signals) == 1
+    assert [argument for _, argument in recorder.started] == [
+        UnmatchedPayment(payment_intent_id="pi_another", order_id=order_id)
+    ]
 
 
 async def test_nothing_of_the_payload_is_kept(client: httpx.AsyncClient, sessions: Sessions) -> None:

@@ -28,7 +28,7 @@ from activities.printed import (
     from_snapshot,
 )
 from models.messages.documents import RenderDocument, RenderReceipt, StoredFile
-from models.tables import Academy, Document, Enrollment, LessonSlot
+from models.tables import Academy, Document, Enrollment, LessonSlot, Payment
 from models.vocabulary import OfflineMethod, PaymentMethod, SlotStatus, TaxBehavior
 from sandbox.sample_academy import load_academy, sample_id
 from tests.integration.completed_orders import change_person, complete_order
@@ -234,6 +234,17 @@ async def test_a_free_order_has_nothing_to_pay(documents: DocumentActivities) ->
     receipt = await printed_on(documents, completed.receipt_id)
     assert isinstance(receipt, PrintedReceipt)
     assert (receipt.payment, receipt.total.amount) == (None, 0)
+
+
+async def test_the_receipt_of_an_accepted_amount_says_what_came_in(documents: DocumentActivities) -> None:
+    written = await write_order(documents.sessions, [Sold("spanish-a1", 4900)])
+    paid = update(Payment).where(col(Payment.order_id) == written.order_id).values(captured_amount=4800)
+    async with documents.sessions.begin() as session:
+        await session.execute(paid)
+    file = await rendered(documents, written.receipt_id)
+    text = text_of(await documents.files.get(file.key))
+    assert "Total €49.00 Total paid €48.00" in text
+    assert "€48.00 paid on" in text
 
 
 async def test_a_line_tells_the_day_of_its_first_lesson_in_the_academys_zone(documents: DocumentActivities) -> None:

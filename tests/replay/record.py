@@ -4,45 +4,116 @@ Not collected by default. Run it when a release is made, and never change a file
 """
 
 import re
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-from models.vocabulary import Role
-from tests.installation import Installation
+from tests.installation import Installation, Json
+from tests.ordering import (
+    ASKS_THE_BANK,
+    NO_FUNDS,
+    confirm_at_the_bank,
+    hold_left,
+    invoice_order,
+    order_shows,
+    paid,
+    pay_by_debit,
+    pay_for_nothing,
+    until_mailed,
+)
 
 TARGET = Path(__file__).parent / "histories" / version("registrar")
 
 
-async def _save(installation: Installation, name: str, order_id: str) -> None:
-    history = await installation.temporal.get_workflow_handle(f"order-{order_id}").fetch_history()
+async def _save(installation: Installation, name: str, workflow_id: str) -> None:
+    history = await installation.temporal.get_workflow_handle(workflow_id).fetch_history()
     TARGET.mkdir(parents=True, exist_ok=True)
     # Which machine and process ran it, and from which folder, is nobody's business.
     told = re.sub(r'"\d+@[^"]*"', '"worker"', history.to_json())
     (TARGET / f"{name}.json").write_text(re.sub(r'"stackTrace": *"(?:[^"\\]|\\.)*"', '"stackTrace": ""', told))
 
 
-async def test_record(installation: Installation) -> None:
-    paid = (await installation.post_order("spanish-a1", "study-skills", coupon_code="WELCOME10")).json()
-    await installation.pay(paid)
-    await installation.order_ends(paid["id"])
-    await _save(installation, "paid", paid["id"])
+async def _save_order(installation: Installation, name: str, order: Json, status: str = "completed") -> None:
+    """When it is over."""
+    await installation.order_ends(order["id"], status)
+    await _save(installation, name, f"order-{order['id']}")
 
-    free = (await installation.post_order("study-skills", by="grace")).json()
-    await installation.order_ends(free["id"])
-    await _save(installation, "free", free["id"])
 
+async def test_by_card_and_free(installation: Installation) -> None:
+    order = (await installation.post_order("spanish-a1", "study-skills", coupon_code="WELCOME10")).json()
+    await installation.pay(order)
+    await _save_order(installation, "paid", order)
+    receipt = (await installation.order(order["id"]))["documents"][0]
+    copy = await installation.staff_posts(f"/v1/documents/{receipt['id']}/send", {})
+    await until_mailed(installation, "document_copy")
+    await _save(installation, "document_copy", f"document-copy-{copy.json()['copy_id']}")
+    await installation.staff_posts(f"/v1/orders/{order['id']}/cancel", {"reason": "course_changed"})
+    cancellation = f"order-cancellation-{order['id']}"
+    await installation.temporal.get_workflow_handle(cancellation).result()
+    await _save(installation, "paid_order_cancelled", cancellation)
+
+    order = (await installation.post_order("study-skills", by="grace")).json()
+    await _save_order(installation, "free", order)
+
+
+async def test_refused_and_cancelled(installation: Installation) -> None:
     waiting = (await installation.post_order("thesis-seminar", by="aoife")).json()
-    await _save(installation, "waiting", waiting["id"])
-
-    refused = [run.id async for run in installation.temporal.list_workflows()]
+    await _save(installation, "waiting", f"order-{waiting['id']}")
+    before = [run.id async for run in installation.temporal.list_workflows()]
     assert (await installation.post_order("thesis-seminar", by="grace")).json()["reason"] == "course_full"
-    [new] = [run.id async for run in installation.temporal.list_workflows() if run.id not in refused]
-    await _save(installation, "refused", new.removeprefix("order-"))
+    [refused] = [run.id async for run in installation.temporal.list_workflows() if run.id not in before]
+    await _save(installation, "refused", refused)
+    await installation.staff_posts(f"/v1/orders/{waiting['id']}/cancel", {"reason": "changed_mind"})
+    await _save_order(installation, "cancelled", waiting, "cancelled")
 
-    await installation.http.post(
-        f"/v1/orders/{waiting['id']}/cancel",
-        json={"reason": "changed_mind"},
-        headers=installation.caller("finance", Role.STAFF),
-    )
-    await installation.order_ends(waiting["id"], "cancelled")
-    await _save(installation, "cancelled", waiting["id"])
+
+async def test_banks(installation: Installation) -> None:
+    order = (await installation.post_order("spanish-a1")).json()
+    page = await installation.pay(order, ASKS_THE_BANK)
+    await order_shows(installation, order["id"], lambda seen: hold_left(seen) > timedelta(hours=23))
+    await confirm_at_the_bank(page)
+    await _save_order(installation, "confirmed", order)
+
+    order = (await installation.post_order("spanish-a1", by="layla")).json()
+    for _ in range(3):
+        await installation.pay(order, NO_FUNDS)
+    await until_mailed(installation, "payment_declined")
+    await installation.staff_posts(f"/v1/orders/{order['id']}/cancel", {"reason": "payment_trouble"})
+    await _save_order(installation, "declined", order, "cancelled")
+
+    for student, outcome, status in (("aoife", "succeeded", "completed"), ("grace", "failed", "cancelled")):
+        order = (await installation.post_order("spanish-a1", by=student, method="payment_intent")).json()
+        intent = await pay_by_debit(installation, order)
+        await order_shows(installation, order["id"], lambda seen: hold_left(seen) > timedelta(days=13))
+        if status == "cancelled":
+            await installation.staff_posts(f"/v1/orders/{order['id']}/cancel", {"reason": "course_changed"})
+        await installation.double.control.settle(intent, outcome)
+        await _save_order(installation, f"debit_{outcome}", order, status)
+
+
+async def test_invoice_and_approval(installation: Installation) -> None:
+    order = await invoice_order(installation)
+    for amount in (100000, 150000):
+        await installation.staff_posts(f"/v1/orders/{order['id']}/mark-paid", paid(amount))
+    [task] = await installation.tasks(order["id"])
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "accept"})
+    await _save_order(installation, "invoice", order)
+
+    order = (await installation.post_order("teacher-training", by="aoife")).json()
+    await until_mailed(installation, "approval_requested")
+    await installation.staff_posts(f"/v1/orders/{order['id']}/approve", {})
+    await until_mailed(installation, "order_approved")
+    await installation.pay(await installation.payable(order["id"], "aoife"))
+    await _save_order(installation, "approved", order)
+
+    order = (await installation.post_order("teacher-training", by="grace")).json()
+    await installation.staff_posts(f"/v1/orders/{order['id']}/deny", {"reason": "not_eligible"})
+    await _save_order(installation, "denied", order, "cancelled")
+
+
+async def test_money_of_nobody(installation: Installation) -> None:
+    await pay_for_nothing(installation)
+    [task] = await installation.tasks()
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "refund"})
+    await installation.temporal.get_workflow_handle(task["workflow_id"]).result()
+    await _save(installation, "unmatched_payment", task["workflow_id"])

@@ -119,7 +119,7 @@ async def test_after_three_rounds_of_declines_the_order_fails(begin: Begin, fast
     assert (await ending(fast_temporal, handle)).status is OrderStatus.FAILED
     assert world.released is not None
     assert world.released.reason == "payment_declined"
-    assert world.mails == ["payment_declined:round_1", "payment_declined:round_2"]
+    assert world.mails == ["payment_declined:round_1", "payment_declined:round_2", "order_cancelled"]
     assert world.times("release") == 1
 
 
