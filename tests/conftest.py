@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer
 
 import migrations
 import models.tables  # noqa: F401 - fills the metadata
@@ -30,7 +31,7 @@ from sandbox.stripe_double import StripeDouble
 from sandbox.temporal import EmbeddedTemporal
 from settings import Settings
 from tests.installation import Installation, serving
-from worker import running_workers
+from worker import WORKFLOWS, running_workers, sandboxed_runner
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.registration import add_search_attributes, register_search_attributes
@@ -133,9 +134,20 @@ async def idle_installation(shared_installation: Installation, sessions: Session
     await load_academy(sessions)
     await shared_installation.double.control.reset()
     shared_installation.mailbox.clear()
+    temporal = shared_installation.temporal
+    before = {run.id async for run in temporal.list_workflows()}
     yield shared_installation
-    async for run in shared_installation.temporal.list_workflows('ExecutionStatus="Running"'):
-        await shared_installation.temporal.get_workflow_handle(run.id).terminate("the test is over")
+    async for run in temporal.list_workflows('ExecutionStatus="Running"'):
+        await temporal.get_workflow_handle(run.id).terminate("the test is over")
+    for workflow_id in [run.id async for run in temporal.list_workflows() if run.id not in before]:
+        await _replay(temporal, workflow_id)
+
+
+async def _replay(temporal: Client, workflow_id: str) -> None:
+    """Whatever a test made a workflow do, a worker that starts afresh has to be able to go on with it."""
+    history = await temporal.get_workflow_handle(workflow_id).fetch_history()
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandboxed_runner(), data_converter=pydantic_data_converter)
+    await replayer.replay_workflow(history)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from models.errors import Reason, refusal
 from models.identifiers import task_id_for
 from models.messages.tasks import CloseTask, DecideTask, OpenTask, TaskDecided
 from models.vocabulary import TaskAction, TaskKind
-from workflows.policies import RECORD
+from workflows.policies import TASK
 from workflows.waiting import happened
 
 TIME_TO_DECIDE = timedelta(days=2)
@@ -58,9 +58,7 @@ class HumanTasks:
             due_at=until or workflow.now() + TIME_TO_DECIDE,
             workflow_id=workflow_id,
         )
-        await workflow.execute_local_activity_method(
-            TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **RECORD
-        )
+        await workflow.execute_activity_method(TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **TASK)
         self._open[task.task_id] = task
         await happened(lambda: task.task_id in self._decided or unless(), until, summary=f"A person decides: {kind}")
         decided = self._decided.pop(task.task_id, None)
@@ -89,10 +87,10 @@ class HumanTasks:
         return TaskDecided(task_id=decision.task_id, action=decision.action)
 
     async def _close(self, decision: DecideTask) -> None:
-        await workflow.execute_local_activity_method(
+        await workflow.execute_activity_method(
             TaskActivities.close_task,
             CloseTask(decision=decision, workflow_id=workflow.info().workflow_id),
             summary=f"Write down the decision: {decision.action}",
-            **RECORD,
+            **TASK,
         )
         self._open.pop(decision.task_id, None)

@@ -28,6 +28,13 @@ RECORD = LocalPolicy(
     local_retry_threshold=timedelta(seconds=5),
 )
 
+# Several places may ask at once, and local activities side by side need not replay (temporalio/sdk-python issue 1578).
+TASK = Policy(
+    start_to_close_timeout=timedelta(seconds=15),
+    heartbeat_timeout=_WORKER_IS_GONE,
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30)),
+)
+
 STRIPE = Policy(
     start_to_close_timeout=timedelta(seconds=60),
     heartbeat_timeout=_WORKER_IS_GONE,
