@@ -31,9 +31,9 @@ _TOKEN_LIFETIME = timedelta(hours=3)
 # Names, languages and zones of the sample people in turn, so that receipts and mails are set in as many scripts.
 _STUDENTS = text(
     """
-    INSERT INTO people (id, created_at, updated_at, email, full_name, locale, time_zone, country)
+    INSERT INTO people (id, created_at, updated_at, email, full_name, locale, time_zone, country, may_pay_by_invoice)
     SELECT student.id, now(), now(), 'student' || student.n || '@benchmark.registrar.test',
-           sample.full_name, sample.locale, sample.time_zone, sample.country
+           sample.full_name, sample.locale, sample.time_zone, sample.country, false
     FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS student (id, n)
     JOIN (SELECT people.*, row_number() OVER (ORDER BY email) - 1 AS place, count(*) OVER () AS places FROM people)
       AS sample ON sample.place = student.n % sample.places
