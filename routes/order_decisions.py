@@ -38,6 +38,17 @@ _SIGNAL_PATIENCE = timedelta(seconds=5)
 _LOCATION = location_header(ON_ITS_WAY.href)
 _STAFF = (Role.STAFF, Role.ADMIN, Role.SERVICE)
 _FIRST_YEAR = 2000
+_DECIDED = {
+    **answer(HTTPStatus.ACCEPTED, "The decision was passed on", ON_ITS_WAY, _LOCATION),
+    **problems(
+        *REFUSALS,
+        Reason.INVALID_REQUEST,
+        Reason.PAYLOAD_TOO_LARGE,
+        Reason.NOT_FOUND,
+        Reason.ORDER_NOT_WAITING_FOR_APPROVAL,
+        Reason.UNAVAILABLE,
+    ),
+}
 
 
 class ApproveBody(BaseModel):
@@ -90,17 +101,7 @@ class MarkPaidBody(BaseModel):
     "/{order_id}/approve",
     status_code=HTTPStatus.ACCEPTED,
     summary="Let the students of an order in",
-    responses={
-        **answer(HTTPStatus.ACCEPTED, "The decision was passed on", ON_ITS_WAY, _LOCATION),
-        **problems(
-            *REFUSALS,
-            Reason.INVALID_REQUEST,
-            Reason.PAYLOAD_TOO_LARGE,
-            Reason.NOT_FOUND,
-            Reason.ORDER_NOT_WAITING_FOR_APPROVAL,
-            Reason.UNAVAILABLE,
-        ),
-    },
+    responses=_DECIDED,
 )
 async def approve_order(
     order_id: UUID,
@@ -123,17 +124,7 @@ async def approve_order(
     "/{order_id}/deny",
     status_code=HTTPStatus.ACCEPTED,
     summary="Do not let the students of an order in",
-    responses={
-        **answer(HTTPStatus.ACCEPTED, "The decision was passed on", ON_ITS_WAY, _LOCATION),
-        **problems(
-            *REFUSALS,
-            Reason.INVALID_REQUEST,
-            Reason.PAYLOAD_TOO_LARGE,
-            Reason.NOT_FOUND,
-            Reason.ORDER_NOT_WAITING_FOR_APPROVAL,
-            Reason.UNAVAILABLE,
-        ),
-    },
+    responses=_DECIDED,
 )
 async def deny_order(
     order_id: UUID,
