@@ -30,16 +30,19 @@ async def test_an_approved_order_can_be_paid(begin: Begin, fast_temporal: Workfl
     world.pay()
     await handle.signal(OrderWorkflow.payment_changed)
     assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
-    assert world.mails == ["approval_requested", "order_approved", "order_confirmation"]
+    assert sorted(world.mails) == ["approval_requested", "order_approved", "order_confirmation"]
 
 
 async def test_nobody_decides_and_the_order_is_denied(begin: Begin, fast_temporal: WorkflowEnvironment) -> None:
     world = a_world()
     handle, _ = await begin(world, an_order())
     assert (await ending(fast_temporal, handle)).status is OrderStatus.CANCELLED
-    assert world.mails == [
-        "approval_requested", "approval_requested:reminder_1", "approval_requested:reminder_2", "order_denied",
-    ]  # fmt: skip
+    assert sorted(world.mails) == [
+        "approval_requested",
+        "approval_requested:reminder_1",
+        "approval_requested:reminder_2",
+        "order_denied",
+    ]
     assert world.released is not None
     assert world.released.reason == "approval_expired"
     assert timedelta(days=13) < await lasted(handle) < timedelta(days=15)
@@ -51,7 +54,7 @@ async def test_a_denied_order_gives_its_seat_back(begin: Begin, fast_temporal: W
     await handle.signal(OrderWorkflow.deny, DenyOrder(actor="staff:7", reason="not_eligible"))
     await handle.signal(OrderWorkflow.approve, ApproveOrder(actor="staff:8"))  # too late
     assert (await ending(fast_temporal, handle)).status is OrderStatus.CANCELLED
-    assert world.mails == ["approval_requested", "order_denied"]
+    assert sorted(world.mails) == ["approval_requested", "order_denied"]
     assert world.released is not None
     assert (world.released.actor, world.released.reason) == ("staff:7", "denied:not_eligible")
 
@@ -72,7 +75,7 @@ async def test_a_free_order_is_completed_by_the_approval(begin: Begin, fast_temp
     handle, _ = await begin(world, an_order())
     await handle.signal(OrderWorkflow.approve, ApproveOrder(actor="staff:7"))
     assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
-    assert world.mails == ["approval_requested", "order_confirmation"]
+    assert sorted(world.mails) == ["approval_requested", "order_confirmation"]
 
 
 async def test_the_invoice_is_issued_with_the_approval(begin: Begin, fast_temporal: WorkflowEnvironment) -> None:
@@ -81,4 +84,4 @@ async def test_the_invoice_is_issued_with_the_approval(begin: Begin, fast_tempor
     await handle.signal(OrderWorkflow.approve, ApproveOrder(actor="staff:7"))
     await handle.signal(OrderWorkflow.mark_paid, money(4900))
     assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
-    assert world.mails == ["approval_requested", "invoice", "order_confirmation"]
+    assert sorted(world.mails) == ["approval_requested", "invoice", "order_confirmation"]

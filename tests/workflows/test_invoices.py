@@ -26,10 +26,13 @@ async def test_an_invoice_is_sent_reminded_of_and_given_up(begin: Begin, fast_te
     handle, answer = await begin(world, an_invoice_order())
     assert answer.status is OrderStatus.PENDING_PAYMENT
     assert (await ending(fast_temporal, handle)).status is OrderStatus.CANCELLED
-    assert world.mails == [
-        "invoice", "invoice_reminder:before_3", "invoice_reminder:after_1", "invoice_reminder:after_7",
+    assert sorted(world.mails) == [
+        "invoice",
+        "invoice_reminder:after_1",
+        "invoice_reminder:after_7",
+        "invoice_reminder:before_3",
         "order_cancelled",
-    ]  # fmt: skip
+    ]
     assert world.did[:3] == ["place", "document", "mail"]
     assert world.released is not None
     assert (world.released.reason, world.released.payment) == ("invoice_unpaid", None)
@@ -47,7 +50,7 @@ async def test_parts_that_sum_up_to_the_total_pay_the_invoice(begin: Begin, fast
     assert "19.00 EUR of 49.00 EUR" in (await handle.query(OrderWorkflow.status)).next_action
     await handle.signal(OrderWorkflow.mark_paid, money(3000))
     assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
-    assert world.mails == ["invoice", "invoice_reminder:before_3", "order_confirmation"]
+    assert sorted(world.mails) == ["invoice", "invoice_reminder:before_3", "order_confirmation"]
     assert "release" not in world.did
 
 
@@ -80,6 +83,6 @@ async def test_after_a_long_outage_only_the_latest_reminder_is_sent(
     world = OrderWorld(invoice_due=due)
     handle, _ = await begin(world, an_invoice_order())
     await fast_temporal.sleep(timedelta(hours=1))
-    assert world.mails == ["invoice", "invoice_reminder:after_1"]
+    assert sorted(world.mails) == ["invoice", "invoice_reminder:after_1"]
     await handle.signal(OrderWorkflow.mark_paid, money(4900))
     await ending(fast_temporal, handle)

@@ -50,7 +50,7 @@ async def test_a_payer_has_a_day_to_confirm_and_is_reminded_once(
     world.pay()
     await handle.signal(OrderWorkflow.payment_changed)
     assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
-    assert world.mails == ["payment_action_required", "order_confirmation"]
+    assert sorted(world.mails) == ["order_confirmation", "payment_action_required"]
     assert [hold.reason for hold in world.holds] == ["authentication_required"]
 
 
@@ -119,7 +119,7 @@ async def test_after_three_rounds_of_declines_the_order_fails(begin: Begin, fast
     assert (await ending(fast_temporal, handle)).status is OrderStatus.FAILED
     assert world.released is not None
     assert world.released.reason == "payment_declined"
-    assert world.mails == ["payment_declined:round_1", "payment_declined:round_2", "order_cancelled"]
+    assert sorted(world.mails) == ["order_cancelled", "payment_declined:round_1", "payment_declined:round_2"]
     assert world.times("release") == 1
 
 
@@ -176,7 +176,7 @@ async def test_late_money_for_a_seat_that_is_gone_goes_back(begin: Begin, fast_t
     await handle.signal(OrderWorkflow.payment_changed)
     assert (await ending(fast_temporal, handle)).status is OrderStatus.REFUNDED
     assert world.did[-5:] == ["complete", "receipt", "refund", "document", "mail"]
-    assert world.mails == ["payment_processing", "refund:seat_lost"]
+    assert sorted(world.mails) == ["payment_processing", "refund:seat_lost"]
 
 
 async def test_a_bank_that_says_no_leaves_time_for_another_try(
@@ -189,7 +189,7 @@ async def test_a_bank_that_says_no_leaves_time_for_another_try(
     world.decline()
     await handle.signal(OrderWorkflow.payment_changed)
     assert (await ending(fast_temporal, handle)).status is OrderStatus.CANCELLED
-    assert world.mails == ["payment_processing", "order_cancelled"]
+    assert sorted(world.mails) == ["order_cancelled", "payment_processing"]
 
 
 async def test_who_wanted_out_while_the_bank_worked_gets_the_money_back(
@@ -202,7 +202,7 @@ async def test_who_wanted_out_while_the_bank_worked_gets_the_money_back(
     world.pay()
     await handle.signal(OrderWorkflow.payment_changed)
     assert (await ending(fast_temporal, handle)).status is OrderStatus.REFUNDED
-    assert world.mails == ["payment_processing", "refund:cancelled"]
+    assert sorted(world.mails) == ["payment_processing", "refund:cancelled"]
 
 
 @pytest.mark.parametrize(("action", "status"), [("accept", OrderStatus.COMPLETED), ("refund", OrderStatus.CANCELLED)])
