@@ -46,6 +46,9 @@ def facts_of(told: Told, currency: str, declines: Declines | None = None) -> Pay
     if isinstance(told, CheckoutSession) and told.status == "complete" and status in _UNPAID:
         # The bank has refused after the page was closed: nobody can pay through this session any more.
         status = PaymentStatus.CANCELED
+    elif isinstance(told, CheckoutSession) and told.status == "complete" and status is PaymentStatus.REQUIRES_ACTION:
+        # A voucher or a transfer: the payer has left the page with what is needed, and nobody can call it back.
+        status = PaymentStatus.PROCESSING
     return PaymentFacts(
         status=status,
         captured=Money(amount=intent.amount_received, currency=intent.currency.upper()),

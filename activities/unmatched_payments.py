@@ -77,4 +77,5 @@ class UnmatchedPaymentActivities:
             return PaymentOwner.SECOND, order.payer_id
         if order.status in _GIVEN_UP and payment.status != PaymentStatus.SUCCEEDED:
             return PaymentOwner.LATE, order.payer_id
-        return PaymentOwner.ORDER, order.payer_id
+        is_known = payment.status == PaymentStatus.SUCCEEDED
+        return PaymentOwner.ORDER if is_known else PaymentOwner.STUCK, order.payer_id

@@ -37,6 +37,8 @@ _WHO = {
     WaitingFor.OPERATOR.value: "operator",
     WaitingFor.STRIPE.value: "stripe",
 }
+_OPEN = frozenset({"running", "paused", "continued_as_new"})
+_BROKEN = frozenset({"failed", "terminated", "timed_out", "canceled"})
 _ERROR_TYPE = re.compile(r"[A-Za-z0-9_.]{1,80}")
 
 
@@ -114,20 +116,22 @@ async def get_job(
     told = await _ask(connections.temporal, workflow_id)
     remembered = decode_typed_search_attributes(info.search_attributes)
     waiting_for = told.waiting_for if told else remembered.get(search.WAITING_FOR)
-    pending = _pending(run)
+    run_status, pending = _run_status(info.status), _pending(run)
+    is_open, is_broken = run_status in _OPEN, run_status in _BROKEN
     failing = next((step for step in pending if step.last_failure is not None), None)
     return JobView(
         workflow_id=workflow_id,
         type=info.type.name,
-        run_status=_run_status(info.status),
+        run_status=run_status,
         state=told.status if told else remembered.get(search.STATE),
         waiting_for=waiting_for,
         since=told.since if told else info.start_time.ToDatetime(UTC),
         next_action=told.next_action if told else None,
-        who_must_act=_WHO.get(waiting_for or "", "nobody"),
-        due_at=told.due_at if told else remembered.get(search.DUE_AT),
-        needs_human=told.needs_human if told else remembered.get(search.NEEDS_HUMAN) or False,
-        task_id=told.task_id if told else None,
+        # A run that broke still tells its last words; what it waited for will not come any more.
+        who_must_act="operator" if is_broken else _WHO.get(waiting_for or "", "nobody") if is_open else "nobody",
+        due_at=(told.due_at if told else remembered.get(search.DUE_AT)) if is_open else None,
+        needs_human=is_broken or (told.needs_human if told else remembered.get(search.NEEDS_HUMAN) or False),
+        task_id=told.task_id if told and is_open else None,
         last_failure=None if failing is None else failing.last_failure,
         next_attempt_at=None if failing is None else failing.next_attempt_at,
         pending=pending,

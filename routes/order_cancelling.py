@@ -42,7 +42,8 @@ async def start_cancellation(temporal: Client, sessions: Sessions, order_id: UUI
             id=order_cancellation_workflow_id(order_id),
             task_queue=REGISTRAR_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            # A run that was terminated may be started anew: its refunds are found again by their ids.
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=f"Take a paid order back: {wish.reason}",
         )

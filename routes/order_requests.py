@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from models.errors import Reason
@@ -78,6 +79,16 @@ class CancelBody(BaseModel):
     reason: CancelReason
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("refused_here", "The moment lies outside of the calendar.") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class OrderQuery(PageQuery):
     """Which orders to list."""
 
@@ -87,8 +98,8 @@ class OrderQuery(PageQuery):
     status: OrderStatus | None = None
     payer_id: UUID | None = None
     course_id: Annotated[UUID | None, Field(description="orders with a line of this course")] = None
-    created_from: Annotated[AwareDatetime | None, Field(description="at this moment or later")] = None
-    created_to: Annotated[AwareDatetime | None, Field(description="before this moment")] = None
+    created_from: Annotated[Moment | None, Field(description="at this moment or later")] = None
+    created_to: Annotated[Moment | None, Field(description="before this moment")] = None
 
 
 def order_request(body: OrderBody, principal: Principal, idempotency_key: str) -> OrderRequest:

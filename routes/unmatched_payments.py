@@ -18,8 +18,8 @@ from activities.database import Sessions
 from models import search
 from models.identifiers import unmatched_payment_workflow_id
 from models.messages.payments import UnmatchedPayment
-from models.tables import Payment
-from models.vocabulary import PaymentStatus, WaitingFor
+from models.tables import Order, Payment
+from models.vocabulary import OrderStatus, PaymentStatus, WaitingFor
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
@@ -33,12 +33,16 @@ async def is_settled(sessions: Sessions, payment_intent_id: str) -> bool:
         return (await session.execute(query)).first() is not None
 
 
-async def is_second(sessions: Sessions, order_id: UUID, payment_intent_id: str) -> bool:
-    """Whether the order was paid with another one."""
-    query = select(col(Payment.id)).where(
-        col(Payment.order_id) == order_id,
-        col(Payment.status) == PaymentStatus.SUCCEEDED,
-        col(Payment.payment_intent_id) != payment_intent_id,
+async def is_unwatched(sessions: Sessions, order_id: UUID, payment_intent_id: str) -> bool:
+    """Whether the order's run, if it still goes on, looks at another payment or does not wait for one any more."""
+    query = (
+        select(col(Payment.id))
+        .join(Order, col(Order.id) == col(Payment.order_id))
+        .where(
+            col(Payment.order_id) == order_id,
+            (col(Payment.payment_intent_id) != payment_intent_id)
+            | col(Order.status).in_((OrderStatus.CANCELLED, OrderStatus.FAILED)),
+        )
     )
     async with sessions() as session:
         return (await session.execute(query)).first() is not None

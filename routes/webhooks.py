@@ -24,7 +24,7 @@ from routes.outages import is_not_found
 from routes.parts import Connections, TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.stripe_events import OF_INTEREST, PAYMENT_SUCCEEDED, Event, genuine_event
-from routes.unmatched_payments import is_second, is_settled, look_after
+from routes.unmatched_payments import is_settled, is_unwatched, look_after
 from settings import Settings
 from workflows.order import OrderWorkflow
 
@@ -138,7 +138,7 @@ async def _record(sessions: Sessions, event: Event) -> StripeEventStatus:
 async def _pass_on(connections: Connections, settings: Settings, event: Event) -> StripeEventStatus:
     if event.order_id is not None and await _is_signaled(connections.temporal, event.order_id):
         if event.type == PAYMENT_SUCCEEDED and event.object_id is not None:
-            await _look_after_second(connections, event.object_id, event.order_id)
+            await _look_after_unwatched(connections, event.object_id, event.order_id)
         return StripeEventStatus.SIGNALED
     if event.type != PAYMENT_SUCCEEDED or event.object_id is None:
         return StripeEventStatus.UNMATCHED
@@ -150,9 +150,9 @@ async def _pass_on(connections: Connections, settings: Settings, event: Event) -
     return StripeEventStatus.SIGNALED
 
 
-async def _look_after_second(connections: Connections, payment_intent_id: str, order_id: UUID) -> None:
-    """An order that still runs looks at its own payment only; what else was paid for it needs somebody."""
-    if await is_second(connections.sessions, order_id, payment_intent_id):
+async def _look_after_unwatched(connections: Connections, payment_intent_id: str, order_id: UUID) -> None:
+    """An order that still runs looks at its own payment, and only while it waits for it; the rest needs somebody."""
+    if await is_unwatched(connections.sessions, order_id, payment_intent_id):
         await look_after(connections.temporal, payment_intent_id, order_id)
 
 

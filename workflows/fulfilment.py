@@ -1,6 +1,7 @@
 """What follows from a paid order: enrollments, receipt, confirmation, and money back for what cannot be delivered."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
@@ -100,13 +101,13 @@ class Fulfilment:
     async def _is_opened(self, enrollment_id: UUID) -> bool:
         """Tried for a day, then a person is asked; after three days without an answer the place is given up."""
         given_up_at = workflow.now() + REFUNDED_AFTER
-        while True:
+        while (left := given_up_at - workflow.now()) > timedelta():
             try:
                 await workflow.execute_activity_method(
                     ProvisioningActivities.provision_enrollment,
                     ProvisionEnrollment(enrollment_id=enrollment_id, workflow_id=self._run.workflow_id),
                     summary="Have the learning platform open the course",
-                    schedule_to_close_timeout=min(TRIED_FOR, given_up_at - workflow.now()),
+                    schedule_to_close_timeout=min(TRIED_FOR, left),
                     **PLATFORM,
                 )
             except ActivityError as error:
@@ -131,3 +132,5 @@ class Fulfilment:
             )
             if action is not TaskAction.RETRY:
                 return False
+            self._run.desk.tell(WaitingFor.NOTHING, "The learning platform is asked again to open the course.")
+        return False

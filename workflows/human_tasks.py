@@ -24,6 +24,7 @@ class HumanTasks:
     def __init__(self) -> None:
         self._open: dict[UUID, OpenTask] = {}
         self._decided: dict[UUID, DecideTask] = {}
+        self._closed: dict[UUID, DecideTask] = {}
         self._answers: Counter[str] = Counter()
 
     @property
@@ -61,32 +62,43 @@ class HumanTasks:
         await workflow.execute_activity_method(TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **TASK)
         self._open[task.task_id] = task
         await happened(lambda: task.task_id in self._decided or unless(), until, summary=f"A person decides: {kind}")
-        decided = self._decided.pop(task.task_id, None)
+        decided = self._decided.get(task.task_id)
         if decided is not None:
             self._answers[about] += 1
             await self._close(decided)
+        elif until is not None and workflow.now() >= until:
+            await self._dismiss(task.task_id)
         return None if decided is None else decided.action
 
     async def withdraw(self) -> None:
         """Close what nobody has to decide any more."""
         for task_id in list(self._open):
-            await self._close(DecideTask(task_id=task_id, action=TaskAction.DISMISS, actor="system"))
+            await self._dismiss(task_id)
 
     def check(self, decision: DecideTask) -> None:
         """Refuse a decision on a task that is not open, or an action that it does not allow."""
         task = self._open.get(decision.task_id)
-        if task is None or decision.task_id in self._decided:
+        if task is None or decision.task_id in self._decided or decision.task_id in self._closed:
             raise refusal(Reason.TASK_NOT_OPEN, "There is no such open task in this job.")
         if decision.action not in task.allowed_actions:
             raise refusal(Reason.ACTION_NOT_ALLOWED, f"The task allows {', '.join(task.allowed_actions)}.")
 
     async def decide(self, decision: DecideTask) -> TaskDecided:
-        """Take a decision that was checked, and answer once it is written down."""
+        """Take a decision that was checked, and answer once it is written down.
+
+        Raises the refusal `task_not_open` if it came too late to count.
+        """
         self._decided[decision.task_id] = decision
         await workflow.wait_condition(lambda: decision.task_id not in self._open)
+        if self._closed.get(decision.task_id) != decision:
+            raise refusal(Reason.TASK_NOT_OPEN, "It came too late: nobody waits for the decision any more.")
         return TaskDecided(task_id=decision.task_id, action=decision.action)
 
+    async def _dismiss(self, task_id: UUID) -> None:
+        await self._close(DecideTask(task_id=task_id, action=TaskAction.DISMISS, actor="system"))
+
     async def _close(self, decision: DecideTask) -> None:
+        self._closed[decision.task_id] = decision
         await workflow.execute_activity_method(
             TaskActivities.close_task,
             CloseTask(decision=decision, workflow_id=workflow.info().workflow_id),

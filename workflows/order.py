@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.order_run import OrderRun
     from workflows.payment_wait import DECLINED, PaymentWait
     from workflows.policies import RECORD
+    from workflows.shielding import to_its_end
 
 _PAYMENT_CANCELED = CancelOrder(actor="stripe", reason="payment_canceled")
 _OPERATOR_CANCELED = CancelOrder(actor="operator", reason="workflow_cancelled")
@@ -53,7 +54,7 @@ class OrderWorkflow:
     @workflow.run
     async def run(self, request: OrderRequest) -> OrderOutcome:
         """Quote and hold, ask for approval and payment, wait for them, then enroll, or give everything back."""
-        return await self._shield_from_cancellation(asyncio.create_task(self._tell_story()))
+        return await to_its_end(asyncio.create_task(self._tell_story()), self._is_cancelled_by_operator)
 
     async def _tell_story(self) -> OrderOutcome:
         outcome = await self._go_through_chapters()
@@ -72,17 +73,9 @@ class OrderWorkflow:
             placed = self._run.placed = placed.model_copy(update=dict(approved))
         return await self._pay(placed)
 
-    async def _shield_from_cancellation(self, story: "asyncio.Task[OrderOutcome]") -> OrderOutcome:
-        """A cancelled workflow is a cancelled order, not an interrupted one: no money step is ever cut in two."""
-        while True:
-            try:
-                outcome = await asyncio.shield(story)
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                return outcome
-            except asyncio.CancelledError:
-                if story.cancelled():
-                    raise
-                self._run.inbox.cancel = self._run.inbox.cancel or _OPERATOR_CANCELED
+    def _is_cancelled_by_operator(self) -> None:
+        """A cancelled workflow is a cancelled order, not an interrupted one."""
+        self._run.inbox.cancel = self._run.inbox.cancel or _OPERATOR_CANCELED
 
     # ---- the chapters ----
 

@@ -1,5 +1,7 @@
 """Staff takes a paid order back: places end, the money goes back, the coupon is free again."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
@@ -12,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.human_tasks import HumanTasks
     from workflows.mailing import Outbox
     from workflows.paying_back import PayingBack
+    from workflows.shielding import to_its_end
 
 
 @workflow.defn(name="OrderCancellationWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -29,13 +32,18 @@ class OrderCancellationWorkflow:
 
     @workflow.run
     async def run(self, request: CancelCompletedOrder) -> OrderStatus:
-        """End every place that is left, pay back what was paid for them, and say how the order stands then."""
+        """End every place that is left, pay back what was paid for them, and say how the order stands then.
+
+        What staff has taken back cannot be cancelled half way.
+        """
+        return await to_its_end(asyncio.create_task(self._take_back(request)))
+
+    async def _take_back(self, request: CancelCompletedOrder) -> OrderStatus:
         outbox = Outbox()
         back = PayingBack(request.order_id, request.payer_id, self._desk, self._tasks, outbox)
         await back.places((), "cancelled", request.wish.actor)
         self._desk.tell(WaitingFor.NOTHING, f"Over: the order is {self._desk.status}.")
         await outbox.emptied()
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return OrderStatus(self._desk.status or OrderStatus.COMPLETED)
 
     @workflow.update(description="Decide the open task: {task_id: '…', action: 'retry', actor: 'staff:<id>'}")

@@ -11,7 +11,7 @@ from models.messages.documents import RenderDocument
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport
 from models.money import Money
 from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
-from workflows.desk import Desk
+from workflows.desk import Desk, Told
 from workflows.human_tasks import HumanTasks
 from workflows.mailing import Outbox, send_mail
 from workflows.policies import DOCUMENTS, STRIPE
@@ -42,8 +42,11 @@ class PayingBack:
         if any(refund.status is RefundStatus.REQUIRES_ACTION for refund in refunded.refunds):
             await self.by_hand("Pay back by hand what had come in by invoice for places that ended.", reason)
 
-    async def payment(self, payment_intent_id: str, amount: Money, reason: str) -> None:
-        """Pay back all that one payment brought for an order that is not completed, and tell the payer."""
+    async def payment(self, payment_intent_id: str, amount: Money, reason: str) -> bool:
+        """Pay back all that is left of one payment for an order that is not completed, and tell the payer.
+
+        False if Stripe refused and a person says that it is settled all the same.
+        """
         attempt = 1
         while True:
             refunded = await workflow.execute_activity_method(
@@ -62,9 +65,9 @@ class PayingBack:
             failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
             if not failed:
                 self._outbox.post(self._mail_refund(reason))
-                return
+                return True
             if not await self._is_retried(len(failed), str(attempt)):
-                return
+                return False
             attempt += 1
 
     async def by_hand(self, what: str, about: str) -> None:
@@ -73,6 +76,7 @@ class PayingBack:
         self._desk.tell(
             WaitingFor.OPERATOR, f"{what} Then decide the task: `accept` says that it is done.", needs_human=True
         )
+        asked = self._desk.told
         await self._tasks.ask(
             TaskKind.PAY_BACK,
             f"pay-back-{about}",
@@ -80,7 +84,7 @@ class PayingBack:
             (TaskAction.ACCEPT, TaskAction.DISMISS),
             subject=("order", self._order_id),
         )
-        self._desk.tell_again(before)
+        self._say_again(before, asked)
 
     async def _refund(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str, attempt: int) -> RefundedPlaces:
         return await workflow.execute_activity_method(
@@ -105,6 +109,7 @@ class PayingBack:
             "paid back another way.",
             needs_human=True,
         )
+        asked = self._desk.told
         action = await self._tasks.ask(
             TaskKind.REFUND_FAILED,
             f"refund-{about}",
@@ -112,8 +117,13 @@ class PayingBack:
             (TaskAction.RETRY, TaskAction.DISMISS),
             subject=("order", self._order_id),
         )
-        self._desk.tell_again(before)
+        self._say_again(before, asked)
         return action is TaskAction.RETRY
+
+    def _say_again(self, before: Told, asked: Told) -> None:
+        """Unless something else has been said meanwhile: several people may be asked at once."""
+        if self._desk.told == asked:
+            self._desk.tell_again(before)
 
     async def _tell_payer(self, refunds: Sequence[RefundReport], reason: str) -> None:
         notes = [refund.credit_note_id for refund in refunds if refund.credit_note_id is not None]

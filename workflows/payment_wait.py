@@ -46,6 +46,7 @@ class PaymentWait:
         self._deadline = hold_expires_at
         self._attempt = 1
         self._poll = FIRST_POLL
+        self._hesitation = timedelta(minutes=1)
         self._reminder_at: datetime | None = None
         self._confirming = False
         self._processing = False
@@ -75,19 +76,22 @@ class PaymentWait:
         self._wait_for_payer()
         while True:
             await self._until_something_happens()
-            payment = await self._look()
+            wish = self._run.inbox.cancel
+            payment = await self._look(wish)
             verdict = judge(payment, self._due)
             match verdict:
                 case Verdict.PAID | Verdict.CANCELED:
                     return payment, verdict
                 case Verdict.AMOUNT_DIFFERS:
-                    if await self._is_accepted(payment):
-                        return payment, Verdict.PAID
+                    settled = await self._settle_difference(payment)
+                    if settled is not None:
+                        return payment, settled
                 case Verdict.PROCESSING:
                     await self._bank_is_working()
+                case _ if wish is not None:
+                    await self._stripe_hesitates()
                 case _ if self._run.inbox.cancel is not None:
-                    # Stripe has neither cancelled nor finished it: ask again soon, but not at once.
-                    await workflow.sleep(timedelta(minutes=1), summary="Stripe has not cancelled the payment yet")
+                    pass  # it came while Stripe was read
                 case _ if self._processing:
                     await self._try_again()
                     self._run.inbox.payment_changed = verdict is not Verdict.OPEN
@@ -116,19 +120,27 @@ class PaymentWait:
             self._poll = FIRST_POLL
         else:
             self._poll = next_poll(self._poll)
-            if workflow.now() >= self._deadline and not self._processing:
+            if inbox.cancel is None and workflow.now() >= self._deadline and not self._processing:
                 inbox.cancel = _HOLD_EXPIRED
         inbox.payment_changed = False
 
-    async def _look(self) -> PaymentFacts:
+    async def _look(self, wish: CancelOrder | None) -> PaymentFacts:
         order = OrderPayment(order_id=self._run.request.order_id)
-        if (wish := self._run.inbox.cancel) is None:
+        if wish is None:
             return await workflow.execute_activity_method(
                 StripeActivities.read_payment, order, summary="Read the payment from Stripe", **STRIPE
             )
         return await workflow.execute_activity_method(
             StripeActivities.cancel_payment, order, summary=f"Cancel the payment: {wish.reason}", **STRIPE
         )
+
+    async def _stripe_hesitates(self) -> None:
+        """It has neither cancelled nor finished the payment: ask again soon, then ever more rarely."""
+        self._run.desk.tell(WaitingFor.STRIPE, "Stripe has not cancelled the payment yet; it is asked again.")
+        inbox, self._run.inbox.payment_changed = self._run.inbox, False
+        until = workflow.now() + self._hesitation
+        await happened(lambda: inbox.payment_changed, until, summary="Stripe has not cancelled the payment yet")
+        self._hesitation = min(self._hesitation * 2, LONGEST_POLL)
 
     def _wait_for_payer(self) -> None:
         self._run.desk.tell(
@@ -191,6 +203,7 @@ class PaymentWait:
             **STRIPE,
         )
         if judge(payment, self._due) is not Verdict.CANCELED:
+            await self._stripe_hesitates()
             self._run.inbox.payment_changed = True
             return
         self._confirming, self._reminder_at = False, None
@@ -248,8 +261,11 @@ class PaymentWait:
             needs_human=True,
         )
 
-    async def _is_accepted(self, payment: PaymentFacts) -> bool:
-        """Another amount came in than was due: a person decides whether it will do or goes back."""
+    async def _settle_difference(self, payment: PaymentFacts) -> Verdict | None:
+        """Another amount came in than was due: a person decides whether it will do or goes back.
+
+        None if Stripe has to be read again.
+        """
         inbox = self._run.inbox
         inbox.cancel = None
         self._run.desk.tell(
@@ -267,12 +283,15 @@ class PaymentWait:
             unless=lambda: inbox.payment_changed or inbox.cancel is not None,
         )
         if action is TaskAction.ACCEPT:
-            return True
+            return Verdict.PAID
         if action is TaskAction.REFUND or inbox.cancel is not None:
+            self._run.desk.tell(WaitingFor.STRIPE, "The money goes back.", in_passing=True)
+            left = payment.captured.model_copy(update={"amount": payment.captured.amount - payment.refunded_amount})
             assert payment.payment_intent_id is not None  # noqa: S101 - money came in
-            await self._run.paying_back.payment(payment.payment_intent_id, payment.captured, "amount_differs")
+            if not await self._run.paying_back.payment(payment.payment_intent_id, left, "amount_differs"):
+                return Verdict.CANCELED
         inbox.payment_changed = True
-        return False
+        return None
 
     def _mail_once(self, template: MailTemplate, summary: str) -> None:
         """A bank may say the same several times about one attempt; the payer hears it once."""

@@ -1,5 +1,7 @@
 """Money at Stripe that no running order waits for: a second payment, one that came too late, or nobody's."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
@@ -15,11 +17,17 @@ with workflow.unsafe.imports_passed_through():
     from workflows.mailing import Outbox
     from workflows.paying_back import PayingBack
     from workflows.policies import STRIPE
+    from workflows.shielding import to_its_end
 
-_KINDS = {PaymentOwner.SECOND: TaskKind.DOUBLE_PAYMENT, PaymentOwner.NOBODY: TaskKind.UNKNOWN_PAYMENT}
+_KINDS = {
+    PaymentOwner.SECOND: TaskKind.DOUBLE_PAYMENT,
+    PaymentOwner.NOBODY: TaskKind.UNKNOWN_PAYMENT,
+    PaymentOwner.STUCK: TaskKind.UNKNOWN_PAYMENT,
+}
 _WHY = {
     PaymentOwner.SECOND: "came in for an order that this payment does not belong to: it may have been paid twice.",
     PaymentOwner.NOBODY: "came in at Stripe, and no order knows of it.",
+    PaymentOwner.STUCK: "came in for an order whose job has ended too early: reset that job, then `dismiss`.",
 }
 
 
@@ -41,6 +49,9 @@ class UnmatchedPaymentWorkflow:
     @workflow.run
     async def run(self, request: UnmatchedPayment) -> UnmatchedOutcome:
         """Look up whose it is; what came too late goes back by itself, of the rest a person decides."""
+        return await to_its_end(asyncio.create_task(self._settle()))
+
+    async def _settle(self) -> UnmatchedOutcome:
         found = await self._find()
         if found.owner is PaymentOwner.LATE and found.has_money:
             await self._pay_back_late_money(found)
@@ -51,7 +62,6 @@ class UnmatchedPaymentWorkflow:
         await self._outbox.emptied()
         self._desk.status = "settled"
         self._desk.tell(WaitingFor.NOTHING, "Settled.")
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return UnmatchedOutcome(owner=found.owner)
 
     async def _find(self) -> FoundPayment:
@@ -62,7 +72,7 @@ class UnmatchedPaymentWorkflow:
     async def _is_settled(self, found: FoundPayment) -> bool:
         """Ask a person; false if something changed at Stripe first, or a refund was refused."""
         self._changed = False
-        left = found.captured.model_copy(update={"amount": found.captured.amount - found.refunded_amount})
+        left = found.left
         self._desk.status = "open"
         self._desk.tell(
             WaitingFor.OPERATOR,
@@ -80,6 +90,7 @@ class UnmatchedPaymentWorkflow:
             unless=lambda: self._changed,
         )
         if action is TaskAction.REFUND:
+            self._desk.tell(WaitingFor.STRIPE, "The money goes back.", in_passing=True)
             return await self._is_paid_back()
         return action is TaskAction.DISMISS
 
@@ -102,7 +113,7 @@ class UnmatchedPaymentWorkflow:
         assert self._request.order_id is not None  # noqa: S101 - only an order's own payment can be late
         assert found.payer_id is not None  # noqa: S101
         back = PayingBack(self._request.order_id, found.payer_id, self._desk, self._tasks, self._outbox)
-        await back.payment(self._request.payment_intent_id, found.captured, "paid_too_late")
+        await back.payment(self._request.payment_intent_id, found.left, "paid_too_late")
 
     @workflow.signal(description="Look at the payment again: something about it may have changed at Stripe")
     def payment_changed(self) -> None:

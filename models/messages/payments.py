@@ -23,6 +23,7 @@ class PaymentOwner(StrEnum):
     ORDER = "order"  # what its order was paid with: all is well
     LATE = "late"  # its order's own, but the order had been given up
     SECOND = "second"  # of an order that was paid with another one
+    STUCK = "stuck"  # its order's own, but the order's job is over and has not seen it
     NOBODY = "nobody"
 
 
@@ -35,9 +36,14 @@ class FoundPayment(Message):
     payer_id: UUID | None = None
 
     @property
+    def left(self) -> Money:
+        """What has not gone back yet."""
+        return self.captured.model_copy(update={"amount": max(0, self.captured.amount - self.refunded_amount)})
+
+    @property
     def has_money(self) -> bool:
         """Whether something is left to decide about."""
-        return self.captured.amount > self.refunded_amount
+        return self.left.amount > 0
 
 
 class PayBack(Message):

@@ -309,3 +309,24 @@ async def test_a_payment_that_no_order_knows_waits_for_a_person(installation: In
         403,
         "role_not_allowed",
     )
+
+
+async def test_money_for_an_order_whose_job_broke_waits_for_a_person(installation: Installation) -> None:
+    order = (await installation.post_order("spanish-a1", method="payment_intent")).json()
+    await installation.temporal.get_workflow_handle(f"order-{order['id']}").terminate("by mistake")
+    job = await installation.job(order["id"])
+    assert (job["run_status"], job["who_must_act"], job["needs_human"]) == ("terminated", "operator", True)
+    assert (job["due_at"], job["task_id"]) == (None, None)
+    intent = await pay_by_debit(installation, order)
+    await installation.double.control.settle(intent, "succeeded")
+    [task] = await installation.tasks(order["id"])
+    assert task["kind"] == "unknown_payment"
+    assert "reset that job" in task["reason"]
+
+
+async def test_a_moment_outside_of_the_calendar_is_refused(installation: Installation) -> None:
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        answer = await installation.http.get(
+            "/v1/orders", params={"created_from": moment}, headers=installation.caller()
+        )
+        assert await refusal_of(answer) == (422, "invalid_request")

@@ -9,15 +9,16 @@ import httpx
 import pytest
 import stripe
 from sqlalchemy import event as sql_event
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
 from temporalio.client import Client
 
 from activities.database import Sessions, open_database, sessions_of
 from api import create_app
 from models.messages.payments import UnmatchedPayment
-from models.tables import StripeEvent
-from models.vocabulary import StripeEventStatus
+from models.tables import Order, StripeEvent
+from models.vocabulary import OrderStatus, StripeEventStatus
 from settings import Settings
 from tests.api.conftest import WEBHOOK_SECRETS
 from tests.api.orders_on_record import write_order, write_school
@@ -253,6 +254,21 @@ async def test_a_second_payment_of_an_order_that_still_runs_is_looked_after(
     assert len(recorder.signals) == 1
     assert [argument for _, argument in recorder.started] == [
         UnmatchedPayment(payment_intent_id="pi_another", order_id=order_id)
+    ]
+
+
+async def test_money_for_an_order_that_was_given_up_is_looked_after_though_its_run_goes_on(
+    client: httpx.AsyncClient, sessions: Sessions, recorder: RecordingTemporal
+) -> None:
+    school = await write_school(sessions)
+    order_id = await write_order(sessions, school, school.anna, 1)
+    async with sessions.begin() as session:
+        await session.execute(update(Order).where(col(Order.id) == order_id).values(status=OrderStatus.CANCELLED))
+    its_own = {"id": "pi_1", "object": "payment_intent", "metadata": {"order_id": str(order_id)}}
+    await send(client, event(data={"object": its_own}))
+    assert len(recorder.signals) == 1
+    assert [argument for _, argument in recorder.started] == [
+        UnmatchedPayment(payment_intent_id="pi_1", order_id=order_id)
     ]
 
 
