@@ -98,6 +98,7 @@ def build_workers(
                 stripe.cancel_payment,
                 refunds.refund_places,
                 refunds.refund_payment,
+                refunds.settle_by_hand,
                 unmatched.find_payment,
                 unmatched.pay_back,
                 provisioning.provision_enrollment,

@@ -1,9 +1,10 @@
 """What a document says, read from the record: in two statements, in three where an invoice was paid."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypedDict, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ScalarSelect, func, select, true
@@ -107,7 +108,7 @@ async def facts_to_print(session: AsyncSession, document: Document) -> PrintedDo
         case DocumentKind.INVOICE:
             return _invoice(around, bought)
         case DocumentKind.CREDIT_NOTE:
-            return _credit_note(around, bought)
+            return _credit_note(around, bought, await _load_shares(session, around))
 
 
 async def _load_around(session: AsyncSession, document: Document) -> _Around:
@@ -157,6 +158,18 @@ async def _load_lines(session: AsyncSession, around: _Around) -> Sequence[_Bough
     return [_Bought(*row) for row in (await session.execute(query)).all()]
 
 
+async def _load_shares(session: AsyncSession, around: _Around) -> Mapping[UUID, int]:
+    """What each place of the line that is paid back has cost, by the place, in the order of their ids."""
+    if around.place is None:
+        return {}
+    query = (
+        select(col(Enrollment.id), col(Enrollment.share_amount))
+        .where(col(Enrollment.order_line_id) == around.place.order_line_id)
+        .order_by(col(Enrollment.id))
+    )
+    return {row.id: row.share_amount for row in await session.execute(query)}
+
+
 async def _load_received(session: AsyncSession, around: _Around) -> Sequence[InvoicePayment]:
     if around.invoice is None:
         return ()
@@ -186,10 +199,10 @@ def _invoice(around: _Around, bought: Sequence[_Bought]) -> PrintedInvoice:
     )
 
 
-def _credit_note(around: _Around, bought: Sequence[_Bought]) -> PrintedCreditNote:
+def _credit_note(around: _Around, bought: Sequence[_Bought], shares: Mapping[UUID, int]) -> PrintedCreditNote:
     refund = _there(around.refund)
-    shares = split(refund.amount, [line.line.total_amount for line in bought])
-    lines = tuple(_credited(around, line, amount) for line, amount in zip(bought, shares, strict=True))
+    amounts = split(refund.amount, [line.line.total_amount for line in bought])
+    lines = tuple(_credited(around, line, amount, shares) for line, amount in zip(bought, amounts, strict=True))
     return PrintedCreditNote(
         **_common(around),
         receipt_number=around.receipt_number,
@@ -201,18 +214,22 @@ def _credit_note(around: _Around, bought: Sequence[_Bought]) -> PrintedCreditNot
     )
 
 
-def _credited(around: _Around, bought: _Bought, amount: int) -> CreditedLine:
+def _credited(around: _Around, bought: _Bought, amount: int, shares: Mapping[UUID, int]) -> CreditedLine:
     """A part of a line takes the same part of its tax with it, half up: no more than all, for money beyond the price
-    was never taxed."""
+    was never taxed. The tax is split over the places once, so that their credit notes never take back more of it."""
     line = bought.line
-    priced = min(amount, line.total_amount)
+    price, taxed = line.total_amount, line.tax_amount
+    if around.place is not None and len(shares) > 1:
+        parts = dict(zip(shares, split(line.tax_amount, list(shares.values())), strict=True))
+        price, taxed = shares[around.place.id], parts[around.place.id]
+    priced = min(amount, price)
     part = around.course if around.place is not None and around.place.course_id != line.course_id else None
     return CreditedLine(
         title=line.title,
         part=None if part is None else part.title,
         student_name=bought.student_name,
         # Of two parts the first has the better of a tie: it is rounded half up.
-        tax=around.money(split(line.tax_amount, (priced, line.total_amount - priced))[0]),
+        tax=around.money(split(taxed, (priced, price - priced))[0]),
         total=around.money(amount),
     )
 

@@ -1,6 +1,6 @@
 """What comes in for an invoice, and the end of an invoice that nobody owes any more."""
 
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -26,7 +26,8 @@ async def record_payment(session: AsyncSession, step: RecordInvoicePayment) -> I
     written = (
         insert(InvoicePayment)
         .values(
-            id=received.entry_id,
+            # Of this invoice: an entry id that somebody copies from another order is another entry here.
+            id=uuid5(received.entry_id, str(invoice.id)),
             created_at=now(),
             invoice_id=invoice.id,
             amount=received.amount,

@@ -20,6 +20,10 @@ _ADDRESS = re.compile(
 _LONGEST_ADDRESS = 254
 
 
+_STRUCTURE = re.compile(r"""=\?|[,;:<>@()\[\]"\\]""")
+_LONGEST_NAME = 60
+
+
 class InvalidAddressError(ValueError):
     """Nothing can be delivered to (or from) the address. The text does not hold it."""
 
@@ -49,7 +53,9 @@ def mailbox(name: str, address: str) -> Address:
         raise InvalidAddressError from None
     if len(plain) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(plain):
         raise InvalidAddressError
-    return Address(display_name=one_line(name), addr_spec=plain)
+    # Folding a header may drop the quotes around such a name, and then it would read as addresses.
+    words = _STRUCTURE.sub(" ", one_line(name)).split()
+    return Address(display_name=" ".join(words)[:_LONGEST_NAME].strip(), addr_spec=plain)
 
 
 def compose(

@@ -15,13 +15,15 @@ from activities.coupon_uses import release_coupon
 from activities.holds import end_places
 from activities.numbers import Series, next_number
 from models.identifiers import refund_id_for
-from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport
+from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
+from models.money import charge_step, split
 from models.tables import Academy, Document, Enrollment, Invoice, Order, OrderLine, Payment, Refund
 from models.tables.columns import now
-from models.vocabulary import DocumentKind, OrderStatus, RefundStatus
+from models.vocabulary import DocumentKind, EnrollmentStatus, OrderStatus, RefundStatus
 from rules.lifecycle import may_follow
 
 # The others have taken nothing back.
+_GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
 _LIVE = (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.SUCCEEDED)
 
 
@@ -49,13 +51,15 @@ async def request_refunds(session: AsyncSession, step: RefundPlaces) -> tuple[li
     order = await session.get_one(Order, step.order_id, with_for_update=True)
     received = await _received(session, order.id)
     refunds = await _refunds_of(session, order.id)
-    places = await _places(session, step)
+    all_places = await _places(session, order.id)
+    places = [place for place in all_places if not step.enrollment_ids or place.id in step.enrollment_ids]
     place_ids = [place.id for place in places]
     changes = await end_places(session, place_ids)
     known = {refund.enrollment_id for refund in refunds}
+    parts = _parts(all_places, received.amount, order.currency)
     remaining = received.amount - sum(refund.amount for refund in refunds if refund.status in _LIVE)
     for place in places:
-        amount = min(place.share_amount, remaining)
+        amount = min(parts[place.id], remaining)
         if amount and place.id not in known:
             remaining -= amount
             refund = _refund(order, place.id, amount, step, offline=received.payment_intent_id is None)
@@ -63,7 +67,22 @@ async def request_refunds(session: AsyncSession, step: RefundPlaces) -> tuple[li
             refunds.append(refund)
             changes.append(StateChange("refund", refund.id, None, refund.status))
     await write_audit(session, changes, actor=step.actor, reason=step.reason, workflow_id=step.workflow_id)
-    return [refund for refund in refunds if refund.enrollment_id in place_ids], received.payment_intent_id
+    asked = [refund for refund in refunds if refund.enrollment_id in place_ids and _is_ours(refund, step)]
+    return asked, received.payment_intent_id
+
+
+def _is_ours(refund: Refund, step: RefundPlaces) -> bool:
+    """What failed in another job is settled there, by a person: sending it again here could pay it twice."""
+    return refund.workflow_id == step.workflow_id or refund.status in _LIVE
+
+
+def _parts(places: Sequence[Enrollment], received: int, currency: str) -> dict[UUID, int]:
+    """What each place has brought in: its share of the price, or that part of another amount that staff accepted."""
+    shares = [place.share_amount for place in places]
+    if received != sum(shares) and any(shares):
+        step = charge_step(currency)
+        shares = list(split(received, shares, step if received % step == 0 else 1))
+    return {place.id: share for place, share in zip(places, shares, strict=True)}
 
 
 async def request_whole_refund(session: AsyncSession, step: RefundPayment) -> Refund:
@@ -87,8 +106,25 @@ async def request_whole_refund(session: AsyncSession, step: RefundPayment) -> Re
     return await session.get_one(Refund, refund_id)
 
 
+async def refunds_in_doubt(session: AsyncSession, step: SettleByHand) -> list[UUID]:
+    """The refunds of this job for this reason that a person has to see to."""
+    query = select(col(Refund.id)).where(
+        col(Refund.order_id) == step.order_id,
+        col(Refund.workflow_id) == step.workflow_id,
+        col(Refund.reason) == step.reason,
+        col(Refund.status).in_((RefundStatus.FAILED, RefundStatus.REQUIRES_ACTION)),
+    )
+    return list((await session.execute(query)).scalars())
+
+
 async def write_refunds(
-    session: AsyncSession, order_id: UUID, told: Mapping[UUID, Told], *, reason: str, workflow_id: str
+    session: AsyncSession,
+    order_id: UUID,
+    told: Mapping[UUID, Told],
+    *,
+    reason: str,
+    workflow_id: str,
+    actor: str = "stripe",
 ) -> RefundedPlaces:
     """Write down how the refunds stand, with the order, its payment and, where there is a receipt, credit notes."""
     order = await session.get_one(Order, order_id, with_for_update=True)
@@ -98,13 +134,14 @@ async def write_refunds(
         if (news := told.get(refund.id)) is not None:
             if refund.status != news.status:
                 changes.append(StateChange("refund", refund.id, refund.status, news.status))
-            refund.status, refund.stripe_refund_id, refund.updated_at = news.status, news.stripe_refund_id, now()
+            refund.status, refund.updated_at = news.status, now()
+            refund.stripe_refund_id = news.stripe_refund_id or refund.stripe_refund_id
     notes: dict[UUID, UUID] = {}
     if order.completed_at is not None:
         live = sum(refund.amount for refund in refunds if refund.status in _LIVE)
         changes += await _close_order(session, order, live)
         notes = await _issue_credit_notes(session, order, [refund for refund in refunds if refund.id in told])
-    await write_audit(session, changes, actor="stripe", reason=reason, workflow_id=workflow_id)
+    await write_audit(session, changes, actor=actor, reason=reason, workflow_id=workflow_id)
     return RefundedPlaces(
         order_status=OrderStatus(order.status),
         refunds=tuple(
@@ -131,11 +168,9 @@ async def _received(session: AsyncSession, order_id: UUID) -> _Received:
     return _Received(captured or invoiced or 0, intent_id)
 
 
-async def _places(session: AsyncSession, step: RefundPlaces) -> Sequence[Enrollment]:
-    lines = select(col(OrderLine.id)).where(col(OrderLine.order_id) == step.order_id)
+async def _places(session: AsyncSession, order_id: UUID) -> Sequence[Enrollment]:
+    lines = select(col(OrderLine.id)).where(col(OrderLine.order_id) == order_id)
     query = select(Enrollment).where(col(Enrollment.order_line_id).in_(lines)).order_by(col(Enrollment.id))
-    if step.enrollment_ids:
-        query = query.where(col(Enrollment.id).in_(step.enrollment_ids))
     return (await session.execute(query)).scalars().all()
 
 
@@ -163,9 +198,11 @@ async def _close_order(session: AsyncSession, order: Order, refunded: int) -> li
     if payment is not None:
         payment.refunded_amount, payment.updated_at = refunded, now()
     paid = order.total_amount if payment is None else payment.captured_amount
-    if paid and not refunded:
+    has_places = await _has_places(session, order.id)
+    if not refunded and (paid or has_places):
         return []
-    status = OrderStatus.REFUNDED if refunded >= paid else OrderStatus.PARTIALLY_REFUNDED
+    is_over = refunded >= paid and not has_places
+    status = OrderStatus.REFUNDED if is_over else OrderStatus.PARTIALLY_REFUNDED
     if not may_follow(OrderStatus(order.status), status):
         return []
     change = StateChange("order", order.id, order.status, status)
@@ -173,6 +210,15 @@ async def _close_order(session: AsyncSession, order: Order, refunded: int) -> li
     if status is OrderStatus.REFUNDED and order.coupon_id is not None:
         await release_coupon(session, order.id)
     return [change]
+
+
+async def _has_places(session: AsyncSession, order_id: UUID) -> bool:
+    """Whether the order still gives somebody access."""
+    lines = select(col(OrderLine.id)).where(col(OrderLine.order_id) == order_id)
+    query = select(col(Enrollment.id)).where(
+        col(Enrollment.order_line_id).in_(lines), col(Enrollment.status).in_(_GIVES_ACCESS)
+    )
+    return (await session.execute(query)).first() is not None
 
 
 async def _issue_credit_notes(session: AsyncSession, order: Order, refunds: Sequence[Refund]) -> dict[UUID, UUID]:

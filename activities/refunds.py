@@ -1,16 +1,24 @@
 """The steps that pay money back: asked of Stripe once each, and written down as Stripe tells it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import stripe
 from temporalio import activity
 
 from activities.database import Sessions
-from activities.refund_record import Told, request_refunds, request_whole_refund, write_refunds
+from activities.refund_record import (
+    Told,
+    refunds_in_doubt,
+    request_refunds,
+    request_whole_refund,
+    write_refunds,
+)
 from activities.stripe_errors import as_failure, meaning_of
 from models.identifiers import step_key
-from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces
+from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, SettleByHand
 from models.tables import Refund
 from models.tables.columns import now
 from models.vocabulary import RefundStatus
@@ -35,9 +43,22 @@ class RefundActivities:
         """
         async with self.sessions.begin() as session:
             refunds, intent_id = await request_refunds(session, step)
-        told = {refund.id: await self._carry_out(refund, intent_id, step.attempt) for refund in refunds}
+        told: dict[UUID, Told] = {}
+        for refund in refunds[:-1]:
+            # Written down as soon as Stripe has answered: one that is stuck does not hide the others.
+            told[refund.id] = await self._carry_out(refund, intent_id, step.attempt)
+            await self._write(step, told)
+        told |= {refund.id: await self._carry_out(refund, intent_id, step.attempt) for refund in refunds[-1:]}
+        return await self._write(step, told)
+
+    @activity.defn
+    async def settle_by_hand(self, step: SettleByHand) -> RefundedPlaces:
+        """Write down that a person has paid back what Stripe could not, or that it is not paid back."""
         async with self.sessions.begin() as session:
-            return await write_refunds(session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id)
+            told = {refund_id: Told(step.status, None) for refund_id in await refunds_in_doubt(session, step)}
+            return await write_refunds(
+                session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id, actor=step.actor
+            )
 
     @activity.defn
     async def refund_payment(self, step: RefundPayment) -> RefundedPlaces:
@@ -45,12 +66,17 @@ class RefundActivities:
         async with self.sessions.begin() as session:
             refund = await request_whole_refund(session, step)
         told = {refund.id: await self._carry_out(refund, step.payment_intent_id, step.attempt)}
+        return await self._write(step, told)
+
+    async def _write(self, step: RefundPlaces | RefundPayment, told: Mapping[UUID, Told]) -> RefundedPlaces:
         async with self.sessions.begin() as session:
             return await write_refunds(session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id)
 
     async def _carry_out(self, refund: Refund, intent_id: str | None, attempt: int) -> Told:
         failed = refund.status in (RefundStatus.FAILED, RefundStatus.CANCELED)
-        if intent_id is None or (refund.stripe_refund_id is not None and not failed):
+        # What a person has paid back by hand has succeeded without an id of Stripe's.
+        is_done = refund.status == RefundStatus.SUCCEEDED or (refund.stripe_refund_id is not None and not failed)
+        if intent_id is None or is_done:
             return Told(RefundStatus(refund.status), refund.stripe_refund_id)
         is_old = now() - refund.created_at > _KEY_IS_SURELY_KNOWN
         made = await self._find(refund, intent_id, attempt) if is_old else None

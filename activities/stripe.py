@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import stripe
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from stripe.checkout import Session as CheckoutSession
@@ -196,14 +196,28 @@ class StripeActivities:
 
     async def _create(self, due: _Due, attempt: int, key: str) -> Told:
         customer_id = due.customer_id or await self._create_customer(due.payer)
+        try:
+            return await self._create_for(customer_id, due, attempt, key)
+        except stripe.InvalidRequestError as error:
+            if (error.code, error.param) != ("resource_missing", "customer"):
+                raise
+            # Erased at Stripe, for instance because the person asked for it: they may buy again, as somebody new.
+            renewed = await self._create_customer(due.payer, gone=customer_id)
+            return await self._create_for(renewed, due, attempt, f"{key}:{renewed}")
+
+    async def _create_for(self, customer_id: str, due: _Due, attempt: int, key: str) -> Told:
         if due.order.payment_method == PaymentMethod.CHECKOUT:
             session = await self._checkout_params(due.order, customer_id, attempt)
             return await self.client.v1.checkout.sessions.create_async(session, {"idempotency_key": key})
         intent = self._intent_params(due.order, customer_id, attempt)
         return await self.client.v1.payment_intents.create_async(intent, {"idempotency_key": key})
 
-    async def _create_customer(self, payer: Person) -> str:
-        """One customer per person (TutorHub R27): whoever writes first wins, the other uses what is written."""
+    async def _create_customer(self, payer: Person, gone: str | None = None) -> str:
+        """One customer per person (TutorHub R27): whoever writes first wins, the other uses what is written.
+
+        `gone` is the customer that Stripe does not have any more; it is replaced.
+        """
+        version = f"customer-{int(payer.updated_at.timestamp())}{f'-after-{gone}' if gone else ''}"
         customer = await self.client.v1.customers.create_async(
             {
                 "email": payer.email,
@@ -212,13 +226,15 @@ class StripeActivities:
                 "metadata": {"person_id": str(payer.id)},
             },
             # The key holds the version of the person's data: the same key must not come with other data.
-            {"idempotency_key": step_key(f"person-{payer.id}", f"customer-{int(payer.updated_at.timestamp())}")},
+            {"idempotency_key": step_key(f"person-{payer.id}", version)},
         )
         wanted = insert(StripeCustomer).values(person_id=payer.id, customer_id=customer.id, created_at=now())
         kept = wanted.on_conflict_do_update(
             index_elements=["person_id"], set_={"customer_id": StripeCustomer.customer_id}
         ).returning(col(StripeCustomer.customer_id))
         async with self.sessions.begin() as session:
+            if gone:
+                await session.execute(delete(StripeCustomer).where(col(StripeCustomer.customer_id) == gone))
             return (await session.execute(kept)).scalar_one()
 
     async def _checkout_params(self, order: Order, customer_id: str, attempt: int) -> SessionCreateParams:

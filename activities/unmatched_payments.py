@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import stripe
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlmodel import col
 from temporalio import activity
@@ -28,19 +29,31 @@ class UnmatchedPaymentActivities:
 
     @activity.defn
     async def find_payment(self, step: UnmatchedPayment) -> FoundPayment:
-        """Read the payment from Stripe and look up whose it is."""
+        """Read the payment from Stripe and look up whose it is.
+
+        What cannot be read will never be: it is told as `unreadable`, for a person to see.
+        """
         try:
             intent = await self.client.v1.payment_intents.retrieve_async(
                 step.payment_intent_id, {"expand": ["latest_charge"]}
             )
+        except stripe.InvalidRequestError as error:
+            if error.code != "resource_missing":
+                raise as_failure(error, keep_trying=True) from None
+            return FoundPayment(owner=PaymentOwner.UNREADABLE, as_stripe_says="a payment that Stripe does not know")
         except stripe.StripeError as error:
             raise as_failure(error, keep_trying=True) from None
+        try:
+            captured = Money(amount=intent.amount_received, currency=intent.currency.upper())
+        except ValidationError:
+            told = f"{intent.amount_received} minor units of {intent.currency.upper()}"
+            return FoundPayment(owner=PaymentOwner.UNREADABLE, as_stripe_says=told[:100])
         charge = intent.latest_charge
         owner, payer_id = await self._owner(step)
         return FoundPayment(
             owner=owner,
             payer_id=payer_id,
-            captured=Money(amount=intent.amount_received, currency=intent.currency.upper()),
+            captured=captured,
             refunded_amount=charge.amount_refunded if isinstance(charge, stripe.Charge) else 0,
         )
 

@@ -26,6 +26,7 @@ class HumanTasks:
         self._decided: dict[UUID, DecideTask] = {}
         self._closed: dict[UUID, DecideTask] = {}
         self._answers: Counter[str] = Counter()
+        self._deciders: dict[str, str] = {}
 
     @property
     def open_id(self) -> UUID | None:
@@ -65,10 +66,15 @@ class HumanTasks:
         decided = self._decided.get(task.task_id)
         if decided is not None:
             self._answers[about] += 1
+            self._deciders[about] = decided.actor
             await self._close(decided)
         elif until is not None and workflow.now() >= until:
             await self._dismiss(task.task_id)
         return None if decided is None else decided.action
+
+    def decided_by(self, about: str) -> str | None:
+        """Who decided it last; none if nobody did."""
+        return self._deciders.get(about)
 
     async def withdraw(self) -> None:
         """Close what nobody has to decide any more."""

@@ -8,7 +8,7 @@ from temporalio import workflow
 from activities.documents import DocumentActivities
 from activities.refunds import RefundActivities
 from models.messages.documents import RenderDocument
-from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport
+from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
 from models.money import Money
 from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
 from workflows.desk import Desk, Told
@@ -35,12 +35,18 @@ class PayingBack:
             refunded = await self._refund(enrollment_ids, reason, actor, attempt)
             self._desk.status = refunded.order_status
             failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
-            if not failed or not await self._is_retried(len(failed), f"{reason}-{attempt}"):
+            if not failed:
+                break
+            if not await self._is_retried(len(failed), about := f"{reason}-{attempt}"):
+                refunded = await self._settle(reason, RefundStatus.SUCCEEDED, f"refund-{about}")
                 break
             attempt += 1
         self._outbox.post(self._tell_payer(refunded.refunds, reason))
         if any(refund.status is RefundStatus.REQUIRES_ACTION for refund in refunded.refunds):
-            await self.by_hand("Pay back by hand what had come in by invoice for places that ended.", reason)
+            what = "Pay back by hand what had come in by invoice for places that ended."
+            done = await self.by_hand(what, reason) is TaskAction.ACCEPT
+            status = RefundStatus.SUCCEEDED if done else RefundStatus.CANCELED
+            self._desk.status = (await self._settle(reason, status, f"pay-back-{reason}")).order_status
 
     async def payment(self, payment_intent_id: str, amount: Money, reason: str) -> bool:
         """Pay back all that is left of one payment for an order that is not completed, and tell the payer.
@@ -67,17 +73,18 @@ class PayingBack:
                 self._outbox.post(self._mail_refund(reason))
                 return True
             if not await self._is_retried(len(failed), str(attempt)):
+                await self._settle(reason, RefundStatus.SUCCEEDED, f"refund-{attempt}")
                 return False
             attempt += 1
 
-    async def by_hand(self, what: str, about: str) -> None:
-        """Money that did not come through Stripe goes back by a person's hand; they say when it is done."""
+    async def by_hand(self, what: str, about: str) -> TaskAction | None:
+        """Money that did not come through Stripe goes back by a person's hand; they say whether it is done."""
         before = self._desk.told
         self._desk.tell(
             WaitingFor.OPERATOR, f"{what} Then decide the task: `accept` says that it is done.", needs_human=True
         )
         asked = self._desk.told
-        await self._tasks.ask(
+        action = await self._tasks.ask(
             TaskKind.PAY_BACK,
             f"pay-back-{about}",
             what,
@@ -85,6 +92,22 @@ class PayingBack:
             subject=("order", self._order_id),
         )
         self._say_again(before, asked)
+        return action
+
+    async def _settle(self, reason: str, status: RefundStatus, about: str) -> RefundedPlaces:
+        """Have what a person saw to written down, with credit notes for what they paid back."""
+        return await workflow.execute_activity_method(
+            RefundActivities.settle_by_hand,
+            SettleByHand(
+                order_id=self._order_id,
+                reason=reason,
+                status=status,
+                actor=self._tasks.decided_by(about) or "system",
+                workflow_id=workflow.info().workflow_id,
+            ),
+            summary=f"Write down what was settled by hand: {status}",
+            **STRIPE,
+        )
 
     async def _refund(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str, attempt: int) -> RefundedPlaces:
         return await workflow.execute_activity_method(

@@ -23,11 +23,13 @@ _KINDS = {
     PaymentOwner.SECOND: TaskKind.DOUBLE_PAYMENT,
     PaymentOwner.NOBODY: TaskKind.UNKNOWN_PAYMENT,
     PaymentOwner.STUCK: TaskKind.UNKNOWN_PAYMENT,
+    PaymentOwner.UNREADABLE: TaskKind.UNKNOWN_PAYMENT,
 }
 _WHY = {
     PaymentOwner.SECOND: "came in for an order that this payment does not belong to: it may have been paid twice.",
     PaymentOwner.NOBODY: "came in at Stripe, and no order knows of it.",
     PaymentOwner.STUCK: "came in for an order whose job has ended too early: reset that job, then `dismiss`.",
+    PaymentOwner.UNREADABLE: "came in at Stripe and cannot be counted here: see to it in Stripe.",
 }
 
 
@@ -72,7 +74,8 @@ class UnmatchedPaymentWorkflow:
     async def _is_settled(self, found: FoundPayment) -> bool:
         """Ask a person; false if something changed at Stripe first, or a refund was refused."""
         self._changed = False
-        left = found.left
+        left = found.left or found.as_stripe_says
+        actions = (TaskAction.DISMISS,) if found.left is None else (TaskAction.REFUND, TaskAction.DISMISS)
         self._desk.status = "open"
         self._desk.tell(
             WaitingFor.OPERATOR,
@@ -85,7 +88,7 @@ class UnmatchedPaymentWorkflow:
             _KINDS[found.owner],
             "payment",
             f"{left} ({self._request.payment_intent_id}) {_WHY[found.owner]}",
-            (TaskAction.REFUND, TaskAction.DISMISS),
+            actions,
             subject=about,
             unless=lambda: self._changed,
         )
@@ -112,6 +115,7 @@ class UnmatchedPaymentWorkflow:
         """The order had been given up before its payment arrived: the money goes back, and the payer is told."""
         assert self._request.order_id is not None  # noqa: S101 - only an order's own payment can be late
         assert found.payer_id is not None  # noqa: S101
+        assert found.left is not None  # noqa: S101 - what is not readable has no owner
         back = PayingBack(self._request.order_id, found.payer_id, self._desk, self._tasks, self._outbox)
         await back.payment(self._request.payment_intent_id, found.left, "paid_too_late")
 

@@ -228,6 +228,16 @@ class RefundPlaces(Message):
     attempt: int = Field(default=1, ge=1, description="counts on when a person has it tried again after a failure")
 
 
+class SettleByHand(Message):
+    """A person has seen to the refunds of a job that Stripe could not make: paid back another way, or not at all."""
+
+    order_id: UUID
+    reason: ReasonText
+    status: RefundStatus
+    actor: Actor
+    workflow_id: WorkflowId
+
+
 class RefundPayment(Message):
     """Pay back all that came in for an order that will not be completed."""
 

@@ -25,25 +25,29 @@ class PaymentOwner(StrEnum):
     SECOND = "second"  # of an order that was paid with another one
     STUCK = "stuck"  # its order's own, but the order's job is over and has not seen it
     NOBODY = "nobody"
+    UNREADABLE = "unreadable"  # in a currency or of a size that we do not count, or not to be found at Stripe
 
 
 class FoundPayment(Message):
     """What Stripe and the record say about it."""
 
     owner: PaymentOwner
-    captured: Money
+    captured: Money | None = Field(default=None, description="none if it cannot be read")
+    as_stripe_says: str = Field(default="", max_length=100, description="the amount where it cannot be read")
     refunded_amount: MinorUnits = 0
     payer_id: UUID | None = None
 
     @property
-    def left(self) -> Money:
-        """What has not gone back yet."""
+    def left(self) -> Money | None:
+        """What has not gone back yet; none if that cannot be read."""
+        if self.captured is None:
+            return None
         return self.captured.model_copy(update={"amount": max(0, self.captured.amount - self.refunded_amount)})
 
     @property
     def has_money(self) -> bool:
         """Whether something is left to decide about."""
-        return self.left.amount > 0
+        return self.left is None or self.left.amount > 0
 
 
 class PayBack(Message):

@@ -40,6 +40,7 @@ class Course(Row, table=True):
             name="three_decimals_in_tens",
         ),
         CheckConstraint("capacity > 0", name="capacity_positive"),
+        CheckConstraint("kind <> 'bundle' OR capacity IS NULL", name="bundle_has_no_seats"),
         CheckConstraint("seats_taken >= 0 AND (capacity IS NULL OR seats_taken <= capacity)", name="not_oversold"),
         CheckConstraint("(kind = 'tutor_pack') = (lessons_included IS NOT NULL)", name="pack_has_lessons"),
         CheckConstraint("kind <> 'tutor_pack' OR tutor_id IS NOT NULL", name="pack_has_tutor"),

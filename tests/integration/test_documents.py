@@ -304,6 +304,27 @@ async def test_a_credit_note_of_a_bundles_part_names_the_course(documents: Docum
     assert (note.total.amount, note.tax and note.tax.amount.amount) == (2500, 399)
 
 
+@pytest.mark.parametrize(("price", "tax", "parts"), [(30000, 4790, 3), (300, 50, 3), (10000, 1597, 2), (100, 7, 5)])
+async def test_the_credit_notes_of_a_bundle_take_back_its_tax_and_no_more(
+    documents: DocumentActivities, price: int, tax: int, parts: int
+) -> None:
+    written = await write_order(documents.sessions, [Sold("language-bundle", price, tax)], percent="19")
+    share = price // parts
+    codes = ("spanish-a1", "french-a2", "calligraphy", "photography", "study-skills")[:parts]
+    async with documents.sessions.begin() as session:
+        whole = await session.get_one(Enrollment, written.place_ids[0])
+        facts = whole.model_dump(exclude={"id", "course_id", "share_amount"})
+        places = [Enrollment(**facts, course_id=sample_id("course", code), share_amount=share) for code in codes]
+        await session.delete(whole)
+        await session.flush()
+        session.add_all(places)
+    notes = [
+        await printed_on(documents, await write_credit_note(documents.sessions, written, share, place_id=place.id))
+        for place in places
+    ]
+    assert sum(note.tax.amount.amount for note in notes if note.tax is not None) == tax
+
+
 @pytest.mark.parametrize(
     ("amount", "totals", "tax"),
     [(14900, [4900, 0, 10000], 2379), (7450, [2450, 0, 5000], 1190), (20000, [6577, 0, 13423], 2379)],

@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.refunds import RefundActivities
 from activities.stripe import open_stripe
-from models.messages.orders import RefundedPlaces, RefundPlaces
+from models.messages.orders import RefundedPlaces, RefundPlaces, SettleByHand
 from models.tables import Course, Document, Enrollment, Order, Payment, Refund
 from models.tables.columns import now
 from models.vocabulary import OrderStatus, RefundStatus
@@ -144,3 +144,63 @@ async def test_a_refund_of_nothing_ends_the_place_and_asks_stripe_nothing(
     async with installation.sessions() as session:
         assert (await session.get_one(Enrollment, place)).status == "canceled"
         assert (await session.get_one(Order, UUID(order["id"]))).status == "refunded"
+
+
+async def test_a_free_place_that_is_lost_leaves_the_rest_of_the_order(
+    installation: Installation, refunds: RefundActivities
+) -> None:
+    order = (await installation.post_order("spanish-a1", "french-a2", coupon_code="SCHOLAR")).json()
+    done = await installation.order_ends(order["id"])
+    first, second = (UUID(line["enrollment"]["id"]) for line in done["lines"])
+    assert (await refunds.refund_places(pay_back(done, first))).order_status is OrderStatus.COMPLETED
+    assert (await refunds.refund_places(pay_back(done, second))).order_status is OrderStatus.REFUNDED
+
+
+async def test_all_the_money_is_back_and_a_free_place_is_kept(
+    installation: Installation, refunds: RefundActivities
+) -> None:
+    order, places = await paid_order(installation, "spanish-a1", "study-skills")
+    assert (await refunds.refund_places(pay_back(order, places[0]))).order_status is OrderStatus.PARTIALLY_REFUNDED
+    assert (await refunds.refund_places(pay_back(order, places[1]))).order_status is OrderStatus.REFUNDED
+
+
+@pytest.mark.parametrize(("captured", "parts"), [(12000, [5393, 6607]), (5401, [2427, 2974])])
+async def test_another_amount_that_was_accepted_goes_back_in_parts(
+    installation: Installation, refunds: RefundActivities, captured: int, parts: list[int]
+) -> None:
+    """4,900 and 6,003 of 10,903 were asked."""
+    order, places = await paid_order(installation, "spanish-a1", "french-a2")
+    async with installation.sessions.begin() as session:
+        paid = update(Payment).where(col(Payment.order_id) == UUID(order["id"])).values(captured_amount=captured)
+        await session.execute(paid)
+        for place, share in zip(places, (4900, 6003), strict=True):
+            enrollment = update(Enrollment).where(col(Enrollment.id) == place).values(share_amount=share)
+            await session.execute(enrollment)
+    await installation.double.control.add_fault("error", method="POST", path="/v1/refunds", status=400, times=2)
+    await refunds.refund_places(pay_back(order, *places))
+    async with installation.sessions() as session:
+        amounts = {row.enrollment_id: row.amount for row in (await session.execute(select(Refund))).scalars()}
+    assert [amounts[place] for place in places] == parts
+
+
+async def test_what_a_person_has_settled_is_not_sent_again_by_another_job(
+    installation: Installation, refunds: RefundActivities
+) -> None:
+    order, places = await paid_order(installation, "spanish-a1")
+    await installation.double.control.add_fault("error", method="POST", path="/v1/refunds", status=400)
+    await refunds.refund_places(pay_back(order, places[0]))
+    another = pay_back(order, places[0]).model_copy(update={"workflow_id": "order-cancellation-1"})
+    assert (await refunds.refund_places(another)).refunds == ()
+    settle = SettleByHand(
+        order_id=order["id"], reason="seat_lost", status=RefundStatus.SUCCEEDED, actor="staff:7",
+        workflow_id=f"order-{order['id']}",
+    )  # fmt: skip
+    for _ in range(2):
+        settled = await refunds.settle_by_hand(settle)
+    assert settled.order_status is OrderStatus.REFUNDED
+    await refunds.refund_places(another)
+    assert (await installation.double.control.order(order["id"])).refunds == 0
+    async with installation.sessions() as session:
+        notes = select(func.count()).select_from(Document).where(col(Document.kind) == "credit_note")
+        assert (await session.execute(notes)).scalar_one() == 1
+        assert (await session.execute(select(Refund.status))).scalar_one() == "succeeded"

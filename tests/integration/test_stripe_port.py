@@ -12,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.orders import OrderActivities
 from activities.stripe import StripeActivities, open_stripe
+from activities.unmatched_payments import UnmatchedPaymentActivities
 from models.errors import Reason
 from models.identifiers import order_workflow_id
 from models.messages.orders import (
@@ -22,9 +23,10 @@ from models.messages.orders import (
     PlaceOrder,
     RequestedPayment,
 )
-from models.tables import Payment
+from models.messages.payments import PaymentOwner, UnmatchedPayment
+from models.tables import Enrollment, Payment, StripeCustomer
 from models.tables.columns import now
-from models.vocabulary import PaymentMethod, PaymentStatus
+from models.vocabulary import EnrollmentStatus, PaymentMethod, PaymentStatus
 from sandbox.sample_academy import sample_id
 from tests.installation import Installation
 
@@ -256,3 +258,35 @@ async def test_a_bank_payment_is_processing_until_the_bank_has_decided(
     await idle_installation.double.control.settle(facts.payment_intent_id, outcome)
     # A page that was finished cannot be paid on again: what the bank refused is over.
     assert (await port.read_payment(OrderPayment(order_id=step.order_id))).status == status
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_customer_who_was_erased_at_stripe_may_buy_again(
+    idle_installation: Installation, port: StripeActivities, method: PaymentMethod
+) -> None:
+    await ask(port, await place(idle_installation, method))
+    [customer] = (await port.client.v1.customers.list_async({"limit": 10})).data
+    await port.client.v1.customers.delete_async(customer.id)
+    async with idle_installation.sessions.begin() as session:
+        await session.execute(update(Enrollment).values(status=EnrollmentStatus.CANCELED))
+    step = await place(idle_installation, method)
+    assert (await ask(port, step)).refusal is None
+    assert (await ask(port, step)).refusal is None
+    async with idle_installation.sessions() as session:
+        assert (await session.execute(select(col(StripeCustomer.customer_id)))).scalar_one() != customer.id
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("500", "isk"), ("5000", "ugx")])
+async def test_money_that_we_do_not_count_is_told_as_stripe_says_it(
+    idle_installation: Installation, port: StripeActivities, amount: str, currency: str
+) -> None:
+    unmatched = UnmatchedPaymentActivities(port.client, idle_installation.sessions)
+    paid = await port.client.v1.payment_intents.create_async(
+        {"amount": int(amount), "currency": currency, "payment_method": "pm_card_visa", "confirm": True,
+         "payment_method_types": ["card"]}
+    )  # fmt: skip
+    found = await unmatched.find_payment(UnmatchedPayment(payment_intent_id=paid.id))
+    assert (found.owner, found.captured, found.has_money) == (PaymentOwner.UNREADABLE, None, True)
+    assert found.as_stripe_says == f"{amount} minor units of {currency.upper()}"
+    gone = await unmatched.find_payment(UnmatchedPayment(payment_intent_id="pi_nobody_knows"))
+    assert gone.owner is PaymentOwner.UNREADABLE

@@ -332,6 +332,19 @@ def test_no_name_adds_a_header_or_a_recipient(name: str) -> None:
     assert recipient.addr_spec == "grace@students.test"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Featherstonehaugh, Johannes Wolfgang Maximilian Alexander von und zu Hohenzollern, Esq.",
+        "=?utf-8?q?evil=40x=2Ecom=2C?=",
+        'a" <evil@x.test>, "b' * 6,
+    ],
+)
+def test_a_name_reads_as_no_address_once_it_has_travelled(name: str) -> None:
+    [recipient] = composed(RenderedMail("s", "<p>h</p>", "t", "en"), name)["To"].addresses
+    assert recipient.addr_spec == "grace@students.test"
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_an_address_is_plain_or_refused(local: str, domain: str) -> None:
     try:

@@ -37,6 +37,7 @@ from models.messages.orders import (
     RefundReport,
     ReleaseOrder,
     RequestedPayment,
+    SettleByHand,
 )
 from models.messages.provisioning import Provisioned, ProvisionEnrollment
 from models.messages.tasks import CloseTask, OpenTask
@@ -103,6 +104,7 @@ class OrderWorld:
     paid_by_invoice: dict[UUID, int] = field(default_factory=dict)
     released: ReleaseOrder | None = None
     refund_steps: list[RefundPlaces | RefundPayment] = field(default_factory=list)
+    settled: list[RefundStatus] = field(default_factory=list)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     # ---- what payers, banks and Stripe do ----
@@ -225,6 +227,16 @@ class OrderWorld:
             order_status=OrderStatus.PENDING_PAYMENT, refunds=(RefundReport(refund_id=uuid4(), status=status),)
         )
 
+    def settle_by_hand(self, step: SettleByHand) -> RefundedPlaces:
+        self.happen("settle")
+        self.settled.append(step.status)
+        if step.status is RefundStatus.SUCCEEDED:
+            self.refunded = self.captured
+        return RefundedPlaces(
+            order_status=OrderStatus.REFUNDED,
+            refunds=(RefundReport(refund_id=uuid4(), status=step.status, credit_note_id=step.order_id),),
+        )
+
     def _next_refund(self) -> RefundStatus:
         return self.refund_ends.pop(0) if self.refund_ends else RefundStatus.SUCCEEDED
 
@@ -264,8 +276,8 @@ class Worlds:
         return [
             self.place_order, self.grant_approval, self.extend_hold, self.lapse_hold, self.record_invoice_payment,
             self.complete_order, self.release_order, self.request_payment, self.read_payment, self.cancel_payment,
-            self.refund_places, self.refund_payment, self.provision_enrollment, self.open_task, self.close_task,
-            self.render_receipt, self.render_document, self.send_mail,
+            self.refund_places, self.refund_payment, self.settle_by_hand, self.provision_enrollment,
+            self.open_task, self.close_task, self.render_receipt, self.render_document, self.send_mail,
         ]  # fmt: skip
 
     @activity.defn
@@ -319,6 +331,10 @@ class Worlds:
     @activity.defn
     async def refund_payment(self, step: RefundPayment) -> RefundedPlaces:
         return self.of[step.order_id].refund_payment(step)
+
+    @activity.defn
+    async def settle_by_hand(self, step: SettleByHand) -> RefundedPlaces:
+        return self.of[step.order_id].settle_by_hand(step)
 
     @activity.defn
     async def provision_enrollment(self, step: ProvisionEnrollment) -> Provisioned:
