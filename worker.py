@@ -24,6 +24,7 @@ from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from activities.provisioning import LearningPlatform, ProvisioningActivities
 from activities.redaction import RedactErrors
+from activities.refund_requests import RefundRequestActivities
 from activities.refunds import RefundActivities
 from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
@@ -35,11 +36,12 @@ from workflows.document_copy import DocumentCopyWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
+from workflows.refund import RefundWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = (OrderWorkflow, OrderCancellationWorkflow, UnmatchedPaymentWorkflow, DocumentCopyWorkflow)
+WORKFLOWS = (OrderWorkflow, OrderCancellationWorkflow, RefundWorkflow, UnmatchedPaymentWorkflow, DocumentCopyWorkflow)
 
 
 def sandboxed_runner() -> SandboxedWorkflowRunner:
@@ -66,6 +68,7 @@ def build_workers(
     client_of_stripe = open_stripe(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base)
     stripe = StripeActivities(client_of_stripe, sessions, settings.public_url, settings.stripe_payment_method_types)
     refunds = RefundActivities(client_of_stripe, sessions)
+    refund_requests = RefundRequestActivities(sessions)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
     tasks = TaskActivities(sessions)
@@ -99,6 +102,8 @@ def build_workers(
                 refunds.refund_places,
                 refunds.refund_payment,
                 refunds.settle_by_hand,
+                refund_requests.request_refund,
+                refund_requests.settle_review,
                 unmatched.find_payment,
                 unmatched.pay_back,
                 provisioning.provision_enrollment,

@@ -11,7 +11,7 @@ from activities.errand import Draft, Errand, Skipped
 from activities.mail_rendering import RenderedMail, render
 from activities.order_facts import OrderFacts, facts_of_confirmation, facts_of_document, facts_of_order
 from activities.order_letters import approval_requested, approvers_of, order_approved, order_cancelled, order_denied
-from activities.paper_letters import document_copy, invoice, invoice_reminder, refund
+from activities.paper_letters import document_copy, invoice, invoice_reminder, refund, refund_rejected
 from activities.payment_letters import payment_action_required, payment_declined, payment_processing
 from models.vocabulary import MailTemplate
 
@@ -44,6 +44,7 @@ LETTERS: Mapping[MailTemplate, Letter] = {
     MailTemplate.INVOICE: Letter(invoice),
     MailTemplate.INVOICE_REMINDER: Letter(invoice_reminder),
     MailTemplate.REFUND: Letter(refund),
+    MailTemplate.REFUND_REJECTED: Letter(refund_rejected),
     MailTemplate.DOCUMENT_COPY: Letter(document_copy, facts_of_document),
 }
 

@@ -13,7 +13,15 @@ from models.vocabulary import InvoiceStatus, PaymentMethod
 from rules.invoicing import REMINDER_DAYS
 
 _DAYS = re.compile(r"(before|after)_(\d{1,3})")
-_REASONS = {"seat_lost", "provisioning_failed", "double_payment", "amount_differs", "paid_too_late", "cancelled"}
+_REASONS = {
+    "seat_lost",
+    "provisioning_failed",
+    "double_payment",
+    "amount_differs",
+    "paid_too_late",
+    "cancelled",
+    "requested",
+}
 
 
 def invoice(errand: Errand) -> Draft | Skipped:
@@ -70,6 +78,11 @@ def refund(errand: Errand) -> Draft | Skipped:
         },
         papers=notes,
     )
+
+
+def refund_rejected(errand: Errand) -> Draft | Skipped:
+    """Staff has looked at the wish for money back and has not granted it."""
+    return Draft({})
 
 
 def document_copy(errand: Errand) -> Draft | Skipped:

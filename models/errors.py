@@ -52,6 +52,13 @@ class Reason(StrEnum):
     ORDER_NOT_CANCELABLE = "order_not_cancelable"
     ORDER_NOT_WAITING_FOR_APPROVAL = "order_not_waiting_for_approval"
     INVOICE_NOT_OPEN = "invoice_not_open"
+    # lessons and refunds
+    ENROLLMENT_NOT_ACTIVE = "enrollment_not_active"
+    LESSON_NOT_BEGUN = "lesson_not_begun"
+    LESSON_ALREADY_RECORDED = "lesson_already_recorded"
+    REFUND_NOT_ELIGIBLE = "refund_not_eligible"
+    REFUND_IN_PROGRESS = "refund_in_progress"
+    # documents
     DOCUMENT_NOT_READY = "document_not_ready"
     RECEIPT_NOT_READY = "receipt_not_ready"
     # tasks

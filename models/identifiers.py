@@ -57,6 +57,16 @@ def order_cancellation_workflow_id(order_id: UUID) -> str:
     return f"order-cancellation-{order_id}"
 
 
+def refund_workflow_id(enrollment_id: UUID) -> str:
+    """The workflow that owns the refund of an enrollment; there is one at a time."""
+    return f"refund-{enrollment_id}"
+
+
+def refund_request_id_for(enrollment_id: UUID, principal: str, idempotency_key: str) -> UUID:
+    """The wish for a refund that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"refund-request:{enrollment_id}:{principal}:{idempotency_key}")
+
+
 def document_copy_workflow_id(copy_id: UUID) -> str:
     """The workflow that mails a document once more."""
     return f"document-copy-{copy_id}"

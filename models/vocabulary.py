@@ -61,6 +61,59 @@ class RefundPolicy(StrEnum):
     NONE = "none"
 
 
+class LessonOutcome(StrEnum):
+    """What became of a lesson, as its tutor or staff recorded it."""
+
+    COMPLETED = "completed"
+    STUDENT_NO_SHOW = "student_no_show"
+    TUTOR_NO_SHOW = "tutor_no_show"
+    CANCELED = "canceled"
+
+
+class RefundGround(StrEnum):
+    """What speaks for or against a refund, or for asking a person."""
+
+    FIRST_LESSON_DONE = "first_lesson_done"
+    TUTOR_NO_SHOW = "tutor_no_show"
+    WITHIN_WINDOW = "within_window"
+    ABOVE_LIMIT = "above_limit"
+    REFUNDED_BEFORE = "refunded_before"
+    POLICY_NONE = "policy_none"
+    ENROLLMENT_NOT_ACTIVE = "enrollment_not_active"
+    NOTHING_PAID = "nothing_paid"
+    NO_LESSON_DONE = "no_lesson_done"
+    SECOND_LESSON_DONE = "second_lesson_done"
+    LESSON_UNCONFIRMED = "lesson_unconfirmed"
+    WINDOW_CLOSED = "window_closed"
+    TOO_MUCH_USED = "too_much_used"
+
+
+class RefundDecider(StrEnum):
+    """Who approves a refund that may be had."""
+
+    RULE = "rule"
+    PERSON = "person"
+
+
+class RefundRequestStatus(StrEnum):
+    """Whether a refund that was asked for may go ahead; how its money fares is the refund's own status."""
+
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class RefundCause(StrEnum):
+    """Why somebody wants their money back. A closed list, since it is kept in the history."""
+
+    CHANGED_MIND = "changed_mind"
+    NOT_AS_EXPECTED = "not_as_expected"
+    TUTOR_NO_SHOW = "tutor_no_show"
+    NO_TIME = "no_time"
+    ILLNESS = "illness"
+    OTHER = "other"
+
+
 class ScreeningDecision(StrEnum):
     """What the tutor decided after the screening meeting (TutorHub PreliminaryMeeting.tutorDecision)."""
 
@@ -171,6 +224,7 @@ class TaskKind(StrEnum):
     PAY_BACK = "pay_back"
     PROVISIONING_FAILED = "provisioning_failed"
     REFUND_FAILED = "refund_failed"
+    REFUND_REVIEW = "refund_review"
 
 
 class TaskStatus(StrEnum):
@@ -185,6 +239,8 @@ class TaskAction(StrEnum):
     REFUND = "refund"
     RETRY = "retry"
     DISMISS = "dismiss"
+    APPROVE = "approve"
+    REJECT = "reject"
 
 
 class MailStatus(StrEnum):
@@ -209,6 +265,7 @@ class MailTemplate(StrEnum):
     INVOICE = "invoice"
     INVOICE_REMINDER = "invoice_reminder"
     REFUND = "refund"
+    REFUND_REJECTED = "refund_rejected"
     DOCUMENT_COPY = "document_copy"
 
 

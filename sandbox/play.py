@@ -78,9 +78,12 @@ class Player:
 
     async def post(self, path: str, body: Json, caller: str, role: Role = Role.STUDENT) -> httpx.Response:
         """Ask for something as this sample person. Raises `httpx.HTTPStatusError` if it is refused."""
+        return (await self.ask(path, body, caller, role)).raise_for_status()
+
+    async def ask(self, path: str, body: Json, caller: str, role: Role = Role.STUDENT) -> httpx.Response:
+        """Ask for something that may be refused."""
         headers = {**self._as(caller, role), "Idempotency-Key": uuid4().hex}
-        answer = await self._http.post(path, json=body, headers=headers)
-        return answer.raise_for_status()
+        return await self._http.post(path, json=body, headers=headers)
 
     async def order(
         self, caller: str, code: str, *, slot_ids: Sequence[str] = (), method: str = "checkout", **more: str
@@ -135,16 +138,16 @@ class Player:
             order_id, caller, lambda order: order["payment"] and order["payment"]["checkout_url"], "payable"
         )
 
-    async def mailed(self, order: Json) -> None:
-        """Wait until somebody got a mail about the order, where the mailbox is ours to look into."""
+    async def mailed(self, order: Json, times: int = 1) -> None:
+        """Wait until so many mails about the order have arrived, where the mailbox is ours to look into."""
         mailbox = self._stack.endpoints.mailbox
         if not mailbox:
             return
         deadline = time.monotonic() + _PATIENCE_SECONDS
         async with httpx.AsyncClient(base_url=mailbox) as http:
-            while all(order["number"] not in mail["headers"]["Subject"] for mail in await _mails(http)):
+            while sum(order["number"] in mail["headers"]["Subject"] for mail in await _mails(http)) < times:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"no mail about order {order['number']} after a minute")
+                    raise TimeoutError(f"not {times} mails about order {order['number']} after a minute")
                 await asyncio.sleep(0.1)
 
     async def _until(

@@ -61,6 +61,8 @@ class AcademyEntry(_Entry):
     time_zone: str
     locale: str
     payment_instructions: str | None = None
+    automatic_refund_amount: int | None = None
+    automatic_refund_currency: Currency | None = None
 
 
 class TaxRateEntry(_Entry):

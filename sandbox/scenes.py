@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import httpx
+
 from models.money import Money
 from models.vocabulary import Role
 from sandbox.play import Json, Player, Scene
@@ -125,6 +127,47 @@ async def refused(player: Player, scene: Scene) -> None:
     await _enrolled(player, scene, order, "haruka")
 
 
+async def first_lesson_refund(player: Player, scene: Scene) -> None:
+    player.say("Haruka buys the photography course, takes the first lesson, and does not like it")
+    order = await _placed(player, scene, "haruka", "photography")
+    await player.pay_on_page(order["payment"]["checkout_url"], VISA)
+    await _enrolled(player, scene, order, "haruka")
+    await _lessons_held(player, order, 1, "haruka")
+    answer = await _money_wanted_back(player, order, "haruka")
+    refund = answer.raise_for_status().json()
+    player.say(f"Approved by rule ({refund['grounds'][0]}): {refund['money']} goes back, with a credit note")
+    back = await player.order_is(order["id"], "refunded", "haruka")
+    await player.mailed(order, times=2)
+    scene.state = back["status"]
+
+
+async def second_lesson_refund(player: Player, scene: Scene) -> None:
+    player.say("Layla takes two lessons of it before she asks")
+    order = await _placed(player, scene, "layla", "photography")
+    await player.pay_on_page(order["payment"]["checkout_url"], VISA)
+    await _enrolled(player, scene, order, "layla")
+    await _lessons_held(player, order, 2, "layla")
+    answer = await _money_wanted_back(player, order, "layla")
+    problem = answer.json()
+    if problem.get("reason") != "refund_not_eligible":
+        raise AssertionError(f"expected the refusal refund_not_eligible, got {answer.status_code}")
+    player.say(f"Refused with {answer.status_code} {problem['reason']}: {problem['detail']}")
+
+
+async def _lessons_held(player: Player, order: Json, count: int, caller: str) -> None:
+    """The first lessons of the order's course were held, as staff records."""
+    line = order["lines"][0]
+    course = await player.get(f"/v1/courses/{line['course_id']}", caller)
+    for lesson in course["lessons"][:count]:
+        path = f"/v1/enrollments/{line['enrollment']['id']}/lessons/{lesson['id']}"
+        await player.post(path, {"outcome": "completed"}, "finance", Role.STAFF)
+
+
+async def _money_wanted_back(player: Player, order: Json, caller: str) -> httpx.Response:
+    path = f"/v1/enrollments/{order['lines'][0]['enrollment']['id']}/refunds"
+    return await player.ask(path, {"cause": "not_as_expected"}, caller)
+
+
 SCENES = [
     Scene("Enrollment by Checkout, with a coupon and a declined card", checkout),
     Scene("Enrollment by PaymentIntent, in KWD", payment_intent),
@@ -134,6 +177,8 @@ SCENES = [
     Scene("A place that has to be approved", approval),
     Scene("Tutor's pack with five slots", pack_with_slots),
     Scene("Free course", free_course),
+    Scene("Refund after the first lesson", first_lesson_refund),
+    Scene("No refund after the second lesson", second_lesson_refund),
     Scene("Enrollment while the worker is killed", worker_killed),
     Scene("The last seat, wanted twice", refused),
 ]

@@ -42,11 +42,13 @@ class HumanTasks:
         *,
         subject: tuple[str, UUID],
         until: datetime | None = None,
+        due_at: datetime | None = None,
         unless: Callable[[], bool] = lambda: False,
     ) -> TaskAction | None:
         """What a person decides; none if nobody did until then, or if `unless` became true first.
 
         `about` names the decision within the workflow: asking again finds the same task, until it has been decided.
+        `due_at` is when it should be decided; nothing happens then but that the task is listed as overdue.
         """
         workflow_id = workflow.info().workflow_id
         answered = self._answers[about]
@@ -57,7 +59,7 @@ class HumanTasks:
             subject_id=subject[1],
             reason=reason,
             allowed_actions=actions,
-            due_at=until or workflow.now() + TIME_TO_DECIDE,
+            due_at=due_at or until or workflow.now() + TIME_TO_DECIDE,
             workflow_id=workflow_id,
         )
         await workflow.execute_activity_method(TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **TASK)

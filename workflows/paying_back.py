@@ -10,12 +10,14 @@ from activities.refunds import RefundActivities
 from models.messages.documents import RenderDocument
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
 from models.money import Money
-from models.vocabulary import MailTemplate, RefundStatus, TaskAction, TaskKind, WaitingFor
+from models.vocabulary import MailTemplate, OrderStatus, RefundStatus, TaskAction, TaskKind, WaitingFor
 from workflows.desk import Desk, Told
 from workflows.human_tasks import HumanTasks
 from workflows.mailing import Outbox, send_mail
 from workflows.policies import DOCUMENTS, STRIPE
 from workflows.queues import DOCUMENTS_QUEUE
+
+REQUESTED = "requested"
 
 
 class PayingBack:
@@ -25,8 +27,10 @@ class PayingBack:
         self._order_id, self._payer_id = order_id, payer_id
         self._desk, self._tasks, self._outbox = desk, tasks, outbox
 
-    async def places(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str = "system") -> None:
+    async def places(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str = "system") -> OrderStatus:
         """End these places, or all of the order if none is named, and pay back what was paid for them.
+
+        Answers how the order stands then.
 
         `reason` is a word of ours (lower case, underscores); it names the mail, so that each reason has its own.
         """
@@ -46,7 +50,9 @@ class PayingBack:
             what = "Pay back by hand what had come in by invoice for places that ended."
             done = await self.by_hand(what, reason) is TaskAction.ACCEPT
             status = RefundStatus.SUCCEEDED if done else RefundStatus.CANCELED
-            self._desk.status = (await self._settle(reason, status, f"pay-back-{reason}")).order_status
+            refunded = await self._settle(reason, status, f"pay-back-{reason}")
+            self._desk.status = refunded.order_status
+        return refunded.order_status
 
     async def payment(self, payment_intent_id: str, amount: Money, reason: str) -> bool:
         """Pay back all that is left of one payment for an order that is not completed, and tell the payer.
@@ -149,7 +155,8 @@ class PayingBack:
             self._desk.tell_again(before)
 
     async def _tell_payer(self, refunds: Sequence[RefundReport], reason: str) -> None:
-        notes = [refund.credit_note_id for refund in refunds if refund.credit_note_id is not None]
+        credited = [refund for refund in refunds if refund.credit_note_id is not None]
+        notes = [refund.credit_note_id for refund in credited if refund.credit_note_id is not None]
         for document_id in notes:
             await workflow.execute_activity_method(
                 DocumentActivities.render_document,
@@ -159,13 +166,14 @@ class PayingBack:
                 **DOCUMENTS,
             )
         if notes:
-            await self._mail_refund(reason)
+            # An order may have several refunds that were asked for, each with a mail of its own.
+            await self._mail_refund(str(credited[0].refund_id) if reason == REQUESTED else reason)
 
-    async def _mail_refund(self, reason: str) -> None:
+    async def _mail_refund(self, occasion: str) -> None:
         await send_mail(
             self._payer_id,
             MailTemplate.REFUND,
             self._order_id,
-            occasion=reason,
+            occasion=occasion,
             summary="Mail that money goes back",
         )

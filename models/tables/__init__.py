@@ -14,9 +14,10 @@ from models.tables.documents import Document, NumberSeries
 from models.tables.enrollments import Enrollment
 from models.tables.invoices import Invoice, InvoicePayment
 from models.tables.ledgers import AuditEntry, Mail, StripeEvent
+from models.tables.lessons import LessonRecord
 from models.tables.orders import Order, OrderLine, Payment
 from models.tables.people import Academy, Person, StripeCustomer
-from models.tables.refunds import Refund
+from models.tables.refunds import Refund, RefundRequest
 from models.tables.tasks import HumanTask
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Invoice",
     "InvoicePayment",
     "Lesson",
+    "LessonRecord",
     "LessonSlot",
     "Mail",
     "NumberSeries",
@@ -41,6 +43,7 @@ __all__ = [
     "Payment",
     "Person",
     "Refund",
+    "RefundRequest",
     "ScreeningMeeting",
     "StripeCustomer",
     "StripeEvent",

@@ -39,7 +39,7 @@ class Enrollment(Row, table=True):
 
     order_line_id: UUID = Field(foreign_key="order_lines.id")
     course_id: UUID = Field(foreign_key="courses.id", index=True)
-    student_id: UUID = Field(foreign_key="people.id")
+    student_id: UUID = Field(foreign_key="people.id", index=True)
     status: EnrollmentStatus = Field(default=EnrollmentStatus.PENDING_PAYMENT, sa_type=STATE)
     refund_policy: RefundPolicy = Field(sa_type=STATE, description="pinned at purchase")
     share_amount: int = Field(

@@ -3,17 +3,22 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, String, text
+from sqlalchemy import CheckConstraint, Index, String, text
 from sqlmodel import Field, SQLModel
 
-from models.tables.columns import TIMESTAMP, Row, now
+from models.tables.columns import CURRENCY, MINOR_UNITS, TIMESTAMP, Row, now
 
 
 class Academy(Row, table=True):
     """The school itself: the seller on every receipt. One row."""
 
     __tablename__ = "academies"
-    __table_args__ = (Index("uq_academies_only_one", text("(true)"), unique=True),)
+    __table_args__ = (
+        Index("uq_academies_only_one", text("(true)"), unique=True),
+        CheckConstraint(
+            "(automatic_refund_amount IS NULL) = (automatic_refund_currency IS NULL)", name="refund_limit_is_money"
+        ),
+    )
 
     name: str = Field(max_length=200)
     legal_name: str = Field(max_length=200)
@@ -26,6 +31,12 @@ class Academy(Row, table=True):
     payment_instructions: str | None = Field(
         default=None, max_length=1000, description="the bank details on invoices, lines separated by newlines"
     )
+    automatic_refund_amount: int | None = Field(
+        default=None,
+        sa_type=MINOR_UNITS,
+        description="window refunds up to this approve themselves; none means none do",
+    )
+    automatic_refund_currency: str | None = Field(default=None, sa_type=CURRENCY)
 
 
 class Person(Row, table=True):

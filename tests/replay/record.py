@@ -117,3 +117,16 @@ async def test_money_of_nobody(installation: Installation) -> None:
     await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "refund"})
     await installation.temporal.get_workflow_handle(task["workflow_id"]).result()
     await _save(installation, "unmatched_payment", task["workflow_id"])
+
+
+async def test_refunds(installation: Installation) -> None:
+    for name, student, action in (("refund_by_rule", "lukasz", None), ("refund_rejected", "lukasz", "reject")):
+        order = (await installation.post_order("spanish-a1" if action is None else "french-a2", by=student)).json()
+        await installation.pay(order)
+        enrollment_id = (await installation.order_ends(order["id"]))["lines"][0]["enrollment"]["id"]
+        await installation.staff_posts(f"/v1/enrollments/{enrollment_id}/refunds", {"cause": "no_time"})
+        if action is not None:
+            [task] = await installation.tasks(enrollment_id)
+            await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": action})
+        await installation.temporal.get_workflow_handle(f"refund-{enrollment_id}").result()
+        await _save(installation, name, f"refund-{enrollment_id}")

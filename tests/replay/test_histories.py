@@ -26,7 +26,7 @@ def replayer() -> Replayer:
 def test_there_are_histories_of_every_workflow_and_ending() -> None:
     endings = {"paid", "free", "cancelled", "refused", "waiting", "confirmed", "declined", "debit_succeeded",
                "debit_failed", "invoice", "approved", "denied"}  # fmt: skip
-    others = {"paid_order_cancelled", "unmatched_payment", "document_copy"}
+    others = {"paid_order_cancelled", "unmatched_payment", "document_copy", "refund_by_rule", "refund_rejected"}
     assert {file.stem for file in SAVED} >= endings | others
 
 

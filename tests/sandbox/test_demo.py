@@ -61,12 +61,13 @@ async def test_demo_and_up_side_by_side(tmp_path: Path) -> None:
 def _look_at_results(home: Path, told: str) -> None:
     scenes = json.loads((home / "summary.json").read_text())
     assert len(scenes) >= 6
-    completed = [scene for scene in scenes if scene["state"] == "completed"]
+    completed = [scene for scene in scenes if scene["state"] in {"completed", "refunded"}]
     assert [scene["title"] for scene in scenes if scene not in completed] == ["A card declined three times"]
+    assert [scene["title"] for scene in scenes if scene["state"] == "refunded"] == ["Refund after the first lesson"]
     assert all(scene["workflow_id"] in told for scene in scenes)
     receipts = sorted((home / "receipts").glob("*.pdf"))
     assert len(receipts) == len(completed)
     assert all(PdfReader(file).pages for file in receipts)
-    # One confirmation each, and the asking for an approval, its answer, an invoice and the word about the declines.
-    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 4
+    # One confirmation each; the asking for an approval, its answer, an invoice, a refund, the word about the declines.
+    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 5
     assert "Everything it started has been stopped." in told

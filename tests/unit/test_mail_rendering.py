@@ -181,6 +181,7 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
         "amount_differs",
         "paid_too_late",
         "cancelled",
+        "requested",
         "x",
     )
     back = replace(order_facts(), refunds=tuple(money_back(reason=reason) for reason in reasons))

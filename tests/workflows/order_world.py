@@ -269,7 +269,7 @@ class Worlds:
         self.of[request.order_id], self.requests[request.order_id] = world, request
 
     def _by(self, workflow_id: str) -> OrderWorld:
-        return self.of[UUID(workflow_id.removeprefix("order-"))]
+        return self.of[UUID(workflow_id[-36:])]
 
     @property
     def activities(self) -> list[object]:

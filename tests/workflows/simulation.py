@@ -116,8 +116,8 @@ class Run:
         assert not answer.HasField("failed"), answer.failed.message
         return cast(Answer, _PAYLOADS.from_payload(answer.succeeded.response, definition.ret_type))
 
-    def update(self, method: object, arg: object) -> object:
-        """Send an update and let time pass until it is answered.
+    def update(self, method: object, arg: object, *, with_start: bool = False) -> object:
+        """Send an update, along with the start if it is to be, and let time pass until it is answered.
 
         Raises:
             WorkflowUpdateFailedError: The workflow refused it.
@@ -128,7 +128,11 @@ class Run:
             id=update_id, protocol_instance_id=update_id, name=definition.name,
             input=_PAYLOADS.to_payloads([arg]), run_validator=True,
         )  # fmt: skip
-        self.simulation.post(self, activations.WorkflowActivationJob(do_update=sent))
+        job = activations.WorkflowActivationJob(do_update=sent)
+        if with_start:
+            self.inbox.append(job)
+        else:
+            self.simulation.post(self, job)
         self.simulation.run_until(lambda: update_id in self.updates or self.ended is not None)
         answer = self.updates.get(update_id)
         if answer is None or answer.HasField("rejected"):

@@ -1,0 +1,125 @@
+"""Writing down what became of a lesson, one at a time with whoever asks for the money back."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.audit import StateChange, write_audit
+from activities.slots import free_slots
+from models.errors import Reason
+from models.tables import Course, Enrollment, Lesson, LessonRecord, LessonSlot, RefundRequest
+from models.tables.columns import now
+from models.vocabulary import EnrollmentStatus, LessonOutcome, RefundRequestStatus, SlotStatus
+from rules.decision import Refused
+
+_HELD = (LessonOutcome.COMPLETED, LessonOutcome.STUDENT_NO_SHOW)
+
+
+@dataclass(frozen=True)
+class LessonToRecord:
+    """What became of one lesson, and who says so."""
+
+    enrollment_id: UUID
+    lesson_id: UUID
+    outcome: LessonOutcome
+    actor: str
+    may_correct: bool
+
+
+async def record_lesson(session: AsyncSession, told: LessonToRecord) -> LessonRecord | Refused:
+    """Write the lesson down, or say why not. The enrollment is locked, so that a refund and a lesson never cross.
+
+    `lesson_id` is a lesson of the course or a booked hour. A cancelled hour, and one that the tutor missed, is free
+    again. Saying the same again changes nothing; saying something else is a correction.
+    """
+    enrollment = await session.get(Enrollment, told.enrollment_id, with_for_update=True)
+    if enrollment is None:
+        return Refused(Reason.NOT_FOUND, "There is no such enrollment.")
+    known = await _known(session, told)
+    if known is not None and known.outcome == told.outcome:
+        return known
+    refused = await _refusal(session, enrollment, known, told)
+    found = refused or await _lesson(session, enrollment, told)
+    if isinstance(found, Refused):
+        return found
+    return await _write(session, told, known, found)
+
+
+async def _refusal(
+    session: AsyncSession, enrollment: Enrollment, known: LessonRecord | None, told: LessonToRecord
+) -> Refused | None:
+    if known is not None and not told.may_correct:
+        return Refused(Reason.LESSON_ALREADY_RECORDED, f"The lesson is recorded as {known.outcome}.")
+    if enrollment.status != EnrollmentStatus.ACTIVE:
+        return Refused(Reason.ENROLLMENT_NOT_ACTIVE, f"The enrollment is {enrollment.status}.")
+    if await _is_refund_approved(session, enrollment.id):
+        return Refused(Reason.REFUND_IN_PROGRESS, "The money of this enrollment is on its way back.")
+    return None
+
+
+async def _known(session: AsyncSession, told: LessonToRecord) -> LessonRecord | None:
+    query = select(LessonRecord).where(
+        col(LessonRecord.enrollment_id) == told.enrollment_id,
+        (col(LessonRecord.lesson_id) == told.lesson_id) | (col(LessonRecord.slot_id) == told.lesson_id),
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def _is_refund_approved(session: AsyncSession, enrollment_id: UUID) -> bool:
+    query = select(col(RefundRequest.id)).where(
+        col(RefundRequest.enrollment_id) == enrollment_id,
+        col(RefundRequest.status) == RefundRequestStatus.APPROVED,
+    )
+    return (await session.execute(query)).first() is not None
+
+
+async def _lesson(session: AsyncSession, enrollment: Enrollment, told: LessonToRecord) -> Lesson | LessonSlot | Refused:
+    """The lesson of the course or the booked hour, if something can have become of it by now."""
+    lesson = await session.get(Lesson, told.lesson_id)
+    if lesson is not None and lesson.course_id == enrollment.course_id:
+        starts = select(col(Course.starts_at)).where(col(Course.id) == enrollment.course_id)
+        starts_at = (await session.execute(starts)).scalar_one()
+        return lesson if starts_at is None or starts_at <= now() else _not_begun()
+    slot = await session.get(LessonSlot, told.lesson_id, with_for_update=True)
+    if slot is None or slot.order_line_id != enrollment.order_line_id or slot.student_id != enrollment.student_id:
+        return Refused(Reason.NOT_FOUND, "The enrollment has no such lesson.")
+    if slot.starts_at > now() and told.outcome is not LessonOutcome.CANCELED:
+        return _not_begun()
+    return slot
+
+
+async def _write(
+    session: AsyncSession, told: LessonToRecord, known: LessonRecord | None, found: Lesson | LessonSlot
+) -> LessonRecord:
+    before = None if known is None else known.outcome
+    record = known or LessonRecord(
+        enrollment_id=told.enrollment_id,
+        lesson_id=found.id if isinstance(found, Lesson) else None,
+        slot_id=found.id if isinstance(found, LessonSlot) else None,
+        outcome=told.outcome,
+        recorded_by=told.actor,
+    )
+    record.outcome, record.recorded_by, record.updated_at = told.outcome, told.actor, now()
+    session.add(record)
+    changes = [StateChange("lesson_record", record.id, before, told.outcome)]
+    if isinstance(found, LessonSlot):
+        changes += await _move_slot(session, found, told.outcome)
+    await write_audit(session, changes, actor=told.actor, reason="lesson recorded", workflow_id=None)
+    return record
+
+
+async def _move_slot(session: AsyncSession, slot: LessonSlot, outcome: LessonOutcome) -> list[StateChange]:
+    if outcome not in _HELD:
+        return await free_slots(session, col(LessonSlot.id) == slot.id)
+    if slot.status == SlotStatus.COMPLETED:
+        return []
+    change = StateChange("lesson_slot", slot.id, slot.status, SlotStatus.COMPLETED)
+    slot.status = SlotStatus.COMPLETED
+    return [change]
+
+
+def _not_begun() -> Refused:
+    return Refused(Reason.LESSON_NOT_BEGUN, "Nothing can have become of a lesson that has not begun.")

@@ -1,0 +1,132 @@
+"""The steps that decide whether somebody gets their money back, and write it down."""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+from temporalio import activity
+
+from activities.audit import StateChange, write_audit
+from activities.database import Sessions
+from activities.refund_facts import EnrollmentToRefund, enrollment_to_refund
+from models.errors import Reason
+from models.messages.refunds import RequestedRefund, RequestRefund, SettleReview
+from models.money import Money
+from models.tables import RefundRequest
+from models.tables.columns import now
+from models.vocabulary import RefundDecider, RefundGround, RefundRequestStatus
+from rules.business_days import after_working_days
+from rules.refund import Eligibility, eligibility
+
+WORKING_DAYS_TO_DECIDE = 2
+
+
+@dataclass
+class RefundRequestActivities:
+    """Steps of a refund that somebody asks for. Each may be repeated: the second time finds the work done."""
+
+    sessions: Sessions
+
+    @activity.defn
+    async def request_refund(self, step: RequestRefund) -> RequestedRefund:
+        """Let the rule decide on the facts as they are, with the enrollment locked, and write the wish down.
+
+        What the rule refuses is answered with a reason, and leaves no row.
+        """
+        wish = step.wish
+        async with self.sessions.begin() as session:
+            found = await enrollment_to_refund(session, wish.enrollment_id, lock=True)
+            if found is None:
+                return RequestedRefund(refusal=Reason.NOT_FOUND, refusal_detail="There is no such enrollment.")
+            known = await _known(session, step)
+            if known is not None:
+                return _told(known, found) if known.id == wish.request_id else _in_progress()
+            decided = eligibility(found.facts, now())
+            if not decided.is_eligible:
+                return _refused(decided)
+            written = await _write(session, step, decided)
+            return _told(written, found)
+
+    @activity.defn
+    async def settle_review(self, step: SettleReview) -> None:
+        """Write down what a person decided."""
+        async with self.sessions.begin() as session:
+            request = await session.get_one(RefundRequest, step.request_id, with_for_update=True)
+            if request.status != RefundRequestStatus.IN_REVIEW:
+                return
+            request.status, request.decided_by = step.status, step.actor
+            request.decided_at = request.updated_at = now()
+            change = StateChange("refund_request", request.id, RefundRequestStatus.IN_REVIEW, step.status)
+            await write_audit(session, [change], actor=step.actor, reason="review", workflow_id=step.workflow_id)
+
+
+async def _known(session: AsyncSession, step: RequestRefund) -> RefundRequest | None:
+    """The same wish, or another one that is still alive."""
+    live = col(RefundRequest.status).in_((RefundRequestStatus.IN_REVIEW, RefundRequestStatus.APPROVED))
+    query = (
+        select(RefundRequest)
+        .where(
+            col(RefundRequest.enrollment_id) == step.wish.enrollment_id,
+            live | (col(RefundRequest.id) == step.wish.request_id),
+        )
+        .order_by((col(RefundRequest.id) == step.wish.request_id).desc())
+    )
+    return (await session.execute(query)).scalars().first()
+
+
+async def _write(session: AsyncSession, step: RequestRefund, decided: Eligibility) -> RefundRequest:
+    wish, moment = step.wish, now()
+    by_rule = decided.decided_by is RefundDecider.RULE
+    status = RefundRequestStatus.APPROVED if by_rule else RefundRequestStatus.IN_REVIEW
+    wanted = insert(RefundRequest).values(
+        id=wish.request_id,
+        created_at=moment,
+        updated_at=moment,
+        enrollment_id=wish.enrollment_id,
+        cause=wish.cause,
+        status=status,
+        grounds=[ground.value for ground in decided.grounds],
+        amount=decided.amount.amount,
+        currency=decided.amount.currency,
+        requested_by=wish.actor,
+        decided_by="rule" if by_rule else None,
+        decided_at=moment if by_rule else None,
+        workflow_id=step.workflow_id,
+    )
+    written = (await session.execute(wanted.returning(RefundRequest))).scalar_one()
+    change = StateChange("refund_request", wish.request_id, None, status)
+    await write_audit(session, [change], actor=wish.actor, reason=wish.cause.value, workflow_id=step.workflow_id)
+    return written
+
+
+def _told(request: RefundRequest, found: EnrollmentToRefund) -> RequestedRefund:
+    academy, in_review = found.academy, request.status == RefundRequestStatus.IN_REVIEW
+    zone = ZoneInfo(academy.time_zone)
+    return RequestedRefund(
+        status=RefundRequestStatus(request.status),
+        grounds=tuple(RefundGround(ground) for ground in request.grounds),
+        amount=Money(amount=request.amount, currency=request.currency),
+        order_id=found.order_id,
+        payer_id=found.payer_id,
+        decide_by=after_working_days(request.created_at, WORKING_DAYS_TO_DECIDE, zone, academy.country)
+        if in_review
+        else None,
+    )
+
+
+def _refused(decided: Eligibility) -> RequestedRefund:
+    told = ", ".join(decided.grounds)
+    return RequestedRefund(
+        grounds=decided.grounds,
+        refusal=Reason.REFUND_NOT_ELIGIBLE,
+        refusal_detail=f"The refund policy of this purchase does not allow it: {told}.",
+    )
+
+
+def _in_progress() -> RequestedRefund:
+    return RequestedRefund(
+        refusal=Reason.REFUND_IN_PROGRESS, refusal_detail="The money of this enrollment is on its way back already."
+    )

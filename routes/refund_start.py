@@ -1,0 +1,89 @@
+"""Starting a refund: update-with-start, and what every way in which it can end means for the caller."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError
+
+from models import search
+from models.errors import Reason
+from models.identifiers import refund_workflow_id
+from models.messages.refunds import RefundWish
+from models.vocabulary import RefundRequestStatus, WaitingFor
+from routes.problems import ProblemError
+from workflows.queues import REGISTRAR_QUEUE
+from workflows.refund import RefundWorkflow
+
+_PATIENCE = timedelta(seconds=15)
+_REFUSALS = {Reason.NOT_FOUND, Reason.REFUND_NOT_ELIGIBLE, Reason.REFUND_IN_PROGRESS}
+
+
+async def start_refund(temporal: Client, wish: RefundWish) -> None:
+    """Start the refund, or join the one of the same wish. Raises `ProblemError` if it is refused or takes too long.
+
+    A wish that was refused leaves a closed run, so that the next one may start another; what was granted once is on
+    record, and found there.
+    """
+    start = _start_operation(wish)
+    # A failed start fails this second future too; unread, the event loop would log its text.
+    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            _ = await temporal.execute_update_with_start_workflow(
+                RefundWorkflow.request,
+                wish,
+                start_workflow_operation=start,
+                id=f"request-{wish.request_id}",
+                rpc_timeout=_PATIENCE,
+            )
+    except WorkflowUpdateFailedError as failed:
+        raise _problem_of(failed) from failed
+    except (RPCTimeoutOrCancelledError, TimeoutError):
+        raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it with the same key.") from None
+
+
+def _start_operation(wish: RefundWish) -> "WithStartWorkflowOperation[RefundWorkflow, object]":
+    return WithStartWorkflowOperation(
+        RefundWorkflow.run,
+        wish,
+        id=refund_workflow_id(wish.enrollment_id),
+        task_queue=REGISTRAR_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        search_attributes=TypedSearchAttributes(
+            [
+                SearchAttributePair(search.JOB, "refund"),
+                SearchAttributePair(search.STATE, RefundRequestStatus.IN_REVIEW.value),
+                SearchAttributePair(search.WAITING_FOR, WaitingFor.NOTHING.value),
+                SearchAttributePair(search.NEEDS_HUMAN, False),
+                SearchAttributePair(search.ENROLLMENT_ID, str(wish.enrollment_id)),
+            ]
+        ),
+        static_summary=f"Refund: {wish.cause}",
+        static_details=f"Asked for by `{wish.actor}`.",
+    )
+
+
+def _read(handle: asyncio.Task[Any]) -> None:
+    if not handle.cancelled():
+        handle.exception()
+
+
+def _problem_of(failed: WorkflowUpdateFailedError) -> Exception:
+    cause = failed.cause
+    if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
+        return ProblemError(Reason(cause.type), cause.message)
+    return failed

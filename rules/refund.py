@@ -1,0 +1,161 @@
+"""Whether what was paid for a place may go back, how much of it, and who has to approve.
+
+The policy is pinned at purchase. *First lesson*: exactly one lesson is done, whichever it is (TutorHub R40-R42, G16),
+or the tutor did not come to any so far; there is no time limit (R51) and no refund before the first lesson (R52).
+*Window*: 14 days from the later of purchase and start, at most a quarter used (reference list 10.2). *None*: never.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from models.money import Money
+from models.vocabulary import EnrollmentStatus, LessonOutcome, RefundDecider, RefundGround, RefundPolicy
+
+WINDOW = timedelta(days=14)
+MOST_USED_PERCENT = 25
+# A lesson that nobody has spoken about counts as held three days after its end.
+CONFIRMED_AFTER = timedelta(hours=72)
+_USED = (LessonOutcome.COMPLETED, LessonOutcome.STUDENT_NO_SHOW)
+
+
+@dataclass(frozen=True)
+class LessonFact:
+    """One lesson of a place: what is recorded of it and, for a booked hour, when it ends."""
+
+    outcome: LessonOutcome | None
+    ends_at: datetime | None = None
+    is_preview: bool = False
+
+
+@dataclass(frozen=True)
+class RefundFacts:
+    """Everything that the decision depends on."""
+
+    policy: RefundPolicy
+    status: EnrollmentStatus
+    paid: Money
+    enrolled_at: datetime | None
+    course_starts_at: datetime | None
+    lessons: tuple[LessonFact, ...]
+    lesson_count: int
+    refunds_in_a_year: int
+    automatic_up_to: Money | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How many lessons of a place are used up; free previews never count."""
+
+    used: int
+    unconfirmed: int
+    tutor_no_shows: int
+    confirmed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """The answer to "may I have my money back?", with all that speaks against it, or for it."""
+
+    is_eligible: bool
+    grounds: tuple[RefundGround, ...]
+    amount: Money
+    decided_by: RefundDecider | None
+    usage: Usage
+    window_ends_at: datetime | None
+
+
+def eligibility(facts: RefundFacts, moment: datetime) -> Eligibility:
+    """Decide on a refund at a moment. The same facts and moment always give the same answer."""
+    usage = usage_of(facts.lessons, moment)
+    window_ends_at = _window_end(facts)
+    against = _against_any_refund(facts)
+    for_it: list[RefundGround] = []
+    match facts.policy:
+        case RefundPolicy.FIRST_LESSON:
+            ground, speaks_for = _first_lesson(usage)
+            (for_it if speaks_for else against).append(ground)
+        case RefundPolicy.WINDOW:
+            against += _against_by_window(facts, usage, window_ends_at, moment)
+            for_it.append(RefundGround.WITHIN_WINDOW)
+        case RefundPolicy.NONE:
+            against.append(RefundGround.POLICY_NONE)
+    nothing = facts.paid.model_copy(update={"amount": 0})
+    refused = Eligibility(False, tuple(against), nothing, None, usage, window_ends_at)
+    if against:
+        return refused
+    doubts = _doubts(facts)
+    decider = RefundDecider.PERSON if doubts else RefundDecider.RULE
+    return replace(refused, is_eligible=True, grounds=(*for_it, *doubts), amount=facts.paid, decided_by=decider)
+
+
+def usage_of(lessons: tuple[LessonFact, ...], moment: datetime) -> Usage:
+    """Count the lessons. Cancelled ones and those that the tutor missed are not used up."""
+    counted = [lesson for lesson in lessons if not lesson.is_preview]
+    ends = [lesson.ends_at for lesson in counted if lesson.outcome is None and lesson.ends_at is not None]
+    confirmed = [end for end in ends if end + CONFIRMED_AFTER <= moment]
+    open_ends = [end for end in ends if end <= moment < end + CONFIRMED_AFTER]
+    return Usage(
+        used=sum(lesson.outcome in _USED for lesson in counted) + len(confirmed),
+        unconfirmed=len(open_ends),
+        tutor_no_shows=sum(lesson.outcome is LessonOutcome.TUTOR_NO_SHOW for lesson in counted),
+        confirmed_at=max(open_ends) + CONFIRMED_AFTER if open_ends else None,
+    )
+
+
+def _window_end(facts: RefundFacts) -> datetime | None:
+    """The end of the window (edX's day 0 is the later of purchase and start); none under the other policies."""
+    if facts.policy is not RefundPolicy.WINDOW or facts.enrolled_at is None:
+        return None
+    return max(facts.enrolled_at, facts.course_starts_at or facts.enrolled_at) + WINDOW
+
+
+def _against_any_refund(facts: RefundFacts) -> list[RefundGround]:
+    against: list[RefundGround] = []
+    if facts.status is not EnrollmentStatus.ACTIVE:
+        against.append(RefundGround.ENROLLMENT_NOT_ACTIVE)
+    if facts.paid.amount == 0:
+        against.append(RefundGround.NOTHING_PAID)
+    return against
+
+
+def _first_lesson(usage: Usage) -> tuple[RefundGround, bool]:
+    """The ground, and whether it speaks for the refund."""
+    if usage.used > 1:
+        return RefundGround.SECOND_LESSON_DONE, False
+    if usage.unconfirmed:
+        return RefundGround.LESSON_UNCONFIRMED, False
+    if usage.used == 1:
+        return RefundGround.FIRST_LESSON_DONE, True
+    if usage.tutor_no_shows:
+        return RefundGround.TUTOR_NO_SHOW, True
+    return RefundGround.NO_LESSON_DONE, False
+
+
+def _against_by_window(
+    facts: RefundFacts, usage: Usage, window_ends_at: datetime | None, moment: datetime
+) -> list[RefundGround]:
+    against: list[RefundGround] = []
+    if window_ends_at is None or moment >= window_ends_at:
+        against.append(RefundGround.WINDOW_CLOSED)
+    if _is_too_much(usage.used, facts.lesson_count):
+        against.append(RefundGround.TOO_MUCH_USED)
+    elif _is_too_much(usage.used + usage.unconfirmed, facts.lesson_count):
+        against.append(RefundGround.LESSON_UNCONFIRMED)
+    return against
+
+
+def _is_too_much(used: int, lesson_count: int) -> bool:
+    return used * 100 > lesson_count * MOST_USED_PERCENT
+
+
+def _doubts(facts: RefundFacts) -> list[RefundGround]:
+    """Why a person has to look. The first-lesson policy approves itself (TutorHub R42, R44)."""
+    if facts.policy is RefundPolicy.FIRST_LESSON:
+        return []
+    doubts: list[RefundGround] = []
+    limit = facts.automatic_up_to
+    if limit is None or limit.currency != facts.paid.currency or facts.paid.amount > limit.amount:
+        doubts.append(RefundGround.ABOVE_LIMIT)
+    if facts.refunds_in_a_year:
+        doubts.append(RefundGround.REFUNDED_BEFORE)
+    return doubts

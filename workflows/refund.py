@@ -1,0 +1,163 @@
+"""A refund that somebody asks for: decided by rule or by a person, then paid back."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+with workflow.unsafe.imports_passed_through():
+    from activities.refund_requests import RefundRequestActivities
+    from models.errors import Reason, refusal
+    from models.messages.jobs import JobState
+    from models.messages.refunds import (
+        RefundAnswer,
+        RefundOutcome,
+        RefundWish,
+        RequestedRefund,
+        RequestRefund,
+        SettleReview,
+    )
+    from models.messages.tasks import DecideTask, TaskDecided
+    from models.vocabulary import (
+        MailTemplate,
+        OrderStatus,
+        RefundRequestStatus,
+        TaskAction,
+        TaskKind,
+        WaitingFor,
+    )
+    from workflows.desk import Desk
+    from workflows.human_tasks import HumanTasks
+    from workflows.mailing import Outbox, send_mail
+    from workflows.paying_back import REQUESTED, PayingBack
+    from workflows.policies import RECORD
+    from workflows.shielding import to_its_end
+
+
+@workflow.defn(name="RefundWorkflow", versioning_behavior=VersioningBehavior.PINNED)
+class RefundWorkflow:
+    """One wish, one run. What was approved is paid back whatever happens; nobody can cancel that half way."""
+
+    @workflow.init
+    def __init__(self, wish: RefundWish) -> None:
+        self._wish = wish
+        self._asked: RequestedRefund | None = None
+        self._is_withdrawn = False
+        self._tasks = HumanTasks()
+        self._outbox = Outbox()
+        self._desk = Desk("Refund", "The rule decides.", listed=(RefundRequestStatus.IN_REVIEW, WaitingFor.NOTHING))
+
+    @workflow.run
+    async def run(self, wish: RefundWish) -> RefundOutcome:
+        """Decide, let a person review what the rule does not approve by itself, and pay back or say no."""
+        return await to_its_end(asyncio.create_task(self._tell_story()), self._withdraw)
+
+    def _withdraw(self) -> None:
+        self._is_withdrawn = True
+
+    async def _tell_story(self) -> RefundOutcome:
+        asked = self._asked = await workflow.execute_local_activity_method(
+            RefundRequestActivities.request_refund,
+            RequestRefund(wish=self._wish, workflow_id=workflow.info().workflow_id),
+            summary="Decide by the policy of the purchase",
+            **RECORD,
+        )
+        if asked.status is None:
+            self._desk.tell(WaitingFor.NOTHING, f"Refused: {asked.refusal_detail}")
+            return RefundOutcome(refusal=asked.refusal)
+        status = await self._review(asked) if asked.status is RefundRequestStatus.IN_REVIEW else asked.status
+        self._desk.status = status
+        order_status = None
+        if status is RefundRequestStatus.APPROVED:
+            order_status = await self._pay_back(asked)
+        else:
+            self._say_no(asked)
+        await self._outbox.emptied()
+        return RefundOutcome(status=status, order_status=order_status)
+
+    # ---- the chapters ----
+
+    async def _review(self, asked: RequestedRefund) -> RefundRequestStatus:
+        """A person decides; a cancellation of the workflow withdraws the wish."""
+        self._desk.status = asked.status
+        grounds = ", ".join(asked.grounds)
+        self._desk.tell(
+            WaitingFor.OPERATOR,
+            f"{asked.amount} is wanted back ({self._wish.cause}; {grounds}). Decide the task: `approve` or `reject`.",
+            due_at=asked.decide_by,
+            needs_human=True,
+        )
+        action = await self._tasks.ask(
+            TaskKind.REFUND_REVIEW,
+            "review",
+            f"{asked.amount} is wanted back: {self._wish.cause} ({grounds}).",
+            (TaskAction.APPROVE, TaskAction.REJECT),
+            subject=("enrollment", self._wish.enrollment_id),
+            due_at=asked.decide_by,
+            unless=lambda: self._is_withdrawn,
+        )
+        await self._tasks.withdraw()
+        approved = action is TaskAction.APPROVE
+        status = RefundRequestStatus.APPROVED if approved else RefundRequestStatus.REJECTED
+        await workflow.execute_local_activity_method(
+            RefundRequestActivities.settle_review,
+            SettleReview(
+                request_id=self._wish.request_id,
+                status=status,
+                actor=self._tasks.decided_by("review") or "operator",
+                workflow_id=workflow.info().workflow_id,
+            ),
+            summary=f"Write down the review: {status}",
+            **RECORD,
+        )
+        return status
+
+    async def _pay_back(self, asked: RequestedRefund) -> OrderStatus:
+        assert asked.order_id is not None  # noqa: S101 - an approved wish has an order and a payer
+        assert asked.payer_id is not None  # noqa: S101
+        self._desk.tell(WaitingFor.STRIPE, "The place ends and the money goes back.", in_passing=True)
+        back = PayingBack(asked.order_id, asked.payer_id, self._desk, self._tasks, self._outbox)
+        order_status = await back.places((self._wish.enrollment_id,), REQUESTED, self._wish.actor)
+        self._desk.status = RefundRequestStatus.APPROVED
+        self._desk.tell(WaitingFor.NOTHING, f"Done: the money goes back, the order is {order_status}.")
+        return order_status
+
+    def _say_no(self, asked: RequestedRefund) -> None:
+        assert asked.order_id is not None  # noqa: S101 - a wish that was reviewed has an order and a payer
+        assert asked.payer_id is not None  # noqa: S101
+        mail = send_mail(
+            asked.payer_id,
+            MailTemplate.REFUND_REJECTED,
+            asked.order_id,
+            occasion=str(self._wish.request_id),
+            summary="Mail that the money does not go back",
+        )
+        self._outbox.post(mail)
+        self._desk.tell(WaitingFor.NOTHING, "Over: the refund was rejected.")
+
+    # ---- messages ----
+
+    @workflow.update(description="Wait until it is decided whether the refund may be had, and by whom")
+    async def request(self, wish: RefundWish) -> RefundAnswer:
+        """Answer who asks, or repeats it. Another wish for the same enrollment is refused while one is alive."""
+        if wish.request_id != self._wish.request_id:
+            raise refusal(Reason.REFUND_IN_PROGRESS, "The money of this enrollment is wanted back already.")
+        await workflow.wait_condition(lambda: self._asked is not None)
+        asked = self._asked
+        assert asked is not None  # noqa: S101 - that is what was waited for
+        if asked.status is None or asked.amount is None:
+            raise refusal(asked.refusal or Reason.INTERNAL, asked.refusal_detail or "It was refused.")
+        return RefundAnswer(request_id=wish.request_id, status=asked.status, amount=asked.amount)
+
+    @workflow.update(description="Decide the open task: {task_id: '…', action: 'approve', actor: 'staff:<id>'}")
+    async def decide(self, decision: DecideTask) -> TaskDecided:
+        """Take what a person decided."""
+        return await self._tasks.decide(decision)
+
+    @decide.validator
+    def _check_decision(self, decision: DecideTask) -> None:
+        self._tasks.check(decision)
+
+    @workflow.query(description="Whether the money goes back, and who has to act")
+    def status(self) -> JobState:
+        return self._desk.state(self._tasks.open_id)
