@@ -17,12 +17,14 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from models import search
 from models.errors import Reason
 from models.identifiers import refund_workflow_id
 from models.messages.refunds import RefundWish
 from models.vocabulary import RefundRequestStatus, WaitingFor
+from routes.outages import is_not_found
 from routes.problems import ProblemError
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.refund import RefundWorkflow
@@ -52,7 +54,11 @@ async def start_refund(temporal: Client, wish: RefundWish) -> None:
     except WorkflowUpdateFailedError as failed:
         raise _problem_of(failed) from failed
     except (RPCTimeoutOrCancelledError, TimeoutError):
-        raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it with the same key.") from None
+        raise _not_answered() from None
+    except RPCError as error:
+        if is_not_found(error):  # the run closed while the update was on its way
+            raise _not_answered() from None
+        raise
 
 
 def _start_operation(wish: RefundWish) -> "WithStartWorkflowOperation[RefundWorkflow, object]":
@@ -80,6 +86,10 @@ def _start_operation(wish: RefundWish) -> "WithStartWorkflowOperation[RefundWork
 def _read(handle: asyncio.Task[Any]) -> None:
     if not handle.cancelled():
         handle.exception()
+
+
+def _not_answered() -> ProblemError:
+    return ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it with the same key.")
 
 
 def _problem_of(failed: WorkflowUpdateFailedError) -> Exception:

@@ -40,9 +40,11 @@ async def test_a_purchase_lives_through_the_death_of_its_worker(idle_installatio
         money = await installation.double.control.order(done["id"])
         assert (money.payment_intents, money.charges_succeeded, money.charged) == (1, 1, 79000)
         assert [line["enrollment"]["status"] for line in done["lines"]] == ["active"]
-    assert len(installation.mailbox.messages()) == len(STEPS)
     async with installation.sessions() as session:
-        assert list((await session.execute(select(col(Mail.status)))).scalars()) == ["sent"] * len(STEPS)
+        mails = Counter((await session.execute(select(col(Mail.status)))).scalars())
+        # Whose mail was just being handed over when a worker died can never be known; it is not sent again.
+        assert mails["sent"] + mails["unknown"] == mails.total() == len(STEPS)
+        assert mails["sent"] <= len(installation.mailbox.messages()) <= len(STEPS)
         receipts = list((await session.execute(select(col(Document.number)))).scalars())
         assert sorted(receipts) == [f"{receipts[0][:-6]}{number:06}" for number in range(1, len(STEPS) + 1)]
         completed = select(col(AuditEntry.subject_id)).where(col(AuditEntry.to_state) == "completed")
