@@ -17,9 +17,27 @@ from activities.numbers import Series, next_number
 from models.identifiers import refund_id_for
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
 from models.money import charge_step, split
-from models.tables import Academy, Document, Enrollment, Invoice, Order, OrderLine, Payment, Refund
+from models.tables import (
+    Academy,
+    Dispute,
+    Document,
+    Enrollment,
+    Invoice,
+    Order,
+    OrderLine,
+    Payment,
+    Refund,
+    RefundRequest,
+)
 from models.tables.columns import now
-from models.vocabulary import DocumentKind, EnrollmentStatus, OrderStatus, RefundStatus
+from models.vocabulary import (
+    DisputeStatus,
+    DocumentKind,
+    EnrollmentStatus,
+    OrderStatus,
+    RefundAccess,
+    RefundStatus,
+)
 from rules.lifecycle import may_follow
 
 # The others have taken nothing back.
@@ -36,44 +54,81 @@ class Told:
 
 
 @dataclass(frozen=True)
-class _Received:
-    """What came in for an order, in minor units, and through which PaymentIntent; none for an invoice."""
+class Received:
+    """What came in for an order, in minor units, and through which PaymentIntent; none for an invoice.
+
+    `lost` is what the payer's bank has taken back since, in a dispute.
+    """
 
     amount: int
     payment_intent_id: str | None
+    lost: int = 0
 
 
-async def request_refunds(session: AsyncSession, step: RefundPlaces) -> tuple[list[Refund], str | None]:
+async def request_refunds(session: AsyncSession, step: RefundPlaces) -> list[Refund]:
     """End the places and write a refund for each that was paid for, never more together than what came in.
 
-    Answers the refunds and the PaymentIntent that they go back through; none where the money came by invoice.
+    A wish that is granted may keep its place, and names how much of it goes back.
     """
     order = await session.get_one(Order, step.order_id, with_for_update=True)
+    wish = None if step.request_id is None else await session.get_one(RefundRequest, step.request_id)
     received = await _received(session, order.id)
     refunds = await _refunds_of(session, order.id)
     all_places = await _places(session, order.id)
     places = [place for place in all_places if not step.enrollment_ids or place.id in step.enrollment_ids]
-    place_ids = [place.id for place in places]
-    changes = await end_places(session, place_ids)
-    known = {refund.enrollment_id for refund in refunds}
+    changes: list[StateChange] = []
+    if wish is None or wish.access == RefundAccess.REVOKED:
+        changes += await end_places(session, [place.id for place in places])
     parts = _parts(all_places, received.amount, order.currency)
-    remaining = received.amount - sum(refund.amount for refund in refunds if refund.status in _LIVE)
+    remaining = received.amount - received.lost - _taken(refunds, received)
     for place in places:
-        amount = min(parts[place.id], remaining)
-        if amount and place.id not in known:
+        refund_id = refund_id_for(step.workflow_id, str(step.request_id or place.id))
+        left = min(parts[place.id] - _taken(refunds, received, place.id), remaining)
+        amount = left if wish is None else min(left, wish.amount)
+        if amount > 0 and refund_id not in {refund.id for refund in refunds}:
             remaining -= amount
-            refund = _refund(order, place.id, amount, step, offline=received.payment_intent_id is None)
+            refund = _refund(order, refund_id, place.id, amount, step, received)
             session.add(refund)
             refunds.append(refund)
             changes.append(StateChange("refund", refund.id, None, refund.status))
     await write_audit(session, changes, actor=step.actor, reason=step.reason, workflow_id=step.workflow_id)
-    asked = [refund for refund in refunds if refund.enrollment_id in place_ids and _is_ours(refund, step)]
-    return asked, received.payment_intent_id
+    place_ids = {place.id for place in places}
+    return [refund for refund in refunds if refund.enrollment_id in place_ids and _is_asked(refund, step)]
 
 
-def _is_ours(refund: Refund, step: RefundPlaces) -> bool:
-    """What failed in another job is settled there, by a person: sending it again here could pay it twice."""
-    return refund.workflow_id == step.workflow_id or refund.status in _LIVE
+async def refundable(session: AsyncSession, order: Order, enrollment_id: UUID) -> int:
+    """How much of what was paid for a place can still go back, in minor units, as far as one can tell unlocked."""
+    received = await _received(session, order.id)
+    refunds = await _refunds_of(session, order.id, lock=False)
+    parts = _parts(await _places(session, order.id), received.amount, order.currency)
+    left = received.amount - received.lost - _taken(refunds, received)
+    return max(0, min(parts[enrollment_id] - _taken(refunds, received, enrollment_id), left))
+
+
+def _taken(refunds: Sequence[Refund], received: Received, place_id: UUID | None = None) -> int:
+    """What has gone back of the order's own payment, of one place if it is named.
+
+    What failed is in a person's hands until they settle it: sending it again beside them could pay it twice.
+    """
+    return sum(
+        refund.amount
+        for refund in refunds
+        if refund.status != RefundStatus.CANCELED
+        and _is_of(refund, received.payment_intent_id)
+        and place_id in (None, refund.enrollment_id)
+    )
+
+
+def _is_of(refund: Refund, payment_intent_id: str | None) -> bool:
+    """Whether it pays back the order's own payment; an older build does not say which payment."""
+    return refund.payment_intent_id in (None, payment_intent_id)
+
+
+def _is_asked(refund: Refund, step: RefundPlaces) -> bool:
+    """The refund of this very step, or one that another job has made of the same place already."""
+    if refund.workflow_id == step.workflow_id:
+        return refund.request_id == step.request_id
+    return step.request_id is None and refund.status in _LIVE
 
 
 def _parts(places: Sequence[Enrollment], received: int, currency: str) -> dict[UUID, int]:
@@ -97,6 +152,7 @@ async def request_whole_refund(session: AsyncSession, step: RefundPayment) -> Re
         currency=step.amount.currency,
         reason=step.reason,
         status=RefundStatus.PENDING,
+        payment_intent_id=step.payment_intent_id,
         workflow_id=step.workflow_id,
     )
     made = await session.execute(wanted.on_conflict_do_nothing().returning(col(Refund.id)))
@@ -138,34 +194,49 @@ async def write_refunds(
             refund.stripe_refund_id = news.stripe_refund_id or refund.stripe_refund_id
     notes: dict[UUID, UUID] = {}
     if order.completed_at is not None:
-        live = sum(refund.amount for refund in refunds if refund.status in _LIVE)
-        changes += await _close_order(session, order, live)
-        notes = await _issue_credit_notes(session, order, [refund for refund in refunds if refund.id in told])
+        received = await _received(session, order_id)
+        own = [refund for refund in refunds if _is_of(refund, received.payment_intent_id)]
+        changes += await _close_order(session, order, sum(refund.amount for refund in own if refund.status in _LIVE))
+        notes = await _issue_credit_notes(session, order, [refund for refund in own if refund.id in told])
     await write_audit(session, changes, actor=actor, reason=reason, workflow_id=workflow_id)
     return RefundedPlaces(
         order_status=OrderStatus(order.status),
         refunds=tuple(
-            RefundReport(refund_id=refund.id, status=RefundStatus(refund.status), credit_note_id=notes.get(refund.id))
+            RefundReport(
+                refund_id=refund.id,
+                status=RefundStatus(refund.status),
+                stripe_refund_id=refund.stripe_refund_id,
+                credit_note_id=notes.get(refund.id),
+            )
             for refund in refunds
             if refund.id in told
         ),
     )
 
 
-async def _received(session: AsyncSession, order_id: UUID) -> _Received:
+async def _received(session: AsyncSession, order_id: UUID) -> Received:
+    lost = (
+        select(func.coalesce(func.sum(col(Dispute.amount)), 0))
+        .where(
+            col(Dispute.payment_intent_id) == col(Payment.payment_intent_id),
+            col(Dispute.status) == DisputeStatus.LOST,
+        )
+        .scalar_subquery()
+    )
     query = (
         select(
             col(Payment.captured_amount),
             col(Payment.payment_intent_id),
             func.least(col(Invoice.paid_amount), col(Invoice.amount)),
+            lost,
         )
         .select_from(Order)
         .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)
         .join(Invoice, col(Invoice.order_id) == col(Order.id), isouter=True)
         .where(col(Order.id) == order_id)
     )
-    captured, intent_id, invoiced = (await session.execute(query)).one()
-    return _Received(captured or invoiced or 0, intent_id)
+    captured, intent_id, invoiced, lost_amount = (await session.execute(query)).one()
+    return Received(captured or invoiced or 0, intent_id, int(lost_amount))
 
 
 async def _places(session: AsyncSession, order_id: UUID) -> Sequence[Enrollment]:
@@ -174,16 +245,23 @@ async def _places(session: AsyncSession, order_id: UUID) -> Sequence[Enrollment]
     return (await session.execute(query)).scalars().all()
 
 
-async def _refunds_of(session: AsyncSession, order_id: UUID) -> list[Refund]:
-    query = select(Refund).where(col(Refund.order_id) == order_id).order_by(col(Refund.id)).with_for_update()
+async def _refunds_of(session: AsyncSession, order_id: UUID, *, lock: bool = True) -> list[Refund]:
+    query = select(Refund).where(col(Refund.order_id) == order_id).order_by(col(Refund.id))
+    if lock:
+        query = query.with_for_update()
     return list((await session.execute(query)).scalars())
 
 
-def _refund(order: Order, enrollment_id: UUID, amount: int, step: RefundPlaces, *, offline: bool) -> Refund:
+def _refund(
+    order: Order, refund_id: UUID, enrollment_id: UUID, amount: int, step: RefundPlaces, received: Received
+) -> Refund:
+    offline = received.payment_intent_id is None
     return Refund(
-        id=refund_id_for(step.workflow_id, str(enrollment_id)),
+        id=refund_id,
         order_id=order.id,
         enrollment_id=enrollment_id,
+        request_id=step.request_id,
+        payment_intent_id=received.payment_intent_id,
         amount=amount,
         currency=order.currency,
         reason=step.reason,
@@ -196,7 +274,8 @@ async def _close_order(session: AsyncSession, order: Order, refunded: int) -> li
     found = select(Payment).where(col(Payment.order_id) == order.id).with_for_update()
     payment = (await session.execute(found)).scalar_one_or_none()
     if payment is not None:
-        payment.refunded_amount, payment.updated_at = refunded, now()
+        # More than all of it is asked back for a moment, where somebody does so in Stripe's Dashboard as well.
+        payment.refunded_amount, payment.updated_at = min(refunded, payment.captured_amount), now()
     paid = order.total_amount if payment is None else payment.captured_amount
     has_places = await _has_places(session, order.id)
     if not refunded and (paid or has_places):

@@ -1,6 +1,6 @@
 """The steps that decide whether somebody gets their money back, and write it down."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -12,16 +12,18 @@ from temporalio import activity
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.refund_facts import EnrollmentToRefund, enrollment_to_refund
+from activities.refund_record import refundable
 from models.errors import Reason
-from models.messages.refunds import RequestedRefund, RequestRefund, SettleReview
+from models.messages.refunds import RefundTerms, RefundWish, RequestedRefund, RequestRefund, SettleReview
 from models.money import Money
-from models.tables import RefundRequest
+from models.tables import Order, RefundRequest
 from models.tables.columns import now
-from models.vocabulary import RefundDecider, RefundGround, RefundRequestStatus
+from models.vocabulary import EnrollmentStatus, RefundAccess, RefundDecider, RefundGround, RefundRequestStatus
 from rules.business_days import after_working_days
-from rules.refund import Eligibility, eligibility
+from rules.refund import Eligibility, eligibility, granted
 
 WORKING_DAYS_TO_DECIDE = 2
+_CAN_END = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
 
 
 @dataclass
@@ -44,7 +46,7 @@ class RefundRequestActivities:
             known = await _known(session, step)
             if known is not None:
                 return _told(known, found) if known.id == wish.request_id else _in_progress()
-            decided = eligibility(found.facts, now())
+            decided = await _decide(session, found, wish)
             if not decided.is_eligible:
                 return _refused(decided)
             written = await _write(session, step, decided)
@@ -77,10 +79,30 @@ async def _known(session: AsyncSession, step: RequestRefund) -> RefundRequest | 
     return (await session.execute(query)).scalars().first()
 
 
+async def _decide(session: AsyncSession, found: EnrollmentToRefund, wish: RefundWish) -> Eligibility:
+    """By the policy, or by staff's terms (TutorHub R50: no check but that there is something to end)."""
+    by_policy = eligibility(found.facts, now())
+    if wish.terms is None:
+        return by_policy
+    amount = granted(found.facts, wish.terms.share, wish.terms.amount, now())
+    order = await session.get_one(Order, found.order_id)
+    left = await refundable(session, order, wish.enrollment_id)
+    return replace(
+        by_policy,
+        is_eligible=found.facts.status in _CAN_END,
+        grounds=(RefundGround.OVERRIDDEN,),
+        amount=Money(amount=min(amount.amount, left), currency=amount.currency),
+        decided_by=RefundDecider.PERSON,
+    )
+
+
 async def _write(session: AsyncSession, step: RequestRefund, decided: Eligibility) -> RefundRequest:
     wish, moment = step.wish, now()
-    by_rule = decided.decided_by is RefundDecider.RULE
-    status = RefundRequestStatus.APPROVED if by_rule else RefundRequestStatus.IN_REVIEW
+    terms = wish.terms or RefundTerms()
+    decider = None if wish.terms is None else wish.actor
+    if decided.decided_by is RefundDecider.RULE:
+        decider = "rule"
+    status = RefundRequestStatus.IN_REVIEW if decider is None else RefundRequestStatus.APPROVED
     wanted = insert(RefundRequest).values(
         id=wish.request_id,
         created_at=moment,
@@ -91,9 +113,12 @@ async def _write(session: AsyncSession, step: RequestRefund, decided: Eligibilit
         grounds=[ground.value for ground in decided.grounds],
         amount=decided.amount.amount,
         currency=decided.amount.currency,
+        share=terms.share,
+        access=terms.access,
+        cascade_id=wish.cascade_id,
         requested_by=wish.actor,
-        decided_by="rule" if by_rule else None,
-        decided_at=moment if by_rule else None,
+        decided_by=decider,
+        decided_at=None if decider is None else moment,
         workflow_id=step.workflow_id,
     )
     written = (await session.execute(wanted.returning(RefundRequest))).scalar_one()
@@ -111,6 +136,7 @@ def _told(request: RefundRequest, found: EnrollmentToRefund) -> RequestedRefund:
         amount=Money(amount=request.amount, currency=request.currency),
         order_id=found.order_id,
         payer_id=found.payer_id,
+        access=RefundAccess(request.access),
         decide_by=after_working_days(request.created_at, WORKING_DAYS_TO_DECIDE, zone, academy.country)
         if in_review
         else None,

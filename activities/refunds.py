@@ -42,13 +42,13 @@ class RefundActivities:
         `requires_action`: a person has to pay it back. Every other failure is raised and tried again.
         """
         async with self.sessions.begin() as session:
-            refunds, intent_id = await request_refunds(session, step)
+            refunds = await request_refunds(session, step)
         told: dict[UUID, Told] = {}
         for refund in refunds[:-1]:
             # Written down as soon as Stripe has answered: one that is stuck does not hide the others.
-            told[refund.id] = await self._carry_out(refund, intent_id, step.attempt)
+            told[refund.id] = await self._carry_out(refund, step.attempt)
             await self._write(step, told)
-        told |= {refund.id: await self._carry_out(refund, intent_id, step.attempt) for refund in refunds[-1:]}
+        told |= {refund.id: await self._carry_out(refund, step.attempt) for refund in refunds[-1:]}
         return await self._write(step, told)
 
     @activity.defn
@@ -65,14 +65,15 @@ class RefundActivities:
         """Pay back all that came in for an order that is not completed, as Stripe told it a moment ago."""
         async with self.sessions.begin() as session:
             refund = await request_whole_refund(session, step)
-        told = {refund.id: await self._carry_out(refund, step.payment_intent_id, step.attempt)}
+        told = {refund.id: await self._carry_out(refund, step.attempt)}
         return await self._write(step, told)
 
     async def _write(self, step: RefundPlaces | RefundPayment, told: Mapping[UUID, Told]) -> RefundedPlaces:
         async with self.sessions.begin() as session:
             return await write_refunds(session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id)
 
-    async def _carry_out(self, refund: Refund, intent_id: str | None, attempt: int) -> Told:
+    async def _carry_out(self, refund: Refund, attempt: int) -> Told:
+        intent_id = refund.payment_intent_id
         failed = refund.status in (RefundStatus.FAILED, RefundStatus.CANCELED)
         # What a person has paid back by hand has succeeded without an id of Stripe's.
         is_done = refund.status == RefundStatus.SUCCEEDED or (refund.stripe_refund_id is not None and not failed)

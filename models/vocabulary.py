@@ -84,6 +84,10 @@ class RefundGround(StrEnum):
     NO_LESSON_DONE = "no_lesson_done"
     SECOND_LESSON_DONE = "second_lesson_done"
     LESSON_UNCONFIRMED = "lesson_unconfirmed"
+    CERTIFICATE_ISSUED = "certificate_issued"
+    DISPUTE_OPEN = "dispute_open"
+    DISPUTE_LOST = "dispute_lost"
+    OVERRIDDEN = "overridden"
     WINDOW_CLOSED = "window_closed"
     TOO_MUCH_USED = "too_much_used"
 
@@ -112,6 +116,26 @@ class RefundCause(StrEnum):
     NO_TIME = "no_time"
     ILLNESS = "illness"
     OTHER = "other"
+    # Staff's own, not a student's.
+    GOODWILL = "goodwill"
+    TUTOR_BANNED = "tutor_banned"
+    TUTOR_SUSPENDED = "tutor_suspended"
+    COURSE_REMOVED = "course_removed"
+
+
+class RefundShare(StrEnum):
+    """How much of what was paid for a place goes back: all of it, that of the lessons not had, or what staff names."""
+
+    FULL = "full"
+    PRO_RATA = "pro_rata"
+    AMOUNT = "amount"
+
+
+class RefundAccess(StrEnum):
+    """Whether the student keeps the place; apart from how the money fares."""
+
+    KEPT = "kept"
+    REVOKED = "revoked"
 
 
 class ScreeningDecision(StrEnum):
@@ -183,6 +207,40 @@ class RefundStatus(StrEnum):
     CANCELED = "canceled"
 
 
+class DisputeStatus(StrEnum):
+    """Stripe's words for a dispute."""
+
+    WARNING_NEEDS_RESPONSE = "warning_needs_response"
+    WARNING_UNDER_REVIEW = "warning_under_review"
+    WARNING_CLOSED = "warning_closed"
+    NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+    PREVENTED = "prevented"
+
+
+class CertificateStatus(StrEnum):
+    ISSUED = "issued"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    REVOKED = "revoked"
+
+
+class CascadeKind(StrEnum):
+    """Why many enrollments end at once."""
+
+    TUTOR_BANNED = "tutor_banned"
+    TUTOR_SUSPENDED = "tutor_suspended"
+    COURSE_REMOVED = "course_removed"
+
+
+class CascadeStatus(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+
+
 class DocumentKind(StrEnum):
     """The numbered papers of an order."""
 
@@ -225,6 +283,16 @@ class TaskKind(StrEnum):
     PROVISIONING_FAILED = "provisioning_failed"
     REFUND_FAILED = "refund_failed"
     REFUND_REVIEW = "refund_review"
+    REFUND_DELAYED = "refund_delayed"
+    ALTERNATIVE_PAYOUT = "alternative_payout"
+    DISPUTE = "dispute"
+
+
+class TaskQueue(StrEnum):
+    """Which people a task is for."""
+
+    FINANCE = "finance"
+    SUPPORT = "support"
 
 
 class TaskStatus(StrEnum):
@@ -266,6 +334,11 @@ class MailTemplate(StrEnum):
     INVOICE_REMINDER = "invoice_reminder"
     REFUND = "refund"
     REFUND_REJECTED = "refund_rejected"
+    REFUND_ACTION_REQUIRED = "refund_action_required"
+    REFUND_RETURNED = "refund_returned"
+    REFUND_NOTICE = "refund_notice"
+    PLACE_ENDED = "place_ended"
+    TASK_REMINDER = "task_reminder"
     DOCUMENT_COPY = "document_copy"
 
 

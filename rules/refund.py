@@ -8,8 +8,15 @@ or the tutor did not come to any so far; there is no time limit (R51) and no ref
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from models.money import Money
-from models.vocabulary import EnrollmentStatus, LessonOutcome, RefundDecider, RefundGround, RefundPolicy
+from models.money import Money, charge_step
+from models.vocabulary import (
+    EnrollmentStatus,
+    LessonOutcome,
+    RefundDecider,
+    RefundGround,
+    RefundPolicy,
+    RefundShare,
+)
 
 WINDOW = timedelta(days=14)
 MOST_USED_PERCENT = 25
@@ -86,6 +93,30 @@ def eligibility(facts: RefundFacts, moment: datetime) -> Eligibility:
     doubts = _doubts(facts)
     decider = RefundDecider.PERSON if doubts else RefundDecider.RULE
     return replace(refused, is_eligible=True, grounds=(*for_it, *doubts), amount=facts.paid, decided_by=decider)
+
+
+def granted(facts: RefundFacts, share: RefundShare, named: int | None, moment: datetime) -> Money:
+    """What goes back where staff decides (TutorHub R50, R64, G3): all, what staff names, or the part of the lessons
+    that were not had, half up to what can be charged in the currency. Never more than was paid.
+    """
+    paid = facts.paid.amount
+    match share:
+        case RefundShare.FULL:
+            amount = paid
+        case RefundShare.AMOUNT:
+            amount = min(named or 0, paid)
+        case RefundShare.PRO_RATA:
+            amount = _part_not_had(facts, usage_of(facts.lessons, moment))
+    return Money(amount=amount, currency=facts.paid.currency)
+
+
+def _part_not_had(facts: RefundFacts, usage: Usage) -> int:
+    """Unused lessons / all lessons. Who was never taught anything gets all of it."""
+    if not facts.lesson_count:
+        return facts.paid.amount
+    unused = max(0, facts.lesson_count - usage.used)
+    step = charge_step(facts.paid.currency)
+    return (2 * facts.paid.amount * unused + facts.lesson_count * step) // (2 * facts.lesson_count * step) * step
 
 
 def usage_of(lessons: tuple[LessonFact, ...], moment: datetime) -> Usage:

@@ -27,16 +27,19 @@ class PayingBack:
         self._order_id, self._payer_id = order_id, payer_id
         self._desk, self._tasks, self._outbox = desk, tasks, outbox
 
-    async def places(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str = "system") -> OrderStatus:
+    async def places(
+        self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str = "system", request_id: UUID | None = None
+    ) -> OrderStatus:
         """End these places, or all of the order if none is named, and pay back what was paid for them.
 
-        Answers how the order stands then.
+        Answers how the order stands then. A wish that is granted says itself how much goes back, and whether its place
+        ends.
 
         `reason` is a word of ours (lower case, underscores); it names the mail, so that each reason has its own.
         """
         attempt = 1
         while True:
-            refunded = await self._refund(enrollment_ids, reason, actor, attempt)
+            refunded = await self._refund(enrollment_ids, reason, actor, attempt, request_id)
             self._desk.status = refunded.order_status
             failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
             if not failed:
@@ -115,7 +118,9 @@ class PayingBack:
             **STRIPE,
         )
 
-    async def _refund(self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str, attempt: int) -> RefundedPlaces:
+    async def _refund(
+        self, enrollment_ids: tuple[UUID, ...], reason: str, actor: str, attempt: int, request_id: UUID | None
+    ) -> RefundedPlaces:
         return await workflow.execute_activity_method(
             RefundActivities.refund_places,
             RefundPlaces(
@@ -125,6 +130,7 @@ class PayingBack:
                 actor=actor,
                 workflow_id=workflow.info().workflow_id,
                 attempt=attempt,
+                request_id=request_id,
             ),
             summary=f"Pay back: {reason.replace('_', ' ')}",
             **STRIPE,

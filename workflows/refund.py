@@ -117,7 +117,9 @@ class RefundWorkflow:
         assert asked.payer_id is not None  # noqa: S101
         self._desk.tell(WaitingFor.STRIPE, "The place ends and the money goes back.", in_passing=True)
         back = PayingBack(asked.order_id, asked.payer_id, self._desk, self._tasks, self._outbox)
-        order_status = await back.places((self._wish.enrollment_id,), REQUESTED, self._wish.actor)
+        order_status = await back.places(
+            (self._wish.enrollment_id,), REQUESTED, self._wish.actor, request_id=self._wish.request_id
+        )
         self._desk.status = RefundRequestStatus.APPROVED
         self._desk.tell(WaitingFor.NOTHING, f"Done: the money goes back, the order is {order_status}.")
         return order_status

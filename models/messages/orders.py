@@ -226,6 +226,9 @@ class RefundPlaces(Message):
     actor: Actor = "system"
     workflow_id: WorkflowId
     attempt: int = Field(default=1, ge=1, description="counts on when a person has it tried again after a failure")
+    request_id: UUID | None = Field(
+        default=None, description="the wish that is granted; it says how much of one place goes back, and its access"
+    )
 
 
 class SettleByHand(Message):
@@ -254,6 +257,7 @@ class RefundReport(Message):
 
     refund_id: UUID
     status: RefundStatus
+    stripe_refund_id: StripeId | None = Field(default=None, description="none where it was never made at Stripe")
     credit_note_id: UUID | None = Field(default=None, description="the document that corrects the receipt")
 
 

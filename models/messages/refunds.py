@@ -1,14 +1,29 @@
 """What is said about a refund that somebody asks for."""
 
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.errors import Reason
 from models.messages.message import Actor, Message, WorkflowId
 from models.money import Money
-from models.vocabulary import OrderStatus, RefundCause, RefundGround, RefundRequestStatus
+from models.vocabulary import OrderStatus, RefundAccess, RefundCause, RefundGround, RefundRequestStatus, RefundShare
+
+
+class RefundTerms(Message):
+    """What staff grants beyond the policy (TutorHub R50): how much of what was paid, and whether the place stays."""
+
+    share: RefundShare = RefundShare.FULL
+    amount: int | None = Field(default=None, ge=1, description="minor units; given exactly where the share is `amount`")
+    access: RefundAccess = RefundAccess.REVOKED
+
+    @model_validator(mode="after")
+    def _amount_belongs_to_its_share(self) -> Self:
+        if (self.amount is not None) is not (self.share is RefundShare.AMOUNT):
+            raise ValueError("an amount is named exactly where the share is `amount`")
+        return self
 
 
 class RefundWish(Message):
@@ -18,6 +33,8 @@ class RefundWish(Message):
     enrollment_id: UUID
     cause: RefundCause
     actor: Actor
+    terms: RefundTerms | None = Field(default=None, description="of staff, who decides with it; none asks the policy")
+    cascade_id: UUID | None = Field(default=None, description="what it is a part of, where many places end at once")
 
 
 class RequestRefund(Message):
@@ -35,6 +52,10 @@ class RequestedRefund(Message):
     amount: Money | None = None
     order_id: UUID | None = None
     payer_id: UUID | None = None
+    access: RefundAccess = RefundAccess.REVOKED
+    notice_ids: tuple[UUID, ...] = Field(
+        default=(), max_length=8, description="the tutor and the staff who are told of it once it is granted"
+    )
     decide_by: datetime | None = Field(default=None, description="when a person should have decided")
     refusal: Reason | None = None
     refusal_detail: str | None = None

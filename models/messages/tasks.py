@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from models.messages.message import Actor, Message, WorkflowId
-from models.vocabulary import TaskAction, TaskKind
+from models.vocabulary import TaskAction, TaskKind, TaskQueue
 
 
 class OpenTask(Message):
@@ -20,6 +20,19 @@ class OpenTask(Message):
     allowed_actions: tuple[TaskAction, ...] = Field(min_length=1, max_length=len(TaskAction))
     due_at: datetime
     workflow_id: WorkflowId
+    queue: TaskQueue = TaskQueue.FINANCE
+    working_days: int | None = Field(
+        default=None, ge=1, le=60, description="to decide in, by the academy's calendar; none where `due_at` is fixed"
+    )
+
+
+class OpenedTask(Message):
+    """When somebody is reminded of the task, and to whom it escalates."""
+
+    due_at: datetime
+    remind_at: datetime | None = None
+    escalate_at: datetime | None = None
+    escalate_again_at: datetime | None = None
 
 
 class DecideTask(Message):
@@ -28,6 +41,9 @@ class DecideTask(Message):
     task_id: UUID
     action: TaskAction
     actor: Actor
+    note: str | None = Field(
+        default=None, max_length=500, description="why; kept in the history, so it names nobody: the API keeps its own"
+    )
 
 
 class CloseTask(Message):

@@ -1,5 +1,6 @@
 """The tables, the record of everything (DESIGN §3.1). Importing this package fills `SQLModel.metadata`."""
 
+from models.tables.cascades import Cascade, CascadePlace
 from models.tables.catalog import (
     BundleCourse,
     ClassSession,
@@ -9,7 +10,9 @@ from models.tables.catalog import (
     ScreeningMeeting,
     TaxRate,
 )
+from models.tables.certificates import Certificate
 from models.tables.coupons import Coupon, CouponUse
+from models.tables.disputes import Dispute
 from models.tables.documents import Document, NumberSeries
 from models.tables.enrollments import Enrollment
 from models.tables.invoices import Invoice, InvoicePayment
@@ -18,16 +21,20 @@ from models.tables.lessons import LessonRecord
 from models.tables.orders import Order, OrderLine, Payment
 from models.tables.people import Academy, Person, StripeCustomer
 from models.tables.refunds import Refund, RefundRequest
-from models.tables.tasks import HumanTask
+from models.tables.tasks import HumanTask, Note, TaskContact
 
 __all__ = [
     "Academy",
     "AuditEntry",
     "BundleCourse",
+    "Cascade",
+    "CascadePlace",
+    "Certificate",
     "ClassSession",
     "Coupon",
     "CouponUse",
     "Course",
+    "Dispute",
     "Document",
     "Enrollment",
     "HumanTask",
@@ -37,6 +44,7 @@ __all__ = [
     "LessonRecord",
     "LessonSlot",
     "Mail",
+    "Note",
     "NumberSeries",
     "Order",
     "OrderLine",
@@ -47,5 +55,6 @@ __all__ = [
     "ScreeningMeeting",
     "StripeCustomer",
     "StripeEvent",
+    "TaskContact",
     "TaxRate",
 ]

@@ -37,6 +37,12 @@ class Academy(Row, table=True):
         description="window refunds up to this approve themselves; none means none do",
     )
     automatic_refund_currency: str | None = Field(default=None, sa_type=CURRENCY)
+    refund_releases_coupon: bool = Field(
+        default=False, description="whether who gets all the money back on request may use the coupon again"
+    )
+    refund_revokes_certificate: bool = Field(
+        default=False, description="whether a certificate falls with the place that is paid back"
+    )
 
 
 class Person(Row, table=True):
@@ -53,6 +59,9 @@ class Person(Row, table=True):
     billing_name: str | None = Field(default=None, max_length=200, description="the company that invoices are made to")
     billing_address: str | None = Field(default=None, max_length=500, description="lines separated by newlines")
     tax_number: str | None = Field(default=None, max_length=40)
+    cart_mails_quiet_until: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="no mail about a cart before; set by refunds"
+    )
     may_pay_by_invoice: bool = Field(default=False, description="trusted to pay later; staff may always grant it")
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 
