@@ -83,9 +83,12 @@ def migrate() -> None:
 
 @app.command()
 def promote() -> None:
-    """Send new jobs to the build WORKER_BUILD_ID, once its workers poll; running jobs stay with theirs."""
+    """Send new jobs to the build WORKER_BUILD_ID, once its workers poll; running jobs stay with theirs.
+
+    The schedules become those of this build.
+    """
     asyncio.run(_promote())
-    console.print(f"New jobs go to build {_settings().worker_build_id}.")
+    console.print(f"New jobs go to build {_settings().worker_build_id}; its schedules are set.")
     _leave()
 
 
@@ -142,4 +145,8 @@ async def _register() -> list[str]:
 
 
 async def _promote() -> None:
-    await make_current(await connect(**_settings().temporal_connection), _settings().worker_build_id)
+    from schedules import reconcile  # noqa: PLC0415 - the other commands need no workflows
+
+    temporal = await connect(**_settings().temporal_connection)
+    await make_current(temporal, _settings().worker_build_id)
+    await reconcile(temporal)

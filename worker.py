@@ -25,6 +25,7 @@ from activities.orders import OrderActivities
 from activities.provisioning import LearningPlatform, ProvisioningActivities
 from activities.redaction import RedactErrors
 from activities.refund_requests import RefundRequestActivities
+from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
 from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
@@ -37,11 +38,21 @@ from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
 from workflows.refund import RefundWorkflow
+from workflows.refund_sweep import RefundSweepWorkflow
+from workflows.refund_watch import RefundWatchWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = (OrderWorkflow, OrderCancellationWorkflow, RefundWorkflow, UnmatchedPaymentWorkflow, DocumentCopyWorkflow)
+WORKFLOWS = (
+    OrderWorkflow,
+    OrderCancellationWorkflow,
+    RefundWorkflow,
+    RefundWatchWorkflow,
+    RefundSweepWorkflow,
+    UnmatchedPaymentWorkflow,
+    DocumentCopyWorkflow,
+)
 
 
 def sandboxed_runner() -> SandboxedWorkflowRunner:
@@ -69,6 +80,7 @@ def build_workers(
     stripe = StripeActivities(client_of_stripe, sessions, settings.public_url, settings.stripe_payment_method_types)
     refunds = RefundActivities(client_of_stripe, sessions)
     refund_requests = RefundRequestActivities(sessions)
+    refund_watch = RefundWatchActivities(client_of_stripe, sessions)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
     tasks = TaskActivities(sessions)
@@ -104,6 +116,11 @@ def build_workers(
                 refunds.settle_by_hand,
                 refund_requests.request_refund,
                 refund_requests.settle_review,
+                refund_watch.read_refund,
+                refund_watch.cancel_refund,
+                refund_watch.refund_again,
+                refund_watch.settle_payout,
+                refund_watch.find_unknown_refunds,
                 unmatched.find_payment,
                 unmatched.pay_back,
                 provisioning.provision_enrollment,

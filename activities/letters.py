@@ -13,6 +13,7 @@ from activities.order_facts import OrderFacts, facts_of_confirmation, facts_of_d
 from activities.order_letters import approval_requested, approvers_of, order_approved, order_cancelled, order_denied
 from activities.paper_letters import document_copy, invoice, invoice_reminder, refund, refund_rejected
 from activities.payment_letters import payment_action_required, payment_declined, payment_processing
+from activities.refund_letters import refund_action_required, refund_returned
 from models.vocabulary import MailTemplate
 
 
@@ -45,6 +46,8 @@ LETTERS: Mapping[MailTemplate, Letter] = {
     MailTemplate.INVOICE_REMINDER: Letter(invoice_reminder),
     MailTemplate.REFUND: Letter(refund),
     MailTemplate.REFUND_REJECTED: Letter(refund_rejected),
+    MailTemplate.REFUND_ACTION_REQUIRED: Letter(refund_action_required),
+    MailTemplate.REFUND_RETURNED: Letter(refund_returned),
     MailTemplate.DOCUMENT_COPY: Letter(document_copy, facts_of_document),
 }
 

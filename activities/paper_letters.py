@@ -1,6 +1,7 @@
 """Letters that bring a paper: the invoice and its reminders, credit notes, copies."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ from activities.one_line import one_line
 from activities.order_facts import MoneyBack, OrderFacts
 from models.money import Money
 from models.tables import Document, Invoice
-from models.vocabulary import InvoiceStatus, PaymentMethod
+from models.vocabulary import InvoiceStatus, PaymentMethod, RefundStatus
 from rules.invoicing import REMINDER_DAYS
 
 _DAYS = re.compile(r"(before|after)_(\d{1,3})")
@@ -21,6 +22,7 @@ _REASONS = {
     "paid_too_late",
     "cancelled",
     "requested",
+    "made_in_stripe",
 }
 
 
@@ -71,13 +73,21 @@ def refund(errand: Errand) -> Draft | Skipped:
             )
             if len(told) > 1 and len(currencies) == 1
             else None,
-            "way": texts[
-                "refund.by_hand" if facts.order.payment_method == PaymentMethod.INVOICE else "refund.by_stripe"
-            ],
+            "way": texts[_way(facts, told)],
             "notes": [note.number for note in notes],
         },
         papers=notes,
     )
+
+
+def _way(facts: OrderFacts, told: Sequence[MoneyBack]) -> str:
+    """How the money arrives: pending is told from done."""
+    if facts.order.payment_method == PaymentMethod.INVOICE:
+        return "refund.by_hand"
+    statuses = {back.refund.status for back in told}
+    if RefundStatus.REQUIRES_ACTION in statuses:
+        return "refund.to_claim"
+    return "refund.pending" if RefundStatus.PENDING in statuses else "refund.by_stripe"
 
 
 def refund_rejected(errand: Errand) -> Draft | Skipped:

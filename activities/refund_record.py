@@ -16,7 +16,7 @@ from activities.holds import end_places
 from activities.numbers import Series, next_number
 from models.identifiers import refund_id_for
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
-from models.money import charge_step, split
+from models.money import Money, charge_step, split
 from models.tables import (
     Academy,
     Dispute,
@@ -42,15 +42,22 @@ from rules.lifecycle import may_follow
 
 # The others have taken nothing back.
 _GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
+# Stripe refused it in full, since money of the same charge had gone back elsewhere.
+REFUNDED_ELSEWHERE = "refunded_elsewhere"
 _LIVE = (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.SUCCEEDED)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What Stripe says of a refund; without an id it was never made there."""
+    """What Stripe says of a refund; without an id it was never made there.
+
+    What a person has settled by hand is no longer Stripe's: what Stripe says of it later is of no use.
+    """
 
     status: RefundStatus
-    stripe_refund_id: str | None
+    stripe_refund_id: str | None = None
+    failure_reason: str | None = None
+    is_by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,9 @@ async def request_refunds(session: AsyncSession, step: RefundPlaces) -> list[Ref
     """
     order = await session.get_one(Order, step.order_id, with_for_update=True)
     wish = None if step.request_id is None else await session.get_one(RefundRequest, step.request_id)
-    received = await _received(session, order.id)
+    received = await received_for(session, order.id)
     refunds = await _refunds_of(session, order.id)
-    all_places = await _places(session, order.id)
+    all_places = await places_of(session, order.id)
     places = [place for place in all_places if not step.enrollment_ids or place.id in step.enrollment_ids]
     changes: list[StateChange] = []
     if wish is None or wish.access == RefundAccess.REVOKED:
@@ -96,11 +103,42 @@ async def request_refunds(session: AsyncSession, step: RefundPlaces) -> list[Ref
     return [refund for refund in refunds if refund.enrollment_id in place_ids and _is_asked(refund, step)]
 
 
+async def refunded_amount(session: AsyncSession, order_id: UUID, received: Received) -> int:
+    """What has gone back of the order's own payment, or is on its way, in minor units."""
+    return _live_amount(await _refunds_of(session, order_id), received)
+
+
+def _live_amount(refunds: Sequence[Refund], received: Received) -> int:
+    own = (refund for refund in refunds if _is_of(refund, received.payment_intent_id))
+    return sum(refund.amount for refund in own if refund.status in _LIVE)
+
+
+async def lower_refund(session: AsyncSession, refund_id: UUID, *, workflow_id: str) -> Refund:
+    """Ask for no more than what is left, now that others are known to have paid back some of it. Nothing is left: the
+    refund is canceled, since its money is back already.
+    """
+    found = await session.get_one(Refund, refund_id)
+    await session.get_one(Order, found.order_id, with_for_update=True)
+    received = await received_for(session, found.order_id)
+    refunds = await _refunds_of(session, found.order_id)
+    others = [refund for refund in refunds if refund.id != refund_id]
+    refund = next(refund for refund in refunds if refund.id == refund_id)
+    left = min(refund.amount, received.amount - received.lost - _taken(others, received))
+    refund.failure_reason, refund.updated_at = REFUNDED_ELSEWHERE, now()
+    if left > 0:
+        refund.amount = left
+        return refund
+    change = StateChange("refund", refund.id, refund.status, RefundStatus.CANCELED)
+    refund.status = RefundStatus.CANCELED
+    await write_audit(session, [change], actor="stripe", reason=REFUNDED_ELSEWHERE, workflow_id=workflow_id)
+    return refund
+
+
 async def refundable(session: AsyncSession, order: Order, enrollment_id: UUID) -> int:
     """How much of what was paid for a place can still go back, in minor units, as far as one can tell unlocked."""
-    received = await _received(session, order.id)
+    received = await received_for(session, order.id)
     refunds = await _refunds_of(session, order.id, lock=False)
-    parts = _parts(await _places(session, order.id), received.amount, order.currency)
+    parts = _parts(await places_of(session, order.id), received.amount, order.currency)
     left = received.amount - received.lost - _taken(refunds, received)
     return max(0, min(parts[enrollment_id] - _taken(refunds, received, enrollment_id), left))
 
@@ -191,12 +229,14 @@ async def write_refunds(
             if refund.status != news.status:
                 changes.append(StateChange("refund", refund.id, refund.status, news.status))
             refund.status, refund.updated_at = news.status, now()
-            refund.stripe_refund_id = news.stripe_refund_id or refund.stripe_refund_id
+            known = None if news.is_by_hand else refund.stripe_refund_id
+            refund.stripe_refund_id = news.stripe_refund_id or known
+            refund.failure_reason = news.failure_reason or refund.failure_reason
     notes: dict[UUID, UUID] = {}
     if order.completed_at is not None:
-        received = await _received(session, order_id)
+        received = await received_for(session, order_id)
         own = [refund for refund in refunds if _is_of(refund, received.payment_intent_id)]
-        changes += await _close_order(session, order, sum(refund.amount for refund in own if refund.status in _LIVE))
+        changes += await _close_order(session, order, _live_amount(own, received))
         notes = await _issue_credit_notes(session, order, [refund for refund in own if refund.id in told])
     await write_audit(session, changes, actor=actor, reason=reason, workflow_id=workflow_id)
     return RefundedPlaces(
@@ -206,6 +246,7 @@ async def write_refunds(
                 refund_id=refund.id,
                 status=RefundStatus(refund.status),
                 stripe_refund_id=refund.stripe_refund_id,
+                amount=Money(amount=refund.amount, currency=refund.currency),
                 credit_note_id=notes.get(refund.id),
             )
             for refund in refunds
@@ -214,7 +255,8 @@ async def write_refunds(
     )
 
 
-async def _received(session: AsyncSession, order_id: UUID) -> Received:
+async def received_for(session: AsyncSession, order_id: UUID) -> Received:
+    """What has come in for the order."""
     lost = (
         select(func.coalesce(func.sum(col(Dispute.amount)), 0))
         .where(
@@ -239,7 +281,8 @@ async def _received(session: AsyncSession, order_id: UUID) -> Received:
     return Received(captured or invoiced or 0, intent_id, int(lost_amount))
 
 
-async def _places(session: AsyncSession, order_id: UUID) -> Sequence[Enrollment]:
+async def places_of(session: AsyncSession, order_id: UUID) -> Sequence[Enrollment]:
+    """All places that the order brought."""
     lines = select(col(OrderLine.id)).where(col(OrderLine.order_id) == order_id)
     query = select(Enrollment).where(col(Enrollment.order_line_id).in_(lines)).order_by(col(Enrollment.id))
     return (await session.execute(query)).scalars().all()

@@ -2,29 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import stripe
 from temporalio import activity
 
+from activities.adopted_refunds import adopt, unknown_among
 from activities.database import Sessions
 from activities.refund_record import (
+    REFUNDED_ELSEWHERE,
     Told,
+    lower_refund,
     refunds_in_doubt,
     request_refunds,
     request_whole_refund,
     write_refunds,
 )
-from activities.stripe_errors import as_failure, meaning_of
-from models.identifiers import step_key
+from activities.stripe_refunds import LessIsLeftError, StripeRefunds, told_by
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, SettleByHand
 from models.tables import Refund
-from models.tables.columns import now
 from models.vocabulary import RefundStatus
-
-# Stripe may forget an idempotency key after 24 h; older requests are looked up before they are made again.
-_KEY_IS_SURELY_KNOWN = timedelta(hours=20)
 
 
 @dataclass
@@ -55,7 +52,9 @@ class RefundActivities:
     async def settle_by_hand(self, step: SettleByHand) -> RefundedPlaces:
         """Write down that a person has paid back what Stripe could not, or that it is not paid back."""
         async with self.sessions.begin() as session:
-            told = {refund_id: Told(step.status, None) for refund_id in await refunds_in_doubt(session, step)}
+            told = {
+                refund_id: Told(step.status, is_by_hand=True) for refund_id in await refunds_in_doubt(session, step)
+            }
             return await write_refunds(
                 session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id, actor=step.actor
             )
@@ -73,44 +72,38 @@ class RefundActivities:
             return await write_refunds(session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id)
 
     async def _carry_out(self, refund: Refund, attempt: int) -> Told:
-        intent_id = refund.payment_intent_id
-        failed = refund.status in (RefundStatus.FAILED, RefundStatus.CANCELED)
-        # What a person has paid back by hand has succeeded without an id of Stripe's.
-        is_done = refund.status == RefundStatus.SUCCEEDED or (refund.stripe_refund_id is not None and not failed)
-        if intent_id is None or is_done:
-            return Told(RefundStatus(refund.status), refund.stripe_refund_id)
-        is_old = now() - refund.created_at > _KEY_IS_SURELY_KNOWN
-        made = await self._find(refund, intent_id, attempt) if is_old else None
-        try:
-            made = made or await self._create(refund, intent_id, attempt)
-        except stripe.StripeError as error:
-            if meaning_of(error).retryable:
-                raise as_failure(error) from None
-            return Told(RefundStatus.FAILED, None)
-        return Told(RefundStatus(made.status or RefundStatus.PENDING), made.id)
-
-    async def _create(self, refund: Refund, intent_id: str, attempt: int) -> stripe.Refund:
-        name = f"refund-{refund.id}" if attempt == 1 else f"refund-{refund.id}-{attempt}"
-        return await self.client.v1.refunds.create_async(
-            {
-                "payment_intent": intent_id,
-                "amount": refund.amount,
-                "metadata": {
-                    "order_id": str(refund.order_id),
-                    "refund_id": str(refund.id),
-                    "attempt": str(attempt),
-                },
-            },
-            {"idempotency_key": step_key(refund.workflow_id, name)},
+        has_failed = refund.status == RefundStatus.FAILED
+        # What a person has settled by hand is at its end without an id of Stripe's.
+        is_done = refund.status in (RefundStatus.SUCCEEDED, RefundStatus.CANCELED) or (
+            refund.stripe_refund_id is not None and not has_failed
         )
-
-    async def _find(self, refund: Refund, intent_id: str, attempt: int) -> stripe.Refund | None:
+        if refund.payment_intent_id is None or is_done:
+            return Told(RefundStatus(refund.status), refund.stripe_refund_id)
+        stripe_refunds = StripeRefunds(self.client)
         try:
-            made = await self.client.v1.refunds.list_async({"payment_intent": intent_id, "limit": 100})
-            async for candidate in made.auto_paging_iter():
-                told = {} if candidate.metadata is None else candidate.metadata.to_dict()
-                if (told.get("refund_id"), told.get("attempt")) == (str(refund.id), str(attempt)):
-                    return candidate
-        except stripe.StripeError as error:
-            raise as_failure(error, keep_trying=True) from None
-        return None
+            return await stripe_refunds.ask(refund, str(attempt))
+        except LessIsLeftError:
+            pass
+        rest = await self._adopt_others(refund)
+        if isinstance(rest, Told):
+            return rest
+        try:
+            return await stripe_refunds.ask(rest, str(attempt))
+        except LessIsLeftError:
+            return Told(RefundStatus.FAILED, failure_reason=REFUNDED_ELSEWHERE)
+
+    async def _adopt_others(self, refund: Refund) -> Refund | Told:
+        """Take into the record what was paid back in Stripe's Dashboard, and see what is left for this refund.
+
+        One of the very same amount is taken for it: it is what the refund was for.
+        """
+        made = await StripeRefunds(self.client).of_payment(refund.payment_intent_id or "")
+        async with self.sessions.begin() as session:
+            unknown = await unknown_among(session, made)
+            same = next((other for other in unknown if other.amount == refund.amount), None)
+            if same is not None:
+                return told_by(same)
+            for other in unknown:
+                await adopt(session, other)
+            rest = await lower_refund(session, refund.id, workflow_id=refund.workflow_id)
+        return Told(RefundStatus.CANCELED) if rest.status == RefundStatus.CANCELED else rest

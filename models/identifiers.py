@@ -62,6 +62,16 @@ def refund_workflow_id(enrollment_id: UUID) -> str:
     return f"refund-{enrollment_id}"
 
 
+def refund_watch_workflow_id(stripe_refund_id: str) -> str:
+    """The workflow that follows a refund at Stripe to its end."""
+    return f"refund-watch-{stripe_refund_id}"
+
+
+def refund_sweep_workflow_id(payment_intent_id: str, event_id: str) -> str:
+    """The workflow that looks for refunds of a payment because of a webhook."""
+    return f"refund-sweep-{payment_intent_id}-{event_id}"
+
+
 def refund_request_id_for(enrollment_id: UUID, principal: str, idempotency_key: str) -> UUID:
     """The wish for a refund that this caller's `Idempotency-Key` stands for."""
     return uuid5(REGISTRAR_NAMESPACE, f"refund-request:{enrollment_id}:{principal}:{idempotency_key}")

@@ -1,5 +1,6 @@
 """Webhooks of Stripe as they arrive: whether they are genuine, and the little we read of them."""
 
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,11 +13,16 @@ from models.errors import Reason
 from routes.problems import ProblemError
 
 TOLERANCE_SECONDS = 300
+_STRIPE_ID = re.compile(r"[a-z]+_[A-Za-z0-9_]{1,200}")
 
 PAYMENT_SUCCEEDED = "payment_intent.succeeded"
+CHARGE_REFUNDED = "charge.refunded"
+REFUND_FAILED = "refund.failed"
+# Which of them Stripe sends depends on the means of payment; some refunds are told of by one alone.
+OF_REFUNDS = frozenset({CHARGE_REFUNDED, "charge.refund.updated", "refund.created", "refund.updated", REFUND_FAILED})
 
-# What can change how a payment stands. Everything else is somebody else's business, or none.
-OF_INTEREST = frozenset(
+# What can change how a payment or a refund stands. Everything else is somebody else's business, or none.
+OF_INTEREST = OF_REFUNDS | frozenset(
     {
         "checkout.session.async_payment_failed",
         "checkout.session.async_payment_succeeded",
@@ -36,6 +42,8 @@ class _Object(BaseModel):
 
     id: object = None
     metadata: object = None
+    payment_intent: object = None
+    amount_refunded: object = None
 
 
 class _Data(BaseModel):
@@ -59,13 +67,33 @@ class Event(BaseModel):
     def object_id(self) -> str | None:
         """The id of the object that the event is about."""
         found = self.data.object.id
-        return found[:255] if isinstance(found, str) else None
+        return found if isinstance(found, str) and _STRIPE_ID.fullmatch(found) else None
 
     @property
     def order_id(self) -> UUID | None:
         """The order whose id we gave to the object, if it is one of ours."""
+        return self._told("order_id")
+
+    @property
+    def refund_id(self) -> UUID | None:
+        """The row that asked for the refund, if we did."""
+        return self._told("refund_id")
+
+    @property
+    def payment_intent_id(self) -> str | None:
+        """The payment that a charge is of."""
+        found = self.data.object.payment_intent
+        return found if isinstance(found, str) and _STRIPE_ID.fullmatch(found) else None
+
+    @property
+    def amount_refunded(self) -> int | None:
+        """How much of a charge has gone back, in minor units."""
+        found = self.data.object.amount_refunded
+        return found if isinstance(found, int) else None
+
+    def _told(self, name: str) -> UUID | None:
         metadata = self.data.object.metadata
-        told = metadata.get("order_id") if isinstance(metadata, dict) else None
+        told = metadata.get(name) if isinstance(metadata, dict) else None
         try:
             return UUID(told) if isinstance(told, str) else None
         except ValueError:

@@ -23,7 +23,8 @@ from routes.documentation import answer, problems
 from routes.outages import is_not_found
 from routes.parts import Connections, TheConnections, TheParts
 from routes.problems import ProblemError
-from routes.stripe_events import OF_INTEREST, PAYMENT_SUCCEEDED, Event, genuine_event
+from routes.refund_events import pass_on_refund
+from routes.stripe_events import OF_INTEREST, OF_REFUNDS, PAYMENT_SUCCEEDED, Event, genuine_event
 from routes.unmatched_payments import is_settled, is_unwatched, look_after
 from settings import Settings
 from workflows.order import OrderWorkflow
@@ -136,6 +137,8 @@ async def _record(sessions: Sessions, event: Event) -> StripeEventStatus:
 
 
 async def _pass_on(connections: Connections, settings: Settings, event: Event) -> StripeEventStatus:
+    if event.type in OF_REFUNDS:
+        return await pass_on_refund(connections, event)
     if event.order_id is not None and await _is_signaled(connections.temporal, event.order_id):
         if event.type == PAYMENT_SUCCEEDED and event.object_id is not None:
             await _look_after_unwatched(connections, event.object_id, event.order_id)

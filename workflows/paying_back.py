@@ -9,13 +9,16 @@ from activities.documents import DocumentActivities
 from activities.refunds import RefundActivities
 from models.messages.documents import RenderDocument
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
+from models.messages.refund_watch import RefundOwner, SeenRefund
 from models.money import Money
 from models.vocabulary import MailTemplate, OrderStatus, RefundStatus, TaskAction, TaskKind, WaitingFor
+from rules.refund_watch import has_come_to_nothing
 from workflows.desk import Desk, Told
 from workflows.human_tasks import HumanTasks
 from workflows.mailing import Outbox, send_mail
 from workflows.policies import DOCUMENTS, STRIPE
 from workflows.queues import DOCUMENTS_QUEUE
+from workflows.refund_watch import watch_refund
 
 REQUESTED = "requested"
 
@@ -49,7 +52,8 @@ class PayingBack:
                 break
             attempt += 1
         self._outbox.post(self._tell_payer(refunded.refunds, reason))
-        if any(refund.status is RefundStatus.REQUIRES_ACTION for refund in refunded.refunds):
+        await self._watch(refunded.refunds)
+        if any(_is_offline(refund) for refund in refunded.refunds):
             what = "Pay back by hand what had come in by invoice for places that ended."
             done = await self.by_hand(what, reason) is TaskAction.ACCEPT
             status = RefundStatus.SUCCEEDED if done else RefundStatus.CANCELED
@@ -80,6 +84,7 @@ class PayingBack:
             failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
             if not failed:
                 self._outbox.post(self._mail_refund(reason))
+                await self._watch(refunded.refunds)
                 return True
             if not await self._is_retried(len(failed), str(attempt)):
                 await self._settle(reason, RefundStatus.SUCCEEDED, f"refund-{attempt}")
@@ -136,6 +141,23 @@ class PayingBack:
             **STRIPE,
         )
 
+    async def _watch(self, refunds: Sequence[RefundReport]) -> None:
+        """Have each that was made at Stripe followed to its end."""
+        for refund in refunds:
+            if refund.stripe_refund_id is not None and not has_come_to_nothing(refund.status):
+                seen = SeenRefund(
+                    owner=RefundOwner.OURS,
+                    status=refund.status,
+                    created_at=workflow.now(),
+                    refund_id=refund.refund_id,
+                    order_id=self._order_id,
+                    payer_id=self._payer_id,
+                    amount=refund.amount,
+                )
+                # What is not at its end may have moved on already: the watch looks for itself first.
+                is_done = refund.status is RefundStatus.SUCCEEDED
+                await watch_refund(refund.stripe_refund_id, seen if is_done else None)
+
     async def _is_retried(self, count: int, about: str) -> bool:
         before = self._desk.told
         self._desk.tell(
@@ -183,3 +205,8 @@ class PayingBack:
             occasion=occasion,
             summary="Mail that money goes back",
         )
+
+
+def _is_offline(refund: RefundReport) -> bool:
+    """Whether the money came by invoice, so that a person has to send it back."""
+    return refund.status is RefundStatus.REQUIRES_ACTION and refund.stripe_refund_id is None

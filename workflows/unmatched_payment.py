@@ -56,7 +56,7 @@ class UnmatchedPaymentWorkflow:
     async def _settle(self) -> UnmatchedOutcome:
         found = await self._find()
         if found.owner is PaymentOwner.LATE and found.has_money:
-            await self._pay_back_late_money(found)
+            await self._pay_back_to(found, "paid_too_late")
         elif found.owner is not PaymentOwner.ORDER:
             while found.has_money and not await self._is_settled(found):
                 found = await self._find()
@@ -94,6 +94,8 @@ class UnmatchedPaymentWorkflow:
         )
         if action is TaskAction.REFUND:
             self._desk.tell(WaitingFor.STRIPE, "The money goes back.", in_passing=True)
+            if self._is_of_an_order(found) and workflow.patched("second payments go back on record"):
+                return await self._pay_back_to(found, "double_payment")
             return await self._is_paid_back()
         return action is TaskAction.DISMISS
 
@@ -111,13 +113,17 @@ class UnmatchedPaymentWorkflow:
         )
         return paid.status is not RefundStatus.FAILED
 
-    async def _pay_back_late_money(self, found: FoundPayment) -> None:
-        """The order had been given up before its payment arrived: the money goes back, and the payer is told."""
-        assert self._request.order_id is not None  # noqa: S101 - only an order's own payment can be late
+    def _is_of_an_order(self, found: FoundPayment) -> bool:
+        return found.owner is PaymentOwner.SECOND and self._request.order_id is not None and found.left is not None
+
+    async def _pay_back_to(self, found: FoundPayment, reason: str) -> bool:
+        """Money that came for an order which cannot use it: it goes back on record, and the payer is told."""
+        assert self._request.order_id is not None  # noqa: S101 - an order's payment is late or second
         assert found.payer_id is not None  # noqa: S101
         assert found.left is not None  # noqa: S101 - what is not readable has no owner
         back = PayingBack(self._request.order_id, found.payer_id, self._desk, self._tasks, self._outbox)
-        await back.payment(self._request.payment_intent_id, found.left, "paid_too_late")
+        await back.payment(self._request.payment_intent_id, found.left, reason)
+        return True
 
     @workflow.signal(description="Look at the payment again: something about it may have changed at Stripe")
     def payment_changed(self) -> None:

@@ -258,6 +258,7 @@ class RefundReport(Message):
     refund_id: UUID
     status: RefundStatus
     stripe_refund_id: StripeId | None = Field(default=None, description="none where it was never made at Stripe")
+    amount: Money | None = None
     credit_note_id: UUID | None = Field(default=None, description="the document that corrects the receipt")
 
 

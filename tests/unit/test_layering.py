@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
     "settings.py": {"models", "rules", "activities", "workflows", "routes", "api", "worker", "cli", "sandbox"},
+    "schedules.py": {"routes", "api", "worker", "cli", "sandbox"},
     "api.py": {"worker", "cli", "sandbox"},
     "worker.py": {"routes", "api", "cli", "sandbox"},
 }
