@@ -163,10 +163,8 @@ def _is_of(refund: Refund, payment_intent_id: str | None) -> bool:
 
 
 def _is_asked(refund: Refund, step: RefundPlaces) -> bool:
-    """The refund of this very step, or one that another job has made of the same place already."""
-    if refund.workflow_id == step.workflow_id:
-        return refund.request_id == step.request_id
-    return step.request_id is None and refund.status in _LIVE
+    """Whether it is of this very step: what another job pays back, or has failed to, is that job's to tell of."""
+    return (refund.workflow_id, refund.request_id) == (step.workflow_id, step.request_id)
 
 
 def _parts(places: Sequence[Enrollment], received: int, currency: str) -> dict[UUID, int]:

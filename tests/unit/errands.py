@@ -20,6 +20,7 @@ from models.vocabulary import (
     PaymentMethod,
     PaymentStatus,
     RefundPolicy,
+    RefundStatus,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -76,14 +77,14 @@ def a_document(kind: DocumentKind, number: str) -> Document:
 
 
 def money_back(
-    amount: int = 12900, *, reason: str = "seat_lost", place: Place | None = None, status: str = "pending",
+    amount: int = 12900, *, reason: str = "seat_lost", place: Place | None = None, status: str = "succeeded",
     currency: str = "EUR", with_note: bool = True,
 ) -> MoneyBack:  # fmt: skip
     """A refund of a place, or of the whole payment."""
     name = f"{reason} {amount} {place and place.enrollment.id}"
     refund = Refund(
         id=an_id(name), order_id=ORDER, enrollment_id=place.enrollment.id if place else None, amount=amount,
-        currency=currency, reason=reason, status=status, workflow_id="w",
+        currency=currency, reason=reason, status=status, workflow_id="w", created_at=NOW,
     )  # fmt: skip
     return MoneyBack(refund, a_document(DocumentKind.CREDIT_NOTE, "C-2026-000003") if with_note else None)
 
@@ -142,6 +143,12 @@ _TRUE_FOR: dict[MailTemplate, dict[str, object]] = {
 }
 
 
+_ABOUT_A_REFUND = {
+    MailTemplate.REFUND_ACTION_REQUIRED: RefundStatus.REQUIRES_ACTION,
+    MailTemplate.REFUND_RETURNED: RefundStatus.FAILED,
+}
+
+
 def facts_for(template: MailTemplate, **told: object) -> OrderFacts:
     """Facts of which the letter has something to say."""
     facts = order_facts(**{**_TRUE_FOR.get(template, {}), **told})  # type: ignore[arg-type]
@@ -153,6 +160,8 @@ def facts_for(template: MailTemplate, **told: object) -> OrderFacts:
             approver_id=facts.recipient.id,
         )  # fmt: skip
         return replace(facts, lines=(asked,))
+    if template in _ABOUT_A_REFUND:
+        facts.refunds[0].refund.status = _ABOUT_A_REFUND[template]
     if template is MailTemplate.PAYMENT_DECLINED and facts.payment is not None:
         facts.payment.resting_until = NOW + timedelta(minutes=15)
     return facts
@@ -170,9 +179,10 @@ def write(
     page: str | None = PAGE, moment: datetime = NOW, **told: object,
 ) -> RenderedMail:  # fmt: skip
     """The mail that a letter makes of the facts, or of usual ones."""
-    errand = errand_of(
-        facts or facts_for(template, **told), occasion=occasion, subject_id=subject_id, page=page, moment=moment
-    )
+    facts = facts or facts_for(template, **told)
+    if template in _ABOUT_A_REFUND:
+        occasion = occasion or f"{facts.refunds[0].refund.id.hex}:day_3"
+    errand = errand_of(facts, occasion=occasion, subject_id=subject_id, page=page, moment=moment)
     draft = LETTERS[template].write(errand)
     assert isinstance(draft, Draft), draft
     return set_letter(template, errand, draft)

@@ -318,6 +318,43 @@ def test_a_refund_of_the_whole_payment_and_one_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "way"),
+    [
+        ("pending", "has not confirmed it yet"),
+        ("requires_action", "Stripe will write to you and ask for the account"),
+        ("succeeded", "usually arrives within 5 to 10 business days"),
+    ],
+)
+def test_a_refund_on_its_way_is_told_from_one_that_is_done(status: str, way: str) -> None:
+    facts = replace(order_facts(), refunds=(money_back(500, status=status, reason="made_in_stripe"),))
+    told = text(MailTemplate.REFUND, facts=facts)
+    assert way in told
+    assert "Our team has paid money back to you." in told
+
+
+def test_a_refund_to_be_claimed_says_until_when() -> None:
+    told = text(MailTemplate.REFUND_ACTION_REQUIRED)
+    assert "€129.00 for your order O-2026-000057 is ready for you" in told
+    assert "Please answer Stripe by Wednesday, April 15" in told
+    facts = replace(order_facts(), refunds=(money_back(500),))
+    [back] = facts.refunds
+    occasion = f"{back.refund.id.hex}:day_3"
+    assert why_skipped(MailTemplate.REFUND_ACTION_REQUIRED, facts, occasion=occasion) == "refund_succeeded"
+    assert why_skipped(MailTemplate.REFUND_RETURNED, facts, occasion=occasion) == "refund_succeeded"
+    with pytest.raises(MailWithoutSubjectError):
+        LETTERS[MailTemplate.REFUND_RETURNED].write(errand_of(facts, occasion=f"{uuid4().hex}:1"))
+
+
+@pytest.mark.parametrize(("status", "why"), [("failed", "could not be credited"), ("canceled", "not claimed in time")])
+def test_a_refund_that_came_back_is_still_owed(status: str, why: str) -> None:
+    facts = replace(order_facts(), refunds=(money_back(500, status=status),))
+    told = text(MailTemplate.REFUND_RETURNED, facts=facts, occasion=f"{facts.refunds[0].refund.id.hex}:1")
+    assert why in told
+    assert "€5.00" in told
+    assert "we still owe you this money" in told
+
+
+@pytest.mark.parametrize(
     ("number", "subject"),
     [
         ("R-2026-000042", "Copy of your receipt R-2026-000042"),

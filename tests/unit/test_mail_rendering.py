@@ -182,12 +182,17 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
         "paid_too_late",
         "cancelled",
         "requested",
+        "made_in_stripe",
         "x",
     )
     back = replace(order_facts(), refunds=tuple(money_back(reason=reason) for reason in reasons))
     write(MailTemplate.REFUND, back)
     by_hand = order_facts(method=PaymentMethod.INVOICE)
     write(MailTemplate.REFUND, by_hand)
+    for status in ("pending", "requires_action"):
+        write(MailTemplate.REFUND, replace(order_facts(), refunds=(money_back(status=status),)))
+    for status in ("failed", "canceled"):
+        write(MailTemplate.REFUND_RETURNED, replace(order_facts(), refunds=(money_back(status=status),)))
     for number in ("I-2026-000007", "C-2026-000003"):
         write(MailTemplate.DOCUMENT_COPY, subject_id=an_id(number))
     assert watched.texts.keys() - watched.read == set()
