@@ -85,8 +85,8 @@ async def pay_by_debit(installation: Installation, order: Json) -> str:
     return intent
 
 
-async def pay_for_nothing(installation: Installation) -> None:
-    """A payment of 12.34 EUR that no order has asked for."""
+async def pay_for_nothing(installation: Installation, order_id: str | None = None) -> None:
+    """A payment of 12.34 EUR that no order has asked for, though it may name one."""
     params = {
         "amount": "1234",
         "currency": "eur",
@@ -94,6 +94,7 @@ async def pay_for_nothing(installation: Installation) -> None:
         "confirm": "true",
         "automatic_payment_methods[enabled]": "true",
         "automatic_payment_methods[allow_redirects]": "never",
+        **({} if order_id is None else {"metadata[order_id]": order_id}),
     }
     async with httpx.AsyncClient(base_url=installation.double.url) as stripe:
         headers = {"Authorization": f"Bearer {installation.double.api_key}"}

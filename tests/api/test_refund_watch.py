@@ -1,10 +1,12 @@
 """Refunds followed over webhooks and schedules, on real parts: Stripe changes its mind, the Dashboard is used."""
 
+import contextlib
 from uuid import UUID
 
 import httpx
 from sqlalchemy import select
 from sqlmodel import col
+from temporalio.service import RPCError
 
 from models.identifiers import refund_watch_workflow_id
 from models.tables import Payment, Refund, StripeEvent
@@ -12,7 +14,7 @@ from models.vocabulary import RefundStatus
 from schedules import SCHEDULES, reconcile
 from tests.eventually import eventually
 from tests.installation import Installation, Json
-from tests.ordering import until_mailed
+from tests.ordering import pay_for_nothing, until_mailed
 
 
 async def paid_order(installation: Installation) -> Json:
@@ -114,6 +116,13 @@ async def test_what_fails_after_its_watch_had_ended_is_found_by_its_webhook(inst
     refund = await refund_of(installation, order)
     assert refund.stripe_refund_id is not None
     handle = installation.temporal.get_workflow_handle(refund_watch_workflow_id(refund.stripe_refund_id))
+
+    async def is_watched() -> bool:
+        with contextlib.suppress(RPCError):
+            return bool(await handle.describe())
+        return False
+
+    await eventually(is_watched)
     await handle.cancel()
     assert (await handle.result())["status"] == "succeeded"
     await installation.double.control.move_refund(refund.stripe_refund_id, "failed", "declined")
@@ -124,3 +133,21 @@ async def test_what_fails_after_its_watch_had_ended_is_found_by_its_webhook(inst
     assert again.stripe_refund_id not in (None, refund.stripe_refund_id)
     money = await installation.double.control.order(order["id"])
     assert (money.refunds, money.refunded) == (2, order["total_amount"])
+
+
+async def test_a_second_payment_goes_back_on_record_and_leaves_the_order_alone(installation: Installation) -> None:
+    order = await paid_order(installation)
+    await pay_for_nothing(installation, order["id"])
+    [task] = await installation.tasks(order["id"])
+    assert (task["kind"], task["allowed_actions"]) == ("double_payment", ["refund", "dismiss"])
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "refund"})
+    await until_mailed(installation, "refund")
+    refund = await refund_of(installation, order)
+    assert (refund.amount, refund.reason, refund.status) == (1234, "double_payment", "succeeded")
+    after = await installation.order(order["id"])
+    assert (after["status"], after["payment"]["refunded_amount"]) == ("completed", 0)
+    assert [line["enrollment"]["status"] for line in after["lines"]] == ["active"]
+    [mail] = [mail for mail in installation.mailbox.mails() if "Money back" in mail.subject]
+    assert "had been paid twice" in mail.text
+    assert "€12.34" in mail.text
+    assert mail.attachments == []

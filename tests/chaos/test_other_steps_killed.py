@@ -1,6 +1,7 @@
 """Kill the worker after the steps that a plain card payment does not have: everything still happens once."""
 
 from collections import Counter
+from http import HTTPStatus
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -16,6 +17,7 @@ from workflows.deployment import make_current
 
 INVOICE_STEPS = ("grant_approval", "render_document", "send_mail", "record_invoice_payment", "complete_order")
 CANCELLATION_STEPS = ("refund_places", "render_document", "send_mail")
+REFUND_STEPS = ("request_refund", "refund_places", "read_refund", "render_document", "send_mail")
 STUDENTS = ("layla", "xiaoming", "aoife", "grace", "haruka")
 
 
@@ -95,3 +97,35 @@ async def test_a_paid_order_that_staff_takes_back_lives_through_deaths(idle_inst
     async with installation.sessions() as session:
         refunds = list((await session.execute(select(col(Refund.status)))).scalars())
     assert refunds == ["succeeded"] * len(paid)
+
+
+async def test_a_refund_that_a_student_asks_for_lives_through_deaths(idle_installation: Installation) -> None:
+    """Each is pending at first, so that its watch has to read it; then it arrives."""
+    installation, paid = idle_installation, list[Json]()
+    async with running_workers(installation.temporal, installation.settings):
+        await make_current(installation.temporal, installation.settings.worker_build_id)
+        for step, student in zip(REFUND_STEPS, STUDENTS, strict=True):
+            order = (await installation.post_order("spanish-a1", by=student, key=f"refunded-{step}")).json()
+            await installation.pay(order)
+            paid.append(await installation.order_ends(order["id"]))
+    await installation.double.control.next_refunds(*["pending"] * len(paid))
+
+    async def ask(number: int) -> None:
+        enrollment_id = paid[number]["lines"][0]["enrollment"]["id"]
+        headers = {**installation.caller(STUDENTS[number]), "Idempotency-Key": f"wish-{number}"}
+        path = f"/v1/enrollments/{enrollment_id}/refunds"
+
+        async def is_taken() -> bool:
+            answer = await installation.http.post(path, json={"cause": "changed_mind"}, headers=headers)
+            return answer.status_code == HTTPStatus.CREATED
+
+        await eventually(is_taken, within=60)
+        await installation.temporal.get_workflow_handle(f"refund-{enrollment_id}").result()
+
+    await through_every_death(installation, REFUND_STEPS, ask)
+    for order in paid:
+        money = await installation.double.control.order(order["id"])
+        assert (money.charges_succeeded, money.refunds, money.refunded) == (1, 1, order["total_amount"])
+        assert (await installation.order(order["id"]))["status"] == "refunded"
+    assert await mails(installation) == {"order_confirmation": len(paid), "refund": len(paid)}
+    assert await documents(installation) == {"credit_note": len(paid), "receipt": len(paid)}

@@ -139,6 +139,9 @@ async def test_a_person_decides_about_money_without_an_order(
     assert [task.kind for task in till.tasks] == [kind]
     assert till.refunded == (4900 if action is TaskAction.REFUND else 0)
     assert [closed.decision.action for closed in till.decisions] == [action]
+    # What came for an order goes back on the order's record.
+    is_on_record = owner is PaymentOwner.SECOND and action is TaskAction.REFUND
+    assert till.did == (["refund double_payment", "mail refund:double_payment"] if is_on_record else [])
 
 
 async def test_a_refused_refund_is_asked_about_again(fast_temporal: WorkflowEnvironment, till: Till) -> None:
