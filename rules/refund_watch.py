@@ -9,10 +9,10 @@ from models.vocabulary import RefundStatus
 
 WATCHED_AFTER_SUCCESS = timedelta(days=30)
 PENDING_IS_LATE = timedelta(days=7)
+LOOK_AT_PENDING = timedelta(hours=6)
 ACTION_EXPIRES = timedelta(days=45)
 REMINDER_DAYS = (3, 14, 30, 40)
 
-_LOOK_AT_PENDING = timedelta(hours=6)
 _LOOK_AT_OTHERS = timedelta(days=1)
 _LOOKS_AFTER_SUCCESS = (1, 7, 14, 30)
 _IS_OVER = (RefundStatus.FAILED, RefundStatus.CANCELED)
@@ -22,7 +22,7 @@ def next_look(status: RefundStatus, since: datetime, moment: datetime) -> dateti
     """When to read the refund again, should Stripe say nothing. It has this status `since` then (UTC)."""
     match status:
         case RefundStatus.PENDING if not is_late(status, since, moment):
-            return min(moment + _LOOK_AT_PENDING, since + PENDING_IS_LATE)
+            return min(moment + LOOK_AT_PENDING, since + PENDING_IS_LATE)
         case RefundStatus.REQUIRES_ACTION:
             days = (*REMINDER_DAYS, ACTION_EXPIRES.days)
             return min([moment + _LOOK_AT_OTHERS, *_still_to_come(days, since, moment)])
