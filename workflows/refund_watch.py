@@ -56,7 +56,7 @@ class RefundWatchWorkflow:
         self._desk = Desk(
             f"Refund {watch.stripe_refund_id}",
             "Its status is being read.",
-            listed=(RefundStatus.PENDING, WaitingFor.STRIPE),
+            listed=_listed(watch.seen),
         )
 
     @workflow.run
@@ -276,10 +276,11 @@ class RefundWatchWorkflow:
 async def watch_refund(stripe_refund_id: str, seen: SeenRefund | None = None) -> None:
     """Have the refund followed to its end, as a part of the job that has made or found it, which need not wait."""
     order_id = None if seen is None else seen.order_id
+    state, waiting_for = _listed(seen)
     attributes: list[SearchAttributePair[Any]] = [
         SearchAttributePair(search.JOB, "refund_watch"),
-        SearchAttributePair(search.STATE, RefundStatus.PENDING.value),
-        SearchAttributePair(search.WAITING_FOR, WaitingFor.STRIPE.value),
+        SearchAttributePair(search.STATE, state),
+        SearchAttributePair(search.WAITING_FOR, waiting_for.value),
         SearchAttributePair(search.NEEDS_HUMAN, False),
         *([] if order_id is None else [SearchAttributePair(search.ORDER_ID, str(order_id))]),
     ]
@@ -295,3 +296,10 @@ async def watch_refund(stripe_refund_id: str, seen: SeenRefund | None = None) ->
         )
     except WorkflowAlreadyStartedError:
         return  # a webhook was faster
+
+
+def _listed(seen: SeenRefund | None) -> tuple[str, WaitingFor]:
+    """What the search attributes say from the start."""
+    if seen is not None and seen.status is RefundStatus.SUCCEEDED:
+        return RefundStatus.SUCCEEDED.value, WaitingFor.TIMER
+    return RefundStatus.PENDING.value, WaitingFor.STRIPE
