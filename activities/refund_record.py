@@ -204,7 +204,9 @@ async def refunds_in_doubt(session: AsyncSession, step: SettleByHand) -> list[UU
         col(Refund.order_id) == step.order_id,
         col(Refund.workflow_id) == step.workflow_id,
         col(Refund.reason) == step.reason,
-        col(Refund.status).in_((RefundStatus.FAILED, RefundStatus.REQUIRES_ACTION)),
+        (col(Refund.status) == RefundStatus.FAILED)
+        # What waits at Stripe for its payer needs nobody.
+        | ((col(Refund.status) == RefundStatus.REQUIRES_ACTION) & col(Refund.payment_intent_id).is_(None)),
     )
     return list((await session.execute(query)).scalars())
 
@@ -289,7 +291,7 @@ async def places_of(session: AsyncSession, order_id: UUID) -> Sequence[Enrollmen
 async def _refunds_of(session: AsyncSession, order_id: UUID, *, lock: bool = True) -> list[Refund]:
     query = select(Refund).where(col(Refund.order_id) == order_id).order_by(col(Refund.id))
     if lock:
-        query = query.with_for_update()
+        query = query.with_for_update().execution_options(populate_existing=True)
     return list((await session.execute(query)).scalars())
 
 
