@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
-from activities.holds import end_places
+from activities.place_endings import end_with_all
 from activities.refund_record import places_of, received_for, refunded_amount
 from models.identifiers import refund_id_for, refund_watch_workflow_id
 from models.tables import Order, Payment, Refund
@@ -74,7 +74,7 @@ async def adopt(session: AsyncSession, made: stripe.Refund) -> Refund | None:
         changes.append(StateChange("refund", refund_id, None, made.status or RefundStatus.PENDING))
         received = await received_for(session, order.id)
         if order.completed_at is not None and await refunded_amount(session, order.id, received) >= received.amount:
-            changes += await end_places(session, [place.id for place in places])
+            changes += await end_with_all(session, order, places)
     await write_audit(session, changes, actor="stripe", reason=MADE_IN_STRIPE, workflow_id=workflow_id)
     return await session.get(Refund, refund_id)
 

@@ -34,8 +34,9 @@ from models.vocabulary import EnrollmentStatus, SlotStatus
 from rules.decision import Refused
 
 _WAITING = (EnrollmentStatus.PENDING_APPROVAL, EnrollmentStatus.PENDING_PAYMENT)
-_SEATED = (*_WAITING, EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED)
-_LIVE = (*_SEATED, EnrollmentStatus.WAITLISTED)
+# A place that is completed holds no seat any more.
+SEATED = (*_WAITING, EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED)
+_LIVE = (*SEATED, EnrollmentStatus.WAITLISTED)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ async def end_places(session: AsyncSession, enrollment_ids: Collection[UUID]) ->
     if not enrollment_ids:
         return []
     lines = select(col(Enrollment.order_line_id)).where(col(Enrollment.id).in_(enrollment_ids))
-    running = col(Enrollment.id).in_(enrollment_ids) & col(Enrollment.status).in_(_SEATED)
+    open_ = (*SEATED, EnrollmentStatus.COMPLETED)
+    running = col(Enrollment.id).in_(enrollment_ids) & col(Enrollment.status).in_(open_)
     changes = await _end(session, running, EnrollmentStatus.CANCELED)
     to_come = (
         col(LessonSlot.order_line_id).in_(lines)
@@ -102,6 +104,12 @@ async def end_places(session: AsyncSession, enrollment_ids: Collection[UUID]) ->
         & (col(LessonSlot.starts_at) > now())
     )
     return changes + await free_slots(session, to_come)
+
+
+async def seat_again(session: AsyncSession, course_ids: Sequence[UUID]) -> None:
+    """Take a seat in each of the courses that has a limit, one that this transaction has just given back."""
+    limited = await _lock_limited(session, course_ids)
+    await _add_seats(session, Counter(course_id for course_id in course_ids if course_id in limited))
 
 
 async def expire_places(
@@ -217,7 +225,8 @@ async def _end(session: AsyncSession, which: ColumnElement[bool], to_state: Enro
         .execution_options(synchronize_session=False)
     )
     rows = (await session.execute(ended)).all()
-    await _add_seats(session, Counter(course_id for _, _, course_id in rows if course_id in limited), sign=-1)
+    given_back = [course_id for _, status, course_id in rows if course_id in limited and status in SEATED]
+    await _add_seats(session, Counter(given_back), sign=-1)
     return [StateChange("enrollment", row_id, from_state, to_state) for row_id, from_state, _ in rows]
 
 

@@ -12,7 +12,7 @@ from activities.slots import free_slots
 from models.errors import Reason
 from models.tables import Course, Enrollment, Lesson, LessonRecord, LessonSlot, RefundRequest
 from models.tables.columns import now
-from models.vocabulary import EnrollmentStatus, LessonOutcome, RefundRequestStatus, SlotStatus
+from models.vocabulary import EnrollmentStatus, LessonOutcome, RefundAccess, RefundRequestStatus, SlotStatus
 from rules.decision import Refused
 
 _HELD = (LessonOutcome.COMPLETED, LessonOutcome.STUDENT_NO_SHOW)
@@ -55,7 +55,7 @@ async def _refusal(
         return Refused(Reason.LESSON_ALREADY_RECORDED, f"The lesson is recorded as {known.outcome}.")
     if enrollment.status != EnrollmentStatus.ACTIVE:
         return Refused(Reason.ENROLLMENT_NOT_ACTIVE, f"The enrollment is {enrollment.status}.")
-    if await _is_refund_approved(session, enrollment.id):
+    if await _is_ending(session, enrollment.id):
         return Refused(Reason.REFUND_IN_PROGRESS, "The money of this enrollment is on its way back.")
     return None
 
@@ -68,10 +68,11 @@ async def _known(session: AsyncSession, told: LessonToRecord) -> LessonRecord | 
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def _is_refund_approved(session: AsyncSession, enrollment_id: UUID) -> bool:
+async def _is_ending(session: AsyncSession, enrollment_id: UUID) -> bool:
     query = select(col(RefundRequest.id)).where(
         col(RefundRequest.enrollment_id) == enrollment_id,
         col(RefundRequest.status) == RefundRequestStatus.APPROVED,
+        col(RefundRequest.access) == RefundAccess.REVOKED,
     )
     return (await session.execute(query)).first() is not None
 

@@ -9,11 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities.confirmation_letter import order_confirmation
 from activities.errand import Draft, Errand, Skipped
 from activities.mail_rendering import RenderedMail, render
-from activities.order_facts import OrderFacts, facts_of_confirmation, facts_of_document, facts_of_order
+from activities.order_facts import (
+    OrderFacts,
+    facts_of_confirmation,
+    facts_of_document,
+    facts_of_order,
+    facts_of_refund,
+)
 from activities.order_letters import approval_requested, approvers_of, order_approved, order_cancelled, order_denied
 from activities.paper_letters import document_copy, invoice, invoice_reminder, refund, refund_rejected
 from activities.payment_letters import payment_action_required, payment_declined, payment_processing
-from activities.refund_letters import refund_action_required, refund_returned
+from activities.refund_letters import place_ended, refund_notice, told_of_refunds
+from activities.refund_watch_letters import refund_action_required, refund_returned
 from models.vocabulary import MailTemplate
 
 
@@ -44,7 +51,9 @@ LETTERS: Mapping[MailTemplate, Letter] = {
     MailTemplate.PAYMENT_DECLINED: Letter(payment_declined),
     MailTemplate.INVOICE: Letter(invoice),
     MailTemplate.INVOICE_REMINDER: Letter(invoice_reminder),
-    MailTemplate.REFUND: Letter(refund),
+    MailTemplate.REFUND: Letter(refund, facts_of_refund),
+    MailTemplate.PLACE_ENDED: Letter(place_ended, facts_of_refund),
+    MailTemplate.REFUND_NOTICE: Letter(refund_notice, facts_of_refund, recipients=told_of_refunds),
     MailTemplate.REFUND_REJECTED: Letter(refund_rejected),
     MailTemplate.REFUND_ACTION_REQUIRED: Letter(refund_action_required),
     MailTemplate.REFUND_RETURNED: Letter(refund_returned),

@@ -1,6 +1,6 @@
 """What mails tell about an order, read from the record: in three statements, however long the order is.
 
-A confirmation needs three more, the copy of a document one.
+A confirmation needs three more, a letter of a refund and the copy of a document one.
 """
 
 from collections import defaultdict
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import ColumnElement, any_, exists, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -22,13 +22,16 @@ from models.tables import (
     Enrollment,
     Invoice,
     LessonSlot,
+    Note,
     Order,
     OrderLine,
     Payment,
     Person,
     Refund,
+    RefundRequest,
+    TaskContact,
 )
-from models.vocabulary import DocumentKind, EnrollmentStatus, RefundStatus
+from models.vocabulary import DocumentKind, EnrollmentStatus, RefundRequestStatus, RefundStatus, TaskQueue
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,30 @@ class MoneyBack:
 
 
 @dataclass(frozen=True)
+class GrantedWish:
+    """A refund that was granted for a place, or a place that staff has ended.
+
+    `quoted` is why many places end at once, as staff has put it. `has_other_access` says that the student is in the
+    course by another order too. `tutor_ids` teach the place, `contact_id` looks after the academy's money.
+    """
+
+    request: RefundRequest
+    quoted: str | None = None
+    has_other_access: bool = False
+    tutor_ids: frozenset[UUID] = frozenset()
+    contact_id: UUID | None = None
+
+    @property
+    def told_ids(self) -> frozenset[UUID]:
+        """Who has to know of it, beside who gets the money."""
+        return self.tutor_ids | (frozenset() if self.contact_id is None else {self.contact_id})
+
+
+@dataclass(frozen=True)
 class OrderFacts:
     """An order with all around it, and the person to be written to.
 
-    `bill` is the document of the invoice. `dates` are read for confirmations only.
+    `bill` is the document of the invoice. `dates` are read for confirmations only, `wishes` for letters of refunds.
     """
 
     recipient: Person
@@ -92,6 +115,7 @@ class OrderFacts:
     lines: tuple[BoughtLine, ...]
     refunds: tuple[MoneyBack, ...] = ()
     dates: tuple[CalendarEntry, ...] = ()
+    wishes: tuple[GrantedWish, ...] = ()
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -134,6 +158,12 @@ async def facts_of_confirmation(session: AsyncSession, order_id: UUID, recipient
     held = await _held_courses(session, order_id)
     lines = tuple(replace(bought, held_titles=_titles(held[bought.line.id], bought)) for bought in facts.lines)
     return replace(facts, lines=lines, dates=tuple(await entries_of_order(session, order_id)))
+
+
+async def facts_of_refund(session: AsyncSession, order_id: UUID, recipient_id: UUID) -> OrderFacts | None:
+    """The order with the wishes that were granted for its places."""
+    facts = await facts_of_order(session, order_id, recipient_id)
+    return None if facts is None else replace(facts, wishes=await _granted_wishes(session, order_id))
 
 
 async def facts_of_document(session: AsyncSession, document_id: UUID, recipient_id: UUID) -> OrderFacts | None:
@@ -214,3 +244,38 @@ def _titles(held: dict[UUID, str], bought: BoughtLine) -> tuple[str, ...]:
     """Without those courses that the line has brought anew, after an earlier access had ended."""
     brought = {place.course.id for place in bought.places}
     return tuple(title for course_id, title in held.items() if course_id not in brought)
+
+
+async def _granted_wishes(session: AsyncSession, order_id: UUID) -> tuple[GrantedWish, ...]:
+    other = aliased(Enrollment)
+    quoted = (
+        select(col(Note.text))
+        .where(col(Note.subject_kind) == "cascade", col(Note.subject_id) == col(RefundRequest.cascade_id))
+        .order_by(col(Note.created_at), col(Note.id))
+        .limit(1)
+        .scalar_subquery()
+    )
+    has_other_access = exists().where(
+        col(other.id) != col(Enrollment.id),
+        col(other.student_id) == col(Enrollment.student_id),
+        col(other.course_id) == col(Enrollment.course_id),
+        col(other.status).in_((EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)),
+    )
+    of_hours = (
+        select(func.array_agg(col(LessonSlot.tutor_id).distinct()))
+        .where(col(LessonSlot.id) == any_(col(OrderLine.slot_ids)))
+        .scalar_subquery()
+    )
+    contact = select(col(TaskContact.remind_id)).where(col(TaskContact.queue) == TaskQueue.FINANCE).scalar_subquery()
+    query = (
+        select(RefundRequest, quoted, has_other_access, col(Course.tutor_id), of_hours, contact)
+        .join(Enrollment, col(Enrollment.id) == col(RefundRequest.enrollment_id))
+        .join(Course, col(Course.id) == col(Enrollment.course_id))
+        .join(OrderLine, col(OrderLine.id) == col(Enrollment.order_line_id))
+        .where(col(OrderLine.order_id) == order_id, col(RefundRequest.status) == RefundRequestStatus.APPROVED)
+        .order_by(col(RefundRequest.created_at), col(RefundRequest.id))
+    )
+    return tuple(
+        GrantedWish(request, text, is_in, frozenset(hours or () if tutor_id is None else (tutor_id,)), contact_id)
+        for request, text, is_in, tutor_id, hours, contact_id in (await session.execute(query)).all()
+    )

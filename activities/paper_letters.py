@@ -8,22 +8,13 @@ from zoneinfo import ZoneInfo
 from activities.errand import Draft, Errand, MailWithoutSubjectError, Skipped
 from activities.one_line import one_line
 from activities.order_facts import MoneyBack, OrderFacts
+from activities.refund_letters import reasons_told
 from models.money import Money
 from models.tables import Document, Invoice
 from models.vocabulary import InvoiceStatus, PaymentMethod, RefundStatus
 from rules.invoicing import REMINDER_DAYS
 
 _DAYS = re.compile(r"(before|after)_(\d{1,3})")
-_REASONS = {
-    "seat_lost",
-    "provisioning_failed",
-    "double_payment",
-    "amount_differs",
-    "paid_too_late",
-    "cancelled",
-    "requested",
-    "made_in_stripe",
-}
 
 
 def invoice(errand: Errand) -> Draft | Skipped:
@@ -63,10 +54,9 @@ def refund(errand: Errand) -> Draft | Skipped:
         return Skipped("nothing_goes_back")
     currencies = {back.refund.currency for back in told}
     notes = tuple(back.credit_note for back in told if back.credit_note is not None)
-    reasons = dict.fromkeys(back.refund.reason if back.refund.reason in _REASONS else "other" for back in told)
     return Draft(
         values={
-            "reasons": [texts[f"refund.{reason}"] for reason in reasons],
+            "reasons": reasons_told(errand, told),
             "lines": [_paid_back(errand, back) for back in told],
             "total": errand.words.money(
                 Money(amount=sum(back.refund.amount for back in told), currency=told[0].refund.currency)

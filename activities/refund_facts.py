@@ -1,28 +1,36 @@
 """What the decision about a refund depends on, read from the record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, true
+from sqlalchemy import ColumnElement, any_, exists, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.refund_record import refundable
 from models.money import Money
 from models.tables import (
     Academy,
+    Certificate,
     Course,
+    Dispute,
     Enrollment,
     Lesson,
     LessonRecord,
     LessonSlot,
     Order,
     OrderLine,
+    Payment,
+    Refund,
     RefundRequest,
 )
 from models.tables.columns import now
 from models.vocabulary import (
+    CertificateStatus,
     CourseKind,
+    DisputeStatus,
     EnrollmentStatus,
     LessonOutcome,
     RefundPolicy,
@@ -50,7 +58,7 @@ async def enrollment_to_refund(
 ) -> EnrollmentToRefund | None:
     """The enrollment; none if there is none. Locked, no lesson of it is recorded meanwhile."""
     query = (
-        select(Enrollment, OrderLine, Course, col(Order.payer_id), col(Order.currency), Academy)
+        select(Enrollment, Order, Course, Academy, _has_certificate())
         .join(OrderLine, col(OrderLine.id) == col(Enrollment.order_line_id))
         .join(Order, col(Order.id) == col(OrderLine.order_id))
         .join(Course, col(Course.id) == col(Enrollment.course_id))
@@ -62,20 +70,56 @@ async def enrollment_to_refund(
     found = (await session.execute(query)).one_or_none()
     if found is None:
         return None
-    enrollment, line, course, payer_id, currency, academy = found
+    enrollment, order, course, academy, certificate_issued = found
     lessons, lesson_count = await _lessons(session, enrollment, course)
+    # In this order what goes from granted to asked for meanwhile is counted twice, never not at all.
+    promised = await _promised(session, enrollment.id)
+    left = await refundable(session, order, enrollment.id) - promised
     facts = RefundFacts(
         policy=RefundPolicy(enrollment.refund_policy),
         status=EnrollmentStatus(enrollment.status),
-        paid=Money(amount=enrollment.share_amount, currency=currency),
+        paid=Money(amount=enrollment.share_amount, currency=order.currency),
+        left=max(0, left),
         enrolled_at=enrollment.enrolled_at,
         course_starts_at=course.starts_at,
         lessons=lessons,
         lesson_count=lesson_count,
-        refunds_in_a_year=await _refunds_in_a_year(session, payer_id),
+        refunds_in_a_year=await _refunds_in_a_year(session, order.payer_id),
         automatic_up_to=_limit(academy),
+        certificate_issued=certificate_issued,
+        disputes=await _disputes(session, order.id),
     )
-    return EnrollmentToRefund(enrollment, line.order_id, payer_id, academy, facts)
+    return EnrollmentToRefund(enrollment, order.id, order.payer_id, academy, facts)
+
+
+def _has_certificate() -> ColumnElement[bool]:
+    return exists().where(
+        col(Certificate.enrollment_id) == col(Enrollment.id), col(Certificate.status) == CertificateStatus.ISSUED
+    )
+
+
+async def _disputes(session: AsyncSession, order_id: UUID) -> tuple[DisputeStatus, ...]:
+    """Those of the order's payment; one of a payment beside it does not concern the places."""
+    query = (
+        select(col(Dispute.status))
+        .join(Payment, col(Payment.payment_intent_id) == col(Dispute.payment_intent_id))
+        .where(col(Payment.order_id) == order_id)
+    )
+    return tuple(DisputeStatus(status) for status in (await session.execute(query)).scalars())
+
+
+async def _promised(session: AsyncSession, enrollment_id: UUID) -> int:
+    """What was granted of the place's money and is not asked of Stripe yet, in minor units."""
+    query = (
+        select(func.coalesce(func.sum(col(RefundRequest.amount)), 0))
+        .join(Refund, col(Refund.request_id) == col(RefundRequest.id), isouter=True)
+        .where(
+            col(RefundRequest.enrollment_id) == enrollment_id,
+            col(RefundRequest.status) == RefundRequestStatus.APPROVED,
+            col(Refund.id).is_(None),
+        )
+    )
+    return int((await session.execute(query)).scalar_one())
 
 
 async def _lessons(session: AsyncSession, enrollment: Enrollment, course: Course) -> tuple[tuple[LessonFact, ...], int]:
@@ -119,3 +163,24 @@ async def _refunds_in_a_year(session: AsyncSession, payer_id: UUID) -> int:
 def _limit(academy: Academy) -> Money | None:
     amount, currency = academy.automatic_refund_amount, academy.automatic_refund_currency
     return None if amount is None or currency is None else Money(amount=amount, currency=currency)
+
+
+async def tutors_of(session: AsyncSession, enrollment_id: UUID) -> Sequence[UUID]:
+    """Who teaches the place: the course's tutor, or those of the hours that were chosen."""
+    of_course = (
+        select(col(Course.tutor_id))
+        .join(Enrollment, col(Enrollment.course_id) == col(Course.id))
+        .where(col(Enrollment.id) == enrollment_id, col(Course.tutor_id).is_not(None))
+    )
+    found = (await session.execute(of_course)).scalars().all()
+    if found:
+        return [tutor_id for tutor_id in found if tutor_id is not None]
+    of_hours = (
+        select(col(LessonSlot.tutor_id))
+        .join(OrderLine, col(LessonSlot.id) == any_(col(OrderLine.slot_ids)))
+        .join(Enrollment, col(Enrollment.order_line_id) == col(OrderLine.id))
+        .where(col(Enrollment.id) == enrollment_id)
+        .distinct()
+        .order_by(col(LessonSlot.tutor_id))
+    )
+    return (await session.execute(of_hours)).scalars().all()

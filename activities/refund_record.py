@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
-from activities.coupon_uses import release_coupon
-from activities.holds import end_places
 from activities.numbers import Series, next_number
+from activities.place_endings import end_with_all, keep_cart_mails_quiet, release_coupon_by_policy
 from models.identifiers import refund_id_for
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
 from models.money import Money, charge_step, split
@@ -85,7 +84,9 @@ async def request_refunds(session: AsyncSession, step: RefundPlaces) -> list[Ref
     places = [place for place in all_places if not step.enrollment_ids or place.id in step.enrollment_ids]
     changes: list[StateChange] = []
     if wish is None or wish.access == RefundAccess.REVOKED:
-        changes += await end_places(session, [place.id for place in places])
+        changes += await end_with_all(session, order, places)
+    elif wish.id not in {refund.request_id for refund in refunds}:
+        await keep_cart_mails_quiet(session, order.payer_id)
     parts = _parts(all_places, received.amount, order.currency)
     remaining = received.amount - received.lost - _taken(refunds, received)
     for place in places:
@@ -329,8 +330,8 @@ async def _close_order(session: AsyncSession, order: Order, refunded: int) -> li
         return []
     change = StateChange("order", order.id, order.status, status)
     order.status, order.updated_at = status, now()
-    if status is OrderStatus.REFUNDED and order.coupon_id is not None:
-        await release_coupon(session, order.id)
+    if status is OrderStatus.REFUNDED:
+        await release_coupon_by_policy(session, order)
     return [change]
 
 

@@ -1,9 +1,10 @@
 """The steps that decide whether somebody gets their money back, and write it down."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -11,19 +12,17 @@ from temporalio import activity
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
-from activities.refund_facts import EnrollmentToRefund, enrollment_to_refund
-from activities.refund_record import refundable
+from activities.refund_facts import EnrollmentToRefund, enrollment_to_refund, tutors_of
 from models.errors import Reason
-from models.messages.refunds import RefundTerms, RefundWish, RequestedRefund, RequestRefund, SettleReview
+from models.messages.refunds import MAX_NOTICES, RefundTerms, RefundWish, RequestedRefund, RequestRefund, SettleReview
 from models.money import Money
-from models.tables import Order, RefundRequest
+from models.tables import Note, RefundRequest, TaskContact
 from models.tables.columns import now
-from models.vocabulary import EnrollmentStatus, RefundAccess, RefundDecider, RefundGround, RefundRequestStatus
+from models.vocabulary import RefundAccess, RefundDecider, RefundGround, RefundRequestStatus, TaskQueue
 from rules.business_days import after_working_days
-from rules.refund import Eligibility, eligibility, granted
+from rules.refund import Eligibility, by_staff, eligibility
 
 WORKING_DAYS_TO_DECIDE = 2
-_CAN_END = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
 
 
 @dataclass
@@ -45,12 +44,12 @@ class RefundRequestActivities:
                 return RequestedRefund(refusal=Reason.NOT_FOUND, refusal_detail="There is no such enrollment.")
             known = await _known(session, step)
             if known is not None:
-                return _told(known, found) if known.id == wish.request_id else _in_progress()
+                return await _told(session, known, found) if known.id == wish.request_id else _in_progress()
             decided = await _decide(session, found, wish)
             if not decided.is_eligible:
-                return _refused(decided)
+                return _refused(decided, wish)
             written = await _write(session, step, decided)
-            return _told(written, found)
+            return await _told(session, written, found)
 
     @activity.defn
     async def settle_review(self, step: SettleReview) -> None:
@@ -66,8 +65,12 @@ class RefundRequestActivities:
 
 
 async def _known(session: AsyncSession, step: RequestRefund) -> RefundRequest | None:
-    """The same wish, or another one that is still alive."""
-    live = col(RefundRequest.status).in_((RefundRequestStatus.IN_REVIEW, RefundRequestStatus.APPROVED))
+    """The same wish, or another one that is still alive, as the unique index has it: a granted one that keeps the
+    place leaves room for the next."""
+    live = (col(RefundRequest.status) == RefundRequestStatus.IN_REVIEW) | (
+        (col(RefundRequest.status) == RefundRequestStatus.APPROVED)
+        & (col(RefundRequest.access) == RefundAccess.REVOKED)
+    )
     query = (
         select(RefundRequest)
         .where(
@@ -80,20 +83,25 @@ async def _known(session: AsyncSession, step: RequestRefund) -> RefundRequest | 
 
 
 async def _decide(session: AsyncSession, found: EnrollmentToRefund, wish: RefundWish) -> Eligibility:
-    """By the policy, or by staff's terms (TutorHub R50: no check but that there is something to end)."""
-    by_policy = eligibility(found.facts, now())
+    """By the policy, or by staff's terms."""
     if wish.terms is None:
-        return by_policy
-    amount = granted(found.facts, wish.terms.share, wish.terms.amount, now())
-    order = await session.get_one(Order, found.order_id)
-    left = await refundable(session, order, wish.enrollment_id)
-    return replace(
-        by_policy,
-        is_eligible=found.facts.status in _CAN_END,
-        grounds=(RefundGround.OVERRIDDEN,),
-        amount=Money(amount=min(amount.amount, left), currency=amount.currency),
-        decided_by=RefundDecider.PERSON,
-    )
+        return eligibility(found.facts, now())
+    # Why many places end at once is a note of the cascade.
+    has_note = wish.cascade_id is not None or await _has_note(session, wish.request_id)
+    return by_staff(found.facts, wish.terms.share, wish.terms.amount, wish.terms.access, has_note, now())
+
+
+async def _has_note(session: AsyncSession, request_id: UUID) -> bool:
+    query = select(exists().where(col(Note.subject_kind) == "refund_request", col(Note.subject_id) == request_id))
+    return bool((await session.execute(query)).scalar_one())
+
+
+async def _people_to_tell(session: AsyncSession, found: EnrollmentToRefund) -> tuple[UUID, ...]:
+    """The tutor, and who looks after the academy's money (TutorHub R43); each once."""
+    query = select(col(TaskContact.remind_id)).where(col(TaskContact.queue) == TaskQueue.FINANCE)
+    contacts = (await session.execute(query)).scalars().all()
+    tutors = await tutors_of(session, found.enrollment.id)
+    return tuple(dict.fromkeys((*tutors, *contacts)))[:MAX_NOTICES]
 
 
 async def _write(session: AsyncSession, step: RequestRefund, decided: Eligibility) -> RefundRequest:
@@ -127,7 +135,7 @@ async def _write(session: AsyncSession, step: RequestRefund, decided: Eligibilit
     return written
 
 
-def _told(request: RefundRequest, found: EnrollmentToRefund) -> RequestedRefund:
+async def _told(session: AsyncSession, request: RefundRequest, found: EnrollmentToRefund) -> RequestedRefund:
     academy, in_review = found.academy, request.status == RefundRequestStatus.IN_REVIEW
     zone = ZoneInfo(academy.time_zone)
     return RequestedRefund(
@@ -137,19 +145,22 @@ def _told(request: RefundRequest, found: EnrollmentToRefund) -> RequestedRefund:
         order_id=found.order_id,
         payer_id=found.payer_id,
         access=RefundAccess(request.access),
+        notice_ids=await _people_to_tell(session, found),
         decide_by=after_working_days(request.created_at, WORKING_DAYS_TO_DECIDE, zone, academy.country)
         if in_review
         else None,
     )
 
 
-def _refused(decided: Eligibility) -> RequestedRefund:
+def _refused(decided: Eligibility, wish: RefundWish) -> RequestedRefund:
     told = ", ".join(decided.grounds)
-    return RequestedRefund(
-        grounds=decided.grounds,
-        refusal=Reason.REFUND_NOT_ELIGIBLE,
-        refusal_detail=f"The refund policy of this purchase does not allow it: {told}.",
-    )
+    if wish.terms is None:
+        detail = f"The refund policy of this purchase does not allow it: {told}."
+    elif decided.grounds == (RefundGround.CERTIFICATE_ISSUED,):
+        detail = "A certificate was issued for this place (certificate_issued): say in a note why it does not count."
+    else:
+        detail = f"Not even staff can grant it: {told}."
+    return RequestedRefund(grounds=decided.grounds, refusal=Reason.REFUND_NOT_ELIGIBLE, refusal_detail=detail)
 
 
 def _in_progress() -> RequestedRefund:

@@ -1,95 +1,110 @@
 """Money back for one enrollment: whether it may be had, asking for it, and what became of it."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select
+from fastapi.openapi.models import Example
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.database import Sessions
 from activities.refund_facts import enrollment_to_refund
 from models.errors import Reason
 from models.identifiers import refund_request_id_for
-from models.messages.refunds import RefundWish
-from models.money import Money
-from models.tables import Course, Enrollment, Order, OrderLine, Refund, RefundRequest
+from models.messages.refunds import RefundTerms, RefundWish
+from models.tables import Course, Enrollment, Note, Order, OrderLine, Refund, RefundRequest
 from models.tables.columns import now
-from models.vocabulary import (
-    RefundCause,
-    RefundDecider,
-    RefundGround,
-    RefundPolicy,
-    RefundRequestStatus,
-    RefundStatus,
-    Role,
-)
+from models.vocabulary import RefundAccess, RefundCause, RefundRequestStatus, RefundShare, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, location_header, problems
 from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.refund_start import start_refund
+from routes.refund_views import ELIGIBLE, REFUND, EligibilityView, RefundView, eligibility_view, refund_view
 from routes.tokens import Principal
 from routes.validation import IDEMPOTENCY_KEY
-from rules.refund import Eligibility, eligibility
+from rules.refund import STAFFS_CAUSES, by_staff, eligibility
 
 router = APIRouter(prefix="/v1", tags=["refunds"], route_class=AuthenticatedRoute)
 
 _SORTABLE = {"created_at": col(RefundRequest.created_at), "amount": col(RefundRequest.amount)}
+_EXAMPLES: dict[str, Example] = {
+    "wish": {"summary": "Not what was hoped for", "value": {"cause": "not_as_expected"}},
+    "goodwill": {
+        "summary": "Staff gives 10.00 back, and the place stays",
+        "value": {
+            "cause": "goodwill",
+            "terms": {"share": "amount", "amount": 1000, "access": "kept"},
+            "note": "The videos could not be played for a day.",
+        },
+    },
+    "pro_rata": {
+        "summary": "Staff ends the place and pays back the lessons that were not had",
+        "value": {"cause": "tutor_banned", "terms": {"share": "pro_rata"}},
+    },
+}
 _TheCaller = Annotated[Principal, Depends(require())]
 
 
-class EligibilityView(BaseModel):
-    """Whether the money may go back now. Asking changes nothing."""
+def _require_amount_of_its_share(share: RefundShare | None, amount: int | None) -> None:
+    if (amount is not None) is not (share is RefundShare.AMOUNT):
+        raise PydanticCustomError("refused_here", "An amount is named exactly where the share is `amount`.")
+
+
+class TermsBody(BaseModel):
+    """What staff grants, whatever the policy says. Only a disputed payment is beyond it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enrollment_id: UUID
-    policy: RefundPolicy = Field(description="the rule that was in force at purchase")
-    is_eligible: bool
-    grounds: tuple[RefundGround, ...] = Field(
-        description="all that speaks against it, or for it and for asking a person"
+    share: RefundShare = Field(
+        default=RefundShare.FULL, description="all that is left, by lessons not had, or `amount`"
     )
-    decided_by: RefundDecider | None = Field(description="whether it approves itself or a person looks at it first")
-    amount: int = Field(description="minor units that would go back")
-    currency: str
-    lessons_used: int
-    lessons_unconfirmed: int = Field(description="held, but not recorded yet; they count three days after their end")
-    window_ends_at: datetime | None
-    ask_again_at: datetime | None = Field(description="when the unconfirmed lessons will be clear")
+    amount: int | None = Field(default=None, ge=1, description="minor units; given exactly where the share is `amount`")
+    access: RefundAccess = Field(default=RefundAccess.REVOKED, description="whether the student keeps the place")
+
+    @model_validator(mode="after")
+    def _amount_belongs_to_its_share(self) -> Self:
+        _require_amount_of_its_share(self.share, self.amount)
+        return self
 
 
 class RefundBody(BaseModel):
-    """A wish for the money back. What goes back follows from the purchase alone."""
+    """A wish for the money back. What goes back follows from the purchase, or from terms that only staff may name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cause: RefundCause
+    cause: RefundCause = Field(description="`goodwill` and what the academy has decided are staff's to name")
+    terms: TermsBody | None = Field(default=None, description="staff only; none asks the policy")
+    note: str | None = Field(
+        # PostgreSQL knows no NUL in a text.
+        default=None,
+        min_length=1,
+        max_length=2000,
+        pattern=r"^[^\x00]*$",
+        description="why; only staff can read it",
+    )
 
 
-class RefundView(BaseModel):
-    """A wish for money back and what became of it."""
+class TermsQuery(BaseModel):
+    """Which terms of staff's to try out; none asks the policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: UUID
-    enrollment_id: UUID
-    order_id: UUID
-    cause: RefundCause
-    status: RefundRequestStatus
-    grounds: tuple[RefundGround, ...]
-    amount: int = Field(description="minor units")
-    currency: str
-    money: str = Field(description="the amount as people write it, in English")
-    requested_by: str
-    decided_by: str | None = Field(description="`rule`, or who decided")
-    decided_at: datetime | None
-    refund_status: RefundStatus | None = Field(description="how the money fares at Stripe; none before it is sent")
-    created_at: datetime
+    share: RefundShare | None = Field(default=None, description="staff only")
+    amount: int | None = Field(default=None, ge=1, description="minor units; given exactly where the share is `amount`")
+
+    @model_validator(mode="after")
+    def _amount_belongs_to_its_share(self) -> Self:
+        _require_amount_of_its_share(self.share, self.amount)
+        return self
 
 
 class RefundQuery(PageQuery):
@@ -100,55 +115,35 @@ class RefundQuery(PageQuery):
     enrollment_id: UUID | None = None
 
 
-_ELIGIBLE = EligibilityView(
-    enrollment_id=UUID("0198f3a0-4444-7000-8000-000000000001"),
-    policy=RefundPolicy.FIRST_LESSON,
-    is_eligible=True,
-    grounds=(RefundGround.FIRST_LESSON_DONE,),
-    decided_by=RefundDecider.RULE,
-    amount=22500,
-    currency="EUR",
-    lessons_used=1,
-    lessons_unconfirmed=0,
-    window_ends_at=None,
-    ask_again_at=None,
-)
-_REFUND = RefundView(
-    id=UUID("9a1e6c1e-0d0a-5b52-8f0e-3f5a3d1c7e21"),
-    enrollment_id=UUID("0198f3a0-4444-7000-8000-000000000001"),
-    order_id=UUID("5f1c2b8e-0d0a-5b52-8f0e-3f5a3d1c7e21"),
-    cause=RefundCause.NOT_AS_EXPECTED,
-    status=RefundRequestStatus.APPROVED,
-    grounds=(RefundGround.FIRST_LESSON_DONE,),
-    amount=22500,
-    currency="EUR",
-    money="€225.00",
-    requested_by="student:0198f3a0-2222-7000-8000-000000000001",
-    decided_by="rule",
-    decided_at=datetime(2026, 3, 10, 9, 0, tzinfo=UTC),
-    refund_status=RefundStatus.SUCCEEDED,
-    created_at=datetime(2026, 3, 10, 9, 0, tzinfo=UTC),
-)
-
-
 @router.get(
     "/enrollments/{enrollment_id}/refund-eligibility",
     summary="Ask whether the money may go back",
     responses={
-        **answer(HTTPStatus.OK, "The answer of the rule", _ELIGIBLE),
+        **answer(HTTPStatus.OK, "The answer of the rule", ELIGIBLE),
         **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.NOT_FOUND, Reason.UNAVAILABLE),
     },
 )
 async def get_refund_eligibility(
-    enrollment_id: UUID, principal: _TheCaller, connections: TheConnections
+    enrollment_id: UUID, asked: Annotated[TermsQuery, Query()], principal: _TheCaller, connections: TheConnections
 ) -> EligibilityView:
-    """The rule, on the facts as they are now. The answer may change with the next lesson, or when the window closes."""
+    """The rule, on the facts as they are now. The answer may change with the next lesson, or when the window closes.
+
+    With a share, what staff could grant: as if there was a note.
+    """
+    if asked.share is not None and not principal.is_staff:
+        raise _staff_only("Only staff may ask for other terms than the policy's.")
     await _require_enrollment(connections.sessions, enrollment_id, _visible_to(principal))
     async with connections.sessions() as session:
         found = await enrollment_to_refund(session, enrollment_id)
     if found is None:
         raise _no_such_enrollment()
-    return _eligibility_view(enrollment_id, found.facts.policy, eligibility(found.facts, now()))
+    facts, revoked = found.facts, RefundAccess.REVOKED
+    decided = (
+        eligibility(facts, now())
+        if asked.share is None
+        else by_staff(facts, asked.share, asked.amount, revoked, has_note=True, moment=now())
+    )
+    return eligibility_view(enrollment_id, facts.policy, decided)
 
 
 @router.post(
@@ -156,7 +151,7 @@ async def get_refund_eligibility(
     status_code=HTTPStatus.CREATED,
     summary="Ask for the money back",
     responses={
-        **answer(HTTPStatus.CREATED, "Approved, or in review", _REFUND, location_header(f"/v1/refunds/{_REFUND.id}")),
+        **answer(HTTPStatus.CREATED, "Approved, or in review", REFUND, location_header(f"/v1/refunds/{REFUND.id}")),
         **problems(
             *REFUSALS,
             Reason.INVALID_REQUEST,
@@ -173,7 +168,7 @@ async def post_refund(
     enrollment_id: UUID,
     body: Annotated[
         RefundBody,
-        Body(openapi_examples={"wish": {"summary": "Not what was hoped for", "value": {"cause": "not_as_expected"}}}),
+        Body(openapi_examples=_EXAMPLES),
     ],
     idempotency_key: Annotated[
         str, Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key is the same wish")
@@ -183,21 +178,29 @@ async def post_refund(
     response: Response,
 ) -> RefundView:
     """The student, who pays for them, or staff asks. What the policy allows is paid back at once; a person looks at the
-    rest.
+    rest. Staff may name terms of their own: how much, and whether the place stays. Against a certificate they have to
+    say why in a note.
     """
+    if not principal.is_staff and (body.terms is not None or body.cause in STAFFS_CAUSES):
+        raise _staff_only("Only staff may name terms, or a cause that the academy answers for.")
     await _require_enrollment(connections.sessions, enrollment_id, _may_ask(principal))
     request_id = refund_request_id_for(enrollment_id, principal.subject, idempotency_key)
-    wish = RefundWish(request_id=request_id, enrollment_id=enrollment_id, cause=body.cause, actor=principal.actor)
+    terms = None if body.terms is None else RefundTerms.model_validate(body.terms.model_dump())
+    wish = RefundWish(
+        request_id=request_id, enrollment_id=enrollment_id, cause=body.cause, actor=principal.actor, terms=terms
+    )
+    if body.note is not None:
+        await _write_note(connections.sessions, request_id, principal.actor, body.note)
     await start_refund(connections.temporal, wish)
     response.headers["Location"] = f"/v1/refunds/{request_id}"
-    return await _read(connections.sessions, col(RefundRequest.id) == request_id)
+    return await _read(connections.sessions, principal, col(RefundRequest.id) == request_id)
 
 
 @router.get(
     "/refunds",
     summary="List refunds",
     responses={
-        **answer(HTTPStatus.OK, "One page of refunds", example_page(_REFUND), LIST_HEADERS),
+        **answer(HTTPStatus.OK, "One page of refunds", example_page(REFUND), LIST_HEADERS),
         **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.UNAVAILABLE),
     },
 )
@@ -215,20 +218,21 @@ async def get_refunds(
     async with connections.sessions() as session:
         total = (await session.execute(count)).scalar_one()
         rows = (await session.execute(page)).all()
-    return page_of(request, response, asked, map(_view, rows), total)
+        notes = await _notes(session, principal, [row[0].id for row in rows])
+    return page_of(request, response, asked, [refund_view(row, notes(row[0].id)) for row in rows], total)
 
 
 @router.get(
     "/refunds/{refund_id}",
     summary="Read a refund",
     responses={
-        **answer(HTTPStatus.OK, "The refund", _REFUND),
+        **answer(HTTPStatus.OK, "The refund", REFUND),
         **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.NOT_FOUND, Reason.UNAVAILABLE),
     },
 )
 async def get_refund(refund_id: UUID, principal: _TheCaller, connections: TheConnections) -> RefundView:
     """Whether it was granted, and how its money fares."""
-    return await _read(connections.sessions, col(RefundRequest.id) == refund_id, *_visible_to(principal))
+    return await _read(connections.sessions, principal, col(RefundRequest.id) == refund_id, *_visible_to(principal))
 
 
 def _visible_to(principal: Principal) -> list[ColumnElement[bool]]:
@@ -262,16 +266,11 @@ def _no_such_enrollment() -> ProblemError:
 
 def _refunds() -> Select[*tuple[Any, ...]]:
     return (
-        select(RefundRequest, col(Order.id), col(Refund.status))
+        select(RefundRequest, col(Order.id), Refund)
         .join(Enrollment, col(Enrollment.id) == col(RefundRequest.enrollment_id))
         .join(OrderLine, col(OrderLine.id) == col(Enrollment.order_line_id))
         .join(Order, col(Order.id) == col(OrderLine.order_id))
-        .join(
-            Refund,
-            (col(Refund.enrollment_id) == col(Enrollment.id))
-            & (col(RefundRequest.status) == RefundRequestStatus.APPROVED),
-            isouter=True,
-        )
+        .join(Refund, col(Refund.request_id) == col(RefundRequest.id), isouter=True)
     )
 
 
@@ -280,45 +279,45 @@ def _asked_for(asked: RefundQuery) -> list[ColumnElement[bool]]:
     return [column == value for column, value in wanted if value is not None]
 
 
-async def _read(sessions: Sessions, *conditions: ColumnElement[bool]) -> RefundView:
+async def _read(sessions: Sessions, principal: Principal, *conditions: ColumnElement[bool]) -> RefundView:
     async with sessions() as session:
         row = (await session.execute(_refunds().where(*conditions))).one_or_none()
-    if row is None:
-        raise ProblemError(Reason.NOT_FOUND, "There is no such refund, or it is not yours.")
-    return _view(row)
+        if row is None:
+            raise ProblemError(Reason.NOT_FOUND, "There is no such refund, or it is not yours.")
+        notes = await _notes(session, principal, [row[0].id])
+    return refund_view(row, notes(row[0].id))
 
 
-def _eligibility_view(enrollment_id: UUID, policy: RefundPolicy, decided: Eligibility) -> EligibilityView:
-    return EligibilityView(
-        enrollment_id=enrollment_id,
-        policy=policy,
-        is_eligible=decided.is_eligible,
-        grounds=decided.grounds,
-        decided_by=decided.decided_by,
-        amount=decided.amount.amount,
-        currency=decided.amount.currency,
-        lessons_used=decided.usage.used,
-        lessons_unconfirmed=decided.usage.unconfirmed,
-        window_ends_at=decided.window_ends_at,
-        ask_again_at=decided.usage.confirmed_at,
+async def _notes(
+    session: AsyncSession, principal: Principal, request_ids: Sequence[UUID]
+) -> Callable[[UUID], Sequence[Note] | None]:
+    """What was written about each of the wishes, the oldest first; nothing for whom it is not."""
+    if not principal.is_staff:
+        return lambda _: None
+    query = (
+        select(Note)
+        .where(col(Note.subject_kind) == "refund_request", col(Note.subject_id).in_(request_ids))
+        .order_by(col(Note.created_at), col(Note.id))
     )
+    found: dict[UUID, list[Note]] = {}
+    for note in (await session.execute(query)).scalars():
+        found.setdefault(note.subject_id, []).append(note)
+    return lambda request_id: found.get(request_id, [])
 
 
-def _view(row: Row[*tuple[Any, ...]]) -> RefundView:
-    request, order_id, refund_status = row
-    return RefundView(
-        id=request.id,
-        enrollment_id=request.enrollment_id,
-        order_id=order_id,
-        cause=RefundCause(request.cause),
-        status=RefundRequestStatus(request.status),
-        grounds=tuple(RefundGround(ground) for ground in request.grounds),
-        amount=request.amount,
-        currency=request.currency,
-        money=Money(amount=request.amount, currency=request.currency).format(),
-        requested_by=request.requested_by,
-        decided_by=request.decided_by,
-        decided_at=request.decided_at,
-        refund_status=None if refund_status is None else RefundStatus(refund_status),
-        created_at=request.created_at,
+async def _write_note(sessions: Sessions, request_id: UUID, author: str, text: str) -> None:
+    """Keep the note of a wish, once: its id is that of the wish. It goes nowhere but to the record."""
+    note = insert(Note).values(
+        id=request_id,
+        created_at=now(),
+        subject_kind="refund_request",
+        subject_id=request_id,
+        author=author,
+        text=text,
     )
+    async with sessions.begin() as session:
+        await session.execute(note.on_conflict_do_nothing(index_elements=[col(Note.id)]))
+
+
+def _staff_only(detail: str) -> ProblemError:
+    return ProblemError(Reason.ROLE_NOT_ALLOWED, detail)

@@ -1,6 +1,7 @@
 """A refund that somebody asks for: decided by rule or by a person, then paid back."""
 
 import asyncio
+from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
@@ -21,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from models.vocabulary import (
         MailTemplate,
         OrderStatus,
+        RefundAccess,
         RefundRequestStatus,
         TaskAction,
         TaskKind,
@@ -115,27 +117,38 @@ class RefundWorkflow:
     async def _pay_back(self, asked: RequestedRefund) -> OrderStatus:
         assert asked.order_id is not None  # noqa: S101 - an approved wish has an order and a payer
         assert asked.payer_id is not None  # noqa: S101
-        self._desk.tell(WaitingFor.STRIPE, "The place ends and the money goes back.", in_passing=True)
+        is_kept, is_free = asked.access is RefundAccess.KEPT, asked.amount is not None and not asked.amount.amount
+        place = "The place stays" if is_kept else "The place ends"
+        money = "there is no money to pay back" if is_free else "the money goes back"
+        self._desk.tell(WaitingFor.STRIPE, f"{place} and {money}.", in_passing=True)
+        self._tell_others(asked)
         back = PayingBack(asked.order_id, asked.payer_id, self._desk, self._tasks, self._outbox)
         order_status = await back.places(
             (self._wish.enrollment_id,), REQUESTED, self._wish.actor, request_id=self._wish.request_id
         )
+        if is_free:
+            self._post(asked.payer_id, MailTemplate.PLACE_ENDED, asked.order_id, "Mail that the place has ended")
         self._desk.status = RefundRequestStatus.APPROVED
-        self._desk.tell(WaitingFor.NOTHING, f"Done: the money goes back, the order is {order_status}.")
+        kept = ", the place stays" if is_kept else ""
+        self._desk.tell(WaitingFor.NOTHING, f"Done: {money}{kept}, the order is {order_status}.")
         return order_status
+
+    def _tell_others(self, asked: RequestedRefund) -> None:
+        """The tutor and who looks after the money (TutorHub R43); an older record of the decision names nobody."""
+        assert asked.order_id is not None  # noqa: S101 - an approved wish has an order
+        for person_id in asked.notice_ids:
+            self._post(person_id, MailTemplate.REFUND_NOTICE, asked.order_id, "Tell who has to know of the refund")
 
     def _say_no(self, asked: RequestedRefund) -> None:
         assert asked.order_id is not None  # noqa: S101 - a wish that was reviewed has an order and a payer
         assert asked.payer_id is not None  # noqa: S101
-        mail = send_mail(
-            asked.payer_id,
-            MailTemplate.REFUND_REJECTED,
-            asked.order_id,
-            occasion=str(self._wish.request_id),
-            summary="Mail that the money does not go back",
-        )
-        self._outbox.post(mail)
+        self._post(asked.payer_id, MailTemplate.REFUND_REJECTED, asked.order_id, "Mail that the money does not go back")
         self._desk.tell(WaitingFor.NOTHING, "Over: the refund was rejected.")
+
+    def _post(self, recipient_id: UUID, template: MailTemplate, order_id: UUID, summary: str) -> None:
+        """One mail of its kind about this wish."""
+        occasion = str(self._wish.request_id)
+        self._outbox.post(send_mail(recipient_id, template, order_id, occasion=occasion, summary=summary))
 
     # ---- messages ----
 

@@ -11,6 +11,8 @@ from models.messages.message import Actor, Message, WorkflowId
 from models.money import Money
 from models.vocabulary import OrderStatus, RefundAccess, RefundCause, RefundGround, RefundRequestStatus, RefundShare
 
+MAX_NOTICES = 8
+
 
 class RefundTerms(Message):
     """What staff grants beyond the policy (TutorHub R50): how much of what was paid, and whether the place stays."""
@@ -54,7 +56,7 @@ class RequestedRefund(Message):
     payer_id: UUID | None = None
     access: RefundAccess = RefundAccess.REVOKED
     notice_ids: tuple[UUID, ...] = Field(
-        default=(), max_length=8, description="the tutor and the staff who are told of it once it is granted"
+        default=(), max_length=MAX_NOTICES, description="the tutor and the staff who are told of it once it is granted"
     )
     decide_by: datetime | None = Field(default=None, description="when a person should have decided")
     refusal: Reason | None = None

@@ -360,7 +360,9 @@ async def test_who_cannot_be_reached_bounces_and_what_is_over_is_skipped_first(
     assert await skipped(mails, mailbox, T.INVOICE_REMINDER, step.request.order_id) == "invoice_void"
 
 
-_STATEMENTS = {T.ORDER_CONFIRMATION: 6, T.DOCUMENT_COPY: 4}
+_STATEMENTS = {
+    T.ORDER_CONFIRMATION: 6, T.DOCUMENT_COPY: 4, T.REFUND: 4, T.PLACE_ENDED: 4, T.REFUND_NOTICE: 4
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("template", MailTemplate)

@@ -9,8 +9,20 @@ from activities.calendar import CalendarEntry
 from activities.errand import Draft, Errand, Skipped
 from activities.letters import LETTERS, set_letter
 from activities.mail_rendering import RenderedMail
-from activities.order_facts import BoughtLine, MoneyBack, OrderFacts, Place
-from models.tables import Academy, Course, Document, Enrollment, Invoice, Order, OrderLine, Payment, Person, Refund
+from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
+from models.tables import (
+    Academy,
+    Course,
+    Document,
+    Enrollment,
+    Invoice,
+    Order,
+    OrderLine,
+    Payment,
+    Person,
+    Refund,
+    RefundRequest,
+)
 from models.vocabulary import (
     CourseKind,
     DocumentKind,
@@ -89,6 +101,30 @@ def money_back(
     return MoneyBack(refund, a_document(DocumentKind.CREDIT_NOTE, "C-2026-000003") if with_note else None)
 
 
+def a_wish(
+    place: Place, *, amount: int = 12900, cause: str = "not_as_expected", decided_by: str = "rule",
+    access: str = "revoked", grounds: tuple[str, ...] = (), quoted: str | None = None, goes_on: bool = False,
+    tutor_ids: frozenset[UUID] = frozenset(), contact_id: UUID | None = None,
+) -> GrantedWish:  # fmt: skip
+    """A refund that was granted for a place."""
+    request = RefundRequest(
+        id=an_id(f"wish {cause} {decided_by} {access} {goes_on} {grounds}"), enrollment_id=place.enrollment.id,
+        cause=cause, status="approved", grounds=list(grounds), amount=amount, currency="EUR", access=access,
+        requested_by="student:7", decided_by=decided_by, decided_at=NOW, workflow_id="w",
+    )  # fmt: skip
+    return GrantedWish(request, quoted, goes_on, tutor_ids, contact_id)
+
+
+def asked_for(facts: OrderFacts, *wishes: GrantedWish) -> OrderFacts:
+    """The order with these wishes granted, a refund for each."""
+    backs = []
+    for number, wish in enumerate(wishes, start=1):
+        back = money_back(number, reason="requested", place=facts.places[0])
+        back.refund.request_id = wish.request.id
+        backs.append(back)
+    return replace(facts, wishes=wishes, refunds=tuple(backs))
+
+
 def a_date(number: int, title: str = "Spanish for beginners: Evening", location: str | None = None) -> CalendarEntry:
     """An hour of the day after next week's, one a week."""
     starts_at = NOW + timedelta(weeks=number, hours=5)
@@ -162,6 +198,12 @@ def facts_for(template: MailTemplate, **told: object) -> OrderFacts:
         return replace(facts, lines=(asked,))
     if template in _ABOUT_A_REFUND:
         facts.refunds[0].refund.status = _ABOUT_A_REFUND[template]
+    if template is MailTemplate.PLACE_ENDED:
+        facts.places[0].enrollment.status = EnrollmentStatus.CANCELED
+        return replace(facts, wishes=(a_wish(facts.places[0], amount=0),))
+    if template is MailTemplate.REFUND_NOTICE:
+        reader = facts.recipient.id
+        return replace(facts, wishes=(a_wish(facts.places[0], tutor_ids=frozenset({reader}), contact_id=reader),))
     if template is MailTemplate.PAYMENT_DECLINED and facts.payment is not None:
         facts.payment.resting_until = NOW + timedelta(minutes=15)
     return facts

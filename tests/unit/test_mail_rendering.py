@@ -29,7 +29,9 @@ from tests.unit.errands import (
     NOW,
     a_date,
     a_line,
+    a_wish,
     an_id,
+    asked_for,
     facts_for,
     money_back,
     order_facts,
@@ -187,6 +189,22 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     back = replace(order_facts(), refunds=tuple(money_back(reason=reason) for reason in reasons))
     write(MailTemplate.REFUND, back)
+    place = back.places[0]
+    academy = (
+        a_wish(place, cause=cause, decided_by="staff:7") for cause in ("goodwill", "tutor_banned", "course_removed")
+    )
+    granted = (
+        *academy,
+        a_wish(place, quoted="The tutor has left.", goes_on=True),
+        a_wish(place, decided_by="staff:7", access="kept"),
+        a_wish(place, decided_by="staff:7", grounds=("overridden",)),
+    )
+    write(MailTemplate.REFUND, asked_for(back, *granted))
+    for told in (
+        a_wish(place, access="kept", tutor_ids=frozenset({back.recipient.id})),
+        a_wish(place, contact_id=back.recipient.id),
+    ):
+        write(MailTemplate.REFUND_NOTICE, replace(back, wishes=(told,)))
     by_hand = order_facts(method=PaymentMethod.INVOICE)
     write(MailTemplate.REFUND, by_hand)
     for status in ("pending", "requires_action"):

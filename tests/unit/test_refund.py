@@ -7,9 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.money import Money
-from models.vocabulary import EnrollmentStatus, LessonOutcome, RefundDecider, RefundGround, RefundPolicy
-from rules.refund import CONFIRMED_AFTER, WINDOW, LessonFact, RefundFacts, eligibility, usage_of
+from models.money import Money, charge_step
+from models.vocabulary import (
+    DisputeStatus,
+    EnrollmentStatus,
+    LessonOutcome,
+    RefundAccess,
+    RefundDecider,
+    RefundGround,
+    RefundPolicy,
+    RefundShare,
+)
+from rules.refund import (
+    CONFIRMED_AFTER,
+    WINDOW,
+    Eligibility,
+    LessonFact,
+    RefundFacts,
+    by_staff,
+    eligibility,
+    granted,
+    usage_of,
+)
 from tests.unit.offers import NOW
 
 COMPLETED, STUDENT_NO_SHOW = LessonOutcome.COMPLETED, LessonOutcome.STUDENT_NO_SHOW
@@ -22,6 +41,7 @@ def a_place(policy: RefundPolicy, *outcomes: LessonOutcome | None, **changes: ob
         policy=policy,
         status=EnrollmentStatus.ACTIVE,
         paid=Money(amount=9000, currency="EUR"),
+        left=9000,
         enrolled_at=NOW - timedelta(days=5),
         course_starts_at=None,
         lessons=tuple(LessonFact(outcome) for outcome in outcomes),
@@ -29,7 +49,8 @@ def a_place(policy: RefundPolicy, *outcomes: LessonOutcome | None, **changes: ob
         refunds_in_a_year=0,
         automatic_up_to=Money(amount=10000, currency="EUR"),
     )
-    return replace(facts, **changes)  # type: ignore[arg-type]
+    facts = replace(facts, **changes)  # type: ignore[arg-type]
+    return facts if "left" in changes else replace(facts, left=facts.paid.amount)
 
 
 @pytest.mark.parametrize(
@@ -172,20 +193,24 @@ places = st.builds(
     policy=st.sampled_from(RefundPolicy),
     status=st.sampled_from(EnrollmentStatus),
     paid=st.builds(Money, amount=st.integers(0, 10**7), currency=st.sampled_from(["EUR", "JPY", "KWD"])),
+    left=st.integers(0, 10**7),
     enrolled_at=st.none() | st.integers(0, 1000).map(lambda hours: NOW - hours * HOUR),
     course_starts_at=st.none() | st.integers(-1000, 1000).map(lambda hours: NOW + hours * HOUR),
     lessons=st.lists(lessons, max_size=12).map(tuple),
     lesson_count=st.integers(0, 12),
     refunds_in_a_year=st.integers(0, 3),
     automatic_up_to=st.none() | st.builds(Money, amount=st.integers(0, 10**7), currency=st.just("EUR")),
+    certificate_issued=st.booleans(),
+    disputes=st.lists(st.sampled_from(DisputeStatus), max_size=2).map(tuple),
 )
 
 
 @given(places)
-def test_nothing_or_all_of_it_and_a_reason_for_either(facts: RefundFacts) -> None:
+def test_nothing_or_all_that_is_left_and_a_reason_for_either(facts: RefundFacts) -> None:
     found = eligibility(facts, NOW)
     assert found.grounds
-    assert found.amount == (facts.paid if found.is_eligible else facts.paid.model_copy(update={"amount": 0}))
+    assert found.amount.amount == (facts.left if found.is_eligible else 0)
+    assert found.amount.currency == facts.paid.currency
     assert (found.decided_by is not None) == found.is_eligible
     assert not found.is_eligible or facts.status is EnrollmentStatus.ACTIVE
     assert eligibility(facts, NOW) == found
@@ -203,3 +228,153 @@ def test_one_more_lesson_never_brings_a_window_refund(facts: RefundFacts) -> Non
     facts = replace(facts, policy=RefundPolicy.WINDOW)
     used = replace(facts, lessons=(*facts.lessons, LessonFact(COMPLETED)))
     assert eligibility(facts, NOW).is_eligible >= eligibility(used, NOW).is_eligible
+
+
+# ---- certificates and disputes ----
+
+OPEN = (
+    DisputeStatus.WARNING_NEEDS_RESPONSE,
+    DisputeStatus.WARNING_UNDER_REVIEW,
+    DisputeStatus.NEEDS_RESPONSE,
+    DisputeStatus.UNDER_REVIEW,
+)
+OVER = (DisputeStatus.WON, DisputeStatus.WARNING_CLOSED, DisputeStatus.PREVENTED)
+
+
+@pytest.mark.parametrize("policy", [RefundPolicy.FIRST_LESSON, RefundPolicy.WINDOW])
+def test_a_certificate_and_a_dispute_speak_against_it_under_every_policy(policy: RefundPolicy) -> None:
+    certified = eligibility(a_place(policy, COMPLETED, certificate_issued=True), NOW)
+    assert (certified.is_eligible, certified.grounds) == (False, (RefundGround.CERTIFICATE_ISSUED,))
+    for status in OPEN:
+        disputed = eligibility(a_place(policy, COMPLETED, disputes=(DisputeStatus.WON, status)), NOW)
+        assert (disputed.is_eligible, disputed.grounds) == (False, (RefundGround.DISPUTE_OPEN,))
+    lost = eligibility(a_place(policy, COMPLETED, disputes=(DisputeStatus.LOST,)), NOW)
+    assert lost.grounds == (RefundGround.DISPUTE_LOST,)
+    assert eligibility(a_place(policy, COMPLETED, disputes=OVER), NOW).is_eligible
+    assert {*OPEN, *OVER, DisputeStatus.LOST} == set(DisputeStatus)
+
+
+# ---- what staff decides ----
+
+
+def overridden(
+    facts: RefundFacts,
+    share: RefundShare = RefundShare.FULL,
+    named: int | None = None,
+    access: RefundAccess = RefundAccess.REVOKED,
+    *,
+    has_note: bool = False,
+) -> Eligibility:
+    return by_staff(facts, share, named, access, has_note, NOW)
+
+
+def test_staff_goes_beyond_the_policy_and_beyond_a_certificate_with_a_note() -> None:
+    never = a_place(RefundPolicy.NONE, *[COMPLETED] * 7)
+    assert overridden(never).grounds == (RefundGround.OVERRIDDEN,)
+    assert overridden(never).amount.amount == 9000
+    certified = replace(never, certificate_issued=True, status=EnrollmentStatus.COMPLETED)
+    assert (overridden(certified).is_eligible, overridden(certified).grounds) == (
+        False,
+        (RefundGround.CERTIFICATE_ISSUED,),
+    )
+    assert overridden(certified, has_note=True).grounds == (RefundGround.OVERRIDDEN, RefundGround.CERTIFICATE_ISSUED)
+    over = overridden(replace(never, status=EnrollmentStatus.CANCELED))
+    assert over.grounds == (RefundGround.ENROLLMENT_NOT_ACTIVE,)
+
+
+def test_nobody_goes_beyond_a_dispute_unless_nothing_was_paid() -> None:
+    for status, ground in (
+        (DisputeStatus.NEEDS_RESPONSE, RefundGround.DISPUTE_OPEN),
+        (DisputeStatus.LOST, RefundGround.DISPUTE_LOST),
+    ):
+        disputed = a_place(RefundPolicy.NONE, disputes=(status,))
+        found = overridden(disputed, has_note=True)
+        assert (found.is_eligible, found.grounds, found.amount.amount) == (False, (ground,), 0)
+        free = a_place(RefundPolicy.NONE, disputes=(status,), paid=Money(amount=0, currency="EUR"))
+        assert overridden(free).is_eligible
+
+
+def test_a_place_that_is_kept_needs_money_to_go_back() -> None:
+    nothing_left = a_place(RefundPolicy.WINDOW, left=0)
+    kept = overridden(nothing_left, access=RefundAccess.KEPT)
+    assert (kept.is_eligible, kept.grounds) == (False, (RefundGround.NOTHING_PAID,))
+    ended = overridden(nothing_left)
+    assert (ended.is_eligible, ended.amount.amount) == (True, 0)
+    assert eligibility(nothing_left, NOW).grounds == (RefundGround.NOTHING_PAID,)
+
+
+@pytest.mark.parametrize(
+    ("paid", "currency", "used", "of", "back"),
+    [
+        (9000, "EUR", 3, 8, 5625),
+        (1001, "EUR", 1, 2, 501),
+        (1000, "EUR", 1, 3, 667),
+        (1000, "EUR", 2, 3, 333),
+        (1001, "JPY", 1, 2, 501),
+        (10010, "KWD", 1, 2, 5010),
+        (10000, "KWD", 1, 3, 6670),
+        (9000, "EUR", 0, 8, 9000),
+        (9000, "EUR", 8, 8, 0),
+        (9000, "EUR", 9, 8, 0),
+        (9000, "EUR", 0, 0, 9000),
+    ],
+)
+def test_what_was_not_had_goes_back_half_up(paid: int, currency: str, used: int, of: int, back: int) -> None:
+    """In steps of what a card can be charged with: a hundredth of a euro, a yen, ten fils."""
+    facts = a_place(RefundPolicy.NONE, *[COMPLETED] * used, paid=Money(amount=paid, currency=currency), lesson_count=of)
+    assert granted(facts, RefundShare.PRO_RATA, None, NOW).amount == back
+
+
+wishes = st.lists(st.tuples(st.sampled_from(RefundShare), st.integers(1, 10**7)), max_size=8)
+
+
+@given(places, wishes)
+def test_however_often_staff_grants_something_never_more_goes_back_than_was_left(
+    facts: RefundFacts, wanted: list[tuple[RefundShare, int]]
+) -> None:
+    left = facts.left
+    for share, named in wanted:
+        amount = granted(facts, share, named, NOW).amount
+        assert 0 <= amount <= facts.left
+        facts = replace(facts, left=facts.left - amount)
+    assert 0 <= facts.left <= left
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["EUR", "JPY", "KWD"]), st.integers(1, 60), st.data())
+def test_the_part_that_was_had_and_the_part_that_was_not_are_never_more_than_all(
+    steps: int, currency: str, of: int, data: st.DataObject
+) -> None:
+    step = charge_step(currency)
+    used = data.draw(st.integers(0, of))
+
+    def part(number: int) -> int:
+        facts = a_place(
+            RefundPolicy.NONE,
+            *[COMPLETED] * number,
+            paid=Money(amount=steps * step, currency=currency),
+            lesson_count=of,
+        )
+        return granted(facts, RefundShare.PRO_RATA, None, NOW).amount
+
+    back, rest = part(used), part(of - used)
+    assert back % step == 0
+    assert 0 <= back <= steps * step
+    # Both halves are rounded up where the cut is in the middle of a step; nothing else is ever given twice.
+    assert back + rest - steps * step in (0, step)
+    assert used == 0 or part(used) <= part(used - 1)
+    exact = steps * (of - used)
+    assert abs(back // step * of - exact) * 2 <= of
+
+
+@given(places, st.sampled_from(RefundShare), st.integers(1, 10**7), st.sampled_from(RefundAccess), st.booleans())
+def test_staff_always_gets_a_ground_and_never_disputed_money(
+    facts: RefundFacts, share: RefundShare, named: int, access: RefundAccess, has_note: bool
+) -> None:
+    found = by_staff(facts, share, named, access, has_note, NOW)
+    assert found.grounds
+    assert found.is_eligible == (RefundGround.OVERRIDDEN in found.grounds)
+    assert (found.decided_by is RefundDecider.PERSON) == found.is_eligible
+    if found.is_eligible and facts.paid.amount:
+        assert set(facts.disputes) <= set(OVER)
+    if not found.is_eligible:
+        assert found.amount.amount == 0
