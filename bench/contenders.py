@@ -16,7 +16,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from activities.database import Sessions
 from bench.floor_workflow import FLOOR_QUEUE, FloorWorkflow
-from models.identifiers import order_workflow_id
+from models.identifiers import order_workflow_id, refund_workflow_id
 from models.tables import Course
 from models.vocabulary import CourseKind, CourseStatus, Role
 from routes.tokens import issue_token
@@ -107,6 +107,19 @@ class Registrar:
         outcome = await self.temporal.get_workflow_handle(workflow_id, result_type=dict).result()
         if outcome["status"] != "completed":
             raise OrderNotCompletedError(f"{workflow_id} ended as {outcome['status']}")
+
+    async def pay_back(self, number: int, order_workflow: str) -> str:
+        """The student wants the money back within the window, and gets it by rule; the workflow that did it."""
+        headers = {"Authorization": f"Bearer {self.tokens[number]}", "Idempotency-Key": f"benchmark-refund-{number}"}
+        order = await self.http.get(f"/v1/orders/{order_workflow.removeprefix('order-')}", headers=headers)
+        enrollment_id = order.raise_for_status().json()["lines"][0]["enrollment"]["id"]
+        path = f"/v1/enrollments/{enrollment_id}/refunds"
+        answer = await self.http.post(path, json={"cause": "changed_mind"}, headers=headers)
+        if answer.status_code != httpx.codes.CREATED:
+            raise OrderNotCompletedError(f"refund {number} was answered {answer.status_code}: {answer.text}")
+        workflow_id = refund_workflow_id(UUID(enrollment_id))
+        await self.temporal.get_workflow_handle(workflow_id).result()
+        return workflow_id
 
 
 @dataclass

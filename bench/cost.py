@@ -1,11 +1,12 @@
-"""What one order costs: events, statements, calls to Stripe, mails. Counted, not timed, so it is the same everywhere.
+"""What one order and one refund cost: events, statements, calls to Stripe, mails. Counted, not timed, so it is the same
+everywhere.
 
 The order is carried by an API and workers in this process, where every statement can be seen. The workers poll as a
 build of their own that new orders are sent to, so those of the stack leave this order alone.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -29,8 +30,8 @@ _BUILD = "benchmark-in-process"
 
 
 @dataclass(frozen=True)
-class OrderCost:
-    """One order of one course by a student who buys for the first time."""
+class JobCost:
+    """One order of one course by a student who buys for the first time, or its refund, approved by rule."""
 
     history: HistoryCost
     steps: dict[str, StepCost]
@@ -39,14 +40,13 @@ class OrderCost:
     mails: int
 
 
-async def cost_of_one_order(
+async def cost_of_one_each(
     settings: Settings, endpoints: Endpoints, client: Client, students: tuple[UUID, UUID]
-) -> OrderCost:
-    """Carry two orders and count the second: the first one warms the pools."""
+) -> tuple[JobCost, JobCost]:
+    """Carry two orders, pay both back, and count the second of each: the first one warms the pools."""
     assert endpoints.stripe is not None  # noqa: S101 - the benchmark always has the double
     assert endpoints.mailbox is not None  # noqa: S101
     mine = settings.model_copy(update={"worker_build_id": _BUILD, "worker_metrics_address": None})
-    count = StatementCount()
     async with (
         StripeDoubleControl(endpoints.stripe) as double,
         running_workers(client, mine),
@@ -57,25 +57,44 @@ async def cost_of_one_order(
         await make_current(client, _BUILD)
         await double.webhooks_settled()
         await double.set_webhook(f"{api}/v1/webhooks/stripe", mine.stripe_webhook_secrets[0].get_secret_value())
-        await _carry(registrar, double, 0)
-        await double.clear_requests()
-        delivered, mails = (await double.delivery_counts())["delivered"], await _count_mails(mailbox)
+        first = await registrar.place(0)
+        await registrar.finish(first)
+        counted = _Counted(client, double, mailbox)
+
+        async def order() -> str:
+            workflow_id = await registrar.place(1)
+            await registrar.finish(workflow_id)
+            return workflow_id
+
+        order_cost, order_id = await counted.cost_of(order)
+        await registrar.pay_back(0, first)
+        refund_cost, _ = await counted.cost_of(lambda: registrar.pay_back(1, order_id))
+        return order_cost, refund_cost
+
+
+@dataclass
+class _Counted:
+    client: Client
+    double: StripeDoubleControl
+    mailbox: httpx.AsyncClient
+
+    async def cost_of(self, job: Callable[[], Awaitable[str]]) -> tuple[JobCost, str]:
+        """What the job asks for, and the id of its workflow."""
+        count = StatementCount()
+        await self.double.webhooks_settled()
+        await self.double.clear_requests()
+        delivered, mails = (await self.double.delivery_counts())["delivered"], await _count_mails(self.mailbox)
         with count.counting():
-            workflow_id = await _carry(registrar, double, 1)
-        return OrderCost(
-            history=await history_cost(client, workflow_id),
+            workflow_id = await job()
+            await self.double.webhooks_settled()
+        cost = JobCost(
+            history=await history_cost(self.client, workflow_id),
             steps=count.steps,
-            stripe_calls=_calls_of_ours((await double.requests()).by_route),
-            webhooks=(await double.delivery_counts())["delivered"] - delivered,
-            mails=await _count_mails(mailbox) - mails,
+            stripe_calls=_calls_of_ours((await self.double.requests()).by_route),
+            webhooks=(await self.double.delivery_counts())["delivered"] - delivered,
+            mails=await _count_mails(self.mailbox) - mails,
         )
-
-
-async def _carry(registrar: Registrar, double: StripeDoubleControl, number: int) -> str:
-    workflow_id = await registrar.place(number)
-    await registrar.finish(workflow_id)
-    await double.webhooks_settled()
-    return workflow_id
+        return cost, workflow_id
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from temporalio.client import Client
 from activities.database import open_database, sessions_of
 from bench.check import what_is_wrong
 from bench.contenders import Floor, Registrar, enlist, start_floor_worker
-from bench.cost import cost_of_one_order
+from bench.cost import cost_of_one_each
 from bench.history import history_cost
 from bench.processors import ProcessorClock, used
 from bench.report import Measured, Race, as_json, machine, show
@@ -69,10 +69,10 @@ async def bench(folder: Path, orders: int, lanes: tuple[int, ...], rounds: int) 
                 for count in lanes:
                     races.append(await _race(registrar, floor, double, clock, count, next_student, per_round, rounds))
                     next_student += 2 * per_round * rounds
-                console.print("Counting what one order costs …")
+                console.print("Counting what one order and one refund cost …")
                 averages = await _average_events(temporal)
                 counted: tuple[UUID, UUID] = (students[-2], students[-1])
-                cost = await cost_of_one_order(settings, stack.endpoints, temporal, counted)
+                cost, refund_cost = await cost_of_one_each(settings, stack.endpoints, temporal, counted)
                 lone = await floor.place(0)
                 await floor.finish(lone)
                 floor_history = await history_cost(temporal, lone)
@@ -81,7 +81,7 @@ async def bench(folder: Path, orders: int, lanes: tuple[int, ...], rounds: int) 
             await engine.dispose()
     if wrong:
         raise AssertionError("; ".join(wrong))
-    return Measured(per_round * rounds, rounds, races, cost, floor_history, averages)
+    return Measured(per_round * rounds, rounds, races, cost, refund_cost, floor_history, averages)
 
 
 async def _race(

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.cost import OrderCost
+from bench.cost import JobCost
 from bench.history import HistoryCost
 from bench.timing import Timing, pooled, spread
 
@@ -35,7 +35,8 @@ class Measured:
     orders: int
     rounds: int
     races: list[Race]
-    cost: OrderCost
+    cost: JobCost
+    refund_cost: JobCost
     floor_history: HistoryCost
     average_events: dict[str, float]
 
@@ -65,10 +66,12 @@ def show(console: Console, measured: Measured, about: dict[str, str]) -> None:
     for race in measured.races:
         console.print(_processor_table(race))
     console.print(_history_table(measured))
-    console.print(_statement_table(measured.cost))
-    cost = measured.cost
-    calls = ", ".join(f"{route} ×{count}" for route, count in cost.stripe_calls.items())
-    console.print(f"Calls to Stripe: {calls}. Webhooks taken: {cost.webhooks}. Mails: {cost.mails}.", highlight=False)
+    for name, cost in (("order", measured.cost), ("refund", measured.refund_cost)):
+        console.print(_statement_table(name, cost))
+        calls = ", ".join(f"{route} ×{count}" for route, count in cost.stripe_calls.items())
+        console.print(
+            f"Calls to Stripe: {calls}. Webhooks taken: {cost.webhooks}. Mails: {cost.mails}.", highlight=False
+        )
 
 
 def as_json(measured: Measured, about: dict[str, str]) -> dict[str, Any]:
@@ -138,30 +141,28 @@ def _processor_table(race: Race) -> Table:
 
 
 def _history_table(measured: Measured) -> Table:
-    ours, floor = measured.cost.history, measured.floor_history
-    table = Table(title="What one order costs Temporal", title_justify="left")
-    table.add_column("")
-    table.add_column("Registrar", justify="right")
-    table.add_column("floor", justify="right")
-    for name in dict.fromkeys((*ours.events, *floor.events)):
-        table.add_row(name.lower().replace("_", " "), str(ours.events.get(name, 0)), str(floor.events.get(name, 0)))
-    table.add_section()
-    table.add_row("events", str(ours.total), str(floor.total))
     averages = measured.average_events
-    table.add_row("events under load, on average", f"{averages['registrar']:.1f}", f"{averages['floor']:.1f}")
-    table.add_row("workflow tasks", str(ours.workflow_tasks), str(floor.workflow_tasks))
-    table.add_row("Temporal Cloud actions", str(ours.actions), str(floor.actions))
-    table.add_row("history, bytes", f"{ours.size_bytes:,}", f"{floor.size_bytes:,}")
-    table.add_row(
-        "longest payload, bytes",
-        f"{ours.longest_payload_bytes:,} in {ours.longest_payload_in.lower().replace('_', ' ')}",
-        f"{floor.longest_payload_bytes:,}",
-    )
+    runs = (measured.cost.history, measured.refund_cost.history, measured.floor_history)
+    table = Table(title="What one order and one refund cost Temporal", title_justify="left")
+    table.add_column("")
+    for title in ("order", "refund", "floor"):
+        table.add_column(title, justify="right")
+    for name in dict.fromkeys(name for run in runs for name in run.events):
+        table.add_row(name.lower().replace("_", " "), *(str(run.events.get(name, 0)) for run in runs))
+    table.add_section()
+    table.add_row("events", *(str(run.total) for run in runs))
+    under_load = (f"{averages['registrar']:.1f}", "", f"{averages['floor']:.1f}")
+    table.add_row("events under load, on average", *under_load)
+    table.add_row("workflow tasks", *(str(run.workflow_tasks) for run in runs))
+    table.add_row("Temporal Cloud actions", *(str(run.actions) for run in runs))
+    table.add_row("history, bytes", *(f"{run.size_bytes:,}" for run in runs))
+    table.add_row("longest payload, bytes", *(f"{run.longest_payload_bytes:,}" for run in runs))
+    table.add_row("in", *(run.longest_payload_in.lower().replace("_", " ") for run in runs))
     return table
 
 
-def _statement_table(cost: OrderCost) -> Table:
-    table = Table(title="What one order asks of PostgreSQL", title_justify="left")
+def _statement_table(job: str, cost: JobCost) -> Table:
+    table = Table(title=f"What one {job} asks of PostgreSQL", title_justify="left")
     table.add_column("step")
     for column in ("runs", "statements", "transactions", "checkouts", "round trips"):
         table.add_column(column, justify="right")
