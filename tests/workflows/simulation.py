@@ -17,10 +17,18 @@ from typing import TypeVar, cast
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
-from temporalio.api.common.v1 import ActivityType, Payload, Payloads
-from temporalio.api.enums.v1 import RetryState, TimeoutType
-from temporalio.api.failure.v1 import ActivityFailureInfo, CanceledFailureInfo, Failure, TimeoutFailureInfo
+from temporalio.api.common.v1 import ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import RetryState, TimeoutType, WorkflowIdReusePolicy
+from temporalio.api.failure.v1 import (
+    ActivityFailureInfo,
+    ApplicationFailureInfo,
+    CanceledFailureInfo,
+    ChildWorkflowExecutionFailureInfo,
+    Failure,
+    TimeoutFailureInfo,
+)
 from temporalio.bridge.proto import activity_result as results
+from temporalio.bridge.proto import child_workflow as children
 from temporalio.bridge.proto import workflow_activation as activations
 from temporalio.bridge.proto import workflow_commands as commands
 from temporalio.client import WorkflowUpdateFailedError
@@ -39,6 +47,11 @@ Answer = TypeVar("Answer")
 _PAYLOADS = pydantic_data_converter.payload_converter
 _FAILURES = DefaultFailureConverter()
 _NO_TIME = timedelta()
+_FOR_WHOEVER_GOES_ON = {"signal_workflow", "do_update", "cancel_workflow"}
+_ONCE_IN_ALL_TIME = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+_ALREADY_EXISTS = (
+    children.StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
+)
 
 
 class _NoMetrics:
@@ -69,8 +82,17 @@ class _Attempt:
 
 
 @dataclass
+class _Parent:
+    """Who started a run, and what becomes of the run when they are over."""
+
+    run: "Run"
+    seq: int
+    on_close: children.ParentClosePolicy.ValueType
+
+
+@dataclass
 class Run:
-    """One workflow execution."""
+    """One workflow execution. What continued as new goes on as its `successor`."""
 
     simulation: "Simulation"
     definition: workflow._Definition
@@ -84,6 +106,13 @@ class Run:
     task_failures: list[str] = field(default_factory=list)
     away_until: datetime | None = None
     ended: commands.WorkflowCommand | None = None
+    parent: _Parent | None = None
+    successor: "Run | None" = None
+
+    @property
+    def latest(self) -> "Run":
+        """The run that goes on where this one continued as new; itself if it did not."""
+        return self if self.successor is None else self.successor.latest
 
     def signal(self, method: Callable[..., object], *args: object) -> None:
         """Tell the workflow something. A run that is over hears nothing more."""
@@ -109,6 +138,8 @@ class Run:
         Raises:
             AssertionError: The query failed.
         """
+        if self.successor is not None:
+            return self.latest.query(method)
         definition = workflow._QueryDefinition.from_fn(method)
         assert definition
         asked = activations.QueryWorkflow(query_id="query", query_type=str(definition.name))
@@ -122,6 +153,8 @@ class Run:
         Raises:
             WorkflowUpdateFailedError: The workflow refused it.
         """
+        if self.successor is not None:
+            return self.latest.update(method, arg)
         definition = method._defn  # type: ignore[attr-defined]
         update_id = f"update-{len(self.updates)}"
         sent = activations.DoUpdate(
@@ -146,6 +179,8 @@ class Run:
         Raises:
             AssertionError: It is not over, or ended in another way.
         """
+        if self.successor is not None:
+            return self.latest.result()
         assert self.ended is not None, f"{self.workflow_id} is not over"
         assert self.ended.HasField("complete_workflow_execution"), str(self.ended)[:2000]
         payload = self.ended.complete_workflow_execution.result
@@ -160,7 +195,9 @@ class Run:
                 self._obey(command)
 
     def _activate(self, jobs: Sequence[activations.WorkflowActivationJob]) -> Sequence[commands.WorkflowCommand]:
-        news = activations.WorkflowActivation(run_id=self.workflow_id, jobs=jobs)
+        news = activations.WorkflowActivation(
+            run_id=self.workflow_id, jobs=jobs, continue_as_new_suggested=self.simulation.suggests_continuing
+        )
         news.timestamp.FromDatetime(self.simulation.now)
         completion = self.instance.activate(news)
         if completion.HasField("failed"):
@@ -193,8 +230,26 @@ class Run:
                     self.updates[response.protocol_instance_id] = response
             case "complete_workflow_execution" | "fail_workflow_execution" | "cancel_workflow_execution":
                 self.ended = command
+                simulation.close(self)
             case "upsert_workflow_search_attributes" | "set_patch_marker" | "modify_workflow_properties":
                 pass
+            case _:
+                self._obey_among_workflows(command)
+
+    def _obey_among_workflows(self, command: commands.WorkflowCommand) -> None:
+        simulation = self.simulation
+        match command.WhichOneof("variant"):
+            case "continue_as_new_workflow_execution":
+                self.ended = command
+                simulation.go_on(self, command.continue_as_new_workflow_execution)
+            case "start_child_workflow_execution":
+                wanted = command.start_child_workflow_execution
+                simulation.after(simulation.latency(), lambda: simulation.start_child(self, wanted))
+            case "cancel_child_workflow_execution":
+                simulation.cancel_child(self, command.cancel_child_workflow_execution.child_workflow_seq)
+            case "signal_external_workflow_execution":
+                told = command.signal_external_workflow_execution
+                simulation.after(simulation.latency(), lambda: simulation.pass_on(self, told))
             case unknown:
                 raise AssertionError(f"{unknown} is not simulated")
 
@@ -293,28 +348,128 @@ class Run:
 class Simulation:
     """A cluster of one thread: its clock, its workers, and its accidents."""
 
-    def __init__(self, steps: Sequence[object], chance: random.Random, mishaps: Mishaps | None = None) -> None:
+    def __init__(
+        self,
+        steps: Sequence[object],
+        chance: random.Random,
+        mishaps: Mishaps | None = None,
+        workflows: Sequence[type] = (),
+    ) -> None:
+        """`workflows` are those that may be started as children; `steps` are everybody's."""
         self.steps = {
             str(activity._Definition.must_from_callable(cast(Step, step)).name): cast(Step, step) for step in steps
         }
         self.chance = chance
         self.mishaps = mishaps or Mishaps()
         self.now = self.started = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+        self.runs: dict[str, Run] = {}
+        self.suggests_continuing = False
+        definitions = [workflow._Definition.must_from_class(each) for each in workflows]
+        self._definitions = {str(each.name): each for each in definitions}
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = itertools.count(1)
 
     def start(self, run_method: Callable[..., object], arg: object, workflow_id: str) -> Run:
         """Start a workflow."""
         definition = workflow._Definition.must_from_run_fn(run_method)  # type: ignore[arg-type]
+        return self._begin(definition, workflow_id, _PAYLOADS.to_payloads([arg]))
+
+    def _begin(self, definition: workflow._Definition, workflow_id: str, arguments: Sequence[Payload]) -> Run:
         instance = _instance(self._details(definition, workflow_id))
-        run = Run(self, definition, workflow_id, instance)
+        run = self.runs[workflow_id] = Run(self, definition, workflow_id, instance)
         first = activations.InitializeWorkflow(
-            workflow_type=str(definition.name), workflow_id=workflow_id, arguments=_PAYLOADS.to_payloads([arg]),
+            workflow_type=str(definition.name), workflow_id=workflow_id, arguments=arguments,
             randomness_seed=self.chance.getrandbits(63), attempt=1,
         )  # fmt: skip
         run.inbox.append(activations.WorkflowActivationJob(initialize_workflow=first))
         self.after(self.latency(), run.deliver)
         return run
+
+    # ---- workflows among themselves ----
+
+    def is_running(self, workflow_id: str) -> bool:
+        """Whether a run of this id is not over."""
+        run = self.runs.get(workflow_id)
+        return run is not None and run.ended is None
+
+    def start_child(self, parent: Run, wanted: commands.StartChildWorkflowExecution) -> None:
+        """Start a workflow for another one, unless its id is taken; the parent hears of it."""
+        started = activations.ResolveChildWorkflowExecutionStart(seq=wanted.seq)
+        taken = self.is_running(wanted.workflow_id)
+        taken |= wanted.workflow_id in self.runs and wanted.workflow_id_reuse_policy == _ONCE_IN_ALL_TIME
+        if parent.ended is not None and not taken and parent.successor is None:
+            return
+        if taken:
+            started.failed.workflow_id, started.failed.workflow_type = wanted.workflow_id, wanted.workflow_type
+            started.failed.cause = _ALREADY_EXISTS
+        else:
+            run = self._begin(self._definitions[wanted.workflow_type], wanted.workflow_id, list(wanted.input))
+            run.parent = _Parent(parent, wanted.seq, wanted.parent_close_policy)
+            started.succeeded.run_id = wanted.workflow_id
+        self.post(parent, activations.WorkflowActivationJob(resolve_child_workflow_execution_start=started), True)
+
+    def cancel_child(self, parent: Run, seq: int) -> None:
+        """Ask a child to stop."""
+        for run in self._children(parent):
+            if run.parent is not None and run.parent.seq == seq:
+                run.cancel()
+
+    def pass_on(self, sender: Run, told: commands.SignalExternalWorkflowExecution) -> None:
+        """Bring a signal of one workflow to another; the sender hears whether there was such a one."""
+        answer = activations.ResolveSignalExternalWorkflow(seq=told.seq)
+        workflow_id = told.workflow_execution.workflow_id or told.child_workflow_id
+        if self.is_running(workflow_id):
+            signal = activations.SignalWorkflow(
+                signal_name=told.signal_name, input=told.args, originating_event_id=self.next_number()
+            )
+            self.post(self.runs[workflow_id], activations.WorkflowActivationJob(signal_workflow=signal))
+        else:
+            info = ApplicationFailureInfo(type="ExternalWorkflowExecutionNotFound", non_retryable=True)
+            failure = Failure(message="external workflow execution not found", application_failure_info=info)
+            answer.failure.CopyFrom(failure)
+        self.post(sender, activations.WorkflowActivationJob(resolve_signal_external_workflow=answer), True)
+
+    def go_on(self, run: Run, wanted: commands.ContinueAsNewWorkflowExecution) -> None:
+        """Let a run begin anew under its id. What it hears from now on, the new run hears."""
+        run.successor = self._begin(run.definition, run.workflow_id, list(wanted.arguments))
+        run.successor.parent, run.parent = run.parent, None
+        run.successor.updates = run.updates
+        self._leave_children(run)
+
+    def close(self, run: Run) -> None:
+        """Tell the parent how a run ended, and its own children by their policy."""
+        self._leave_children(run)
+        parent, ended = run.parent, run.ended
+        if parent is None or ended is None or parent.run.ended is not None:
+            return
+        result = children.ChildWorkflowResult()
+        match ended.WhichOneof("variant"):
+            case "complete_workflow_execution":
+                result.completed.result.CopyFrom(ended.complete_workflow_execution.result)
+            case "fail_workflow_execution":
+                result.failed.failure.CopyFrom(_child_failure(run, ended.fail_workflow_execution.failure))
+            case _:
+                cause = Failure(message="cancelled", canceled_failure_info=CanceledFailureInfo())
+                result.cancelled.failure.CopyFrom(_child_failure(run, cause))
+        resolved = activations.ResolveChildWorkflowExecution(seq=parent.seq, result=result)
+        self.post(parent.run, activations.WorkflowActivationJob(resolve_child_workflow_execution=resolved), True)
+
+    def _children(self, parent: Run) -> list[Run]:
+        return [run for run in self.runs.values() if run.parent is not None and run.parent.run is parent]
+
+    def _leave_children(self, run: Run) -> None:
+        """As the server does at every end of a run, also of one that continues as new."""
+        for child in self._children(run):
+            policy = child.parent.on_close if child.parent else children.ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
+            child.parent = None
+            if child.ended is not None:
+                continue
+            if policy == children.ParentClosePolicy.PARENT_CLOSE_POLICY_REQUEST_CANCEL:
+                child.cancel()
+            elif policy != children.ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+                child.ended = commands.WorkflowCommand()
+
+    # ---- time and news ----
 
     def next_number(self) -> int:
         """A number of a series, as a server numbers its events."""
@@ -332,14 +487,16 @@ class Simulation:
         """Send news to a run. They come one by one or together, and sometimes late."""
 
         def arrive() -> None:
-            run.inbox.append(news)
-            if run.away_until and self.now < run.away_until:
+            # What answers a command is for the run that gave it, everything else for who goes on.
+            to = run.latest if news.WhichOneof("variant") in _FOR_WHOEVER_GOES_ON else run
+            to.inbox.append(news)
+            if to.away_until and self.now < to.away_until:
                 return
             if self.chance.random() < self.mishaps.worker_away:
-                run.away_until = self.now + timedelta(minutes=self.chance.choice((1, 16, 70)))
-                self.at(run.away_until, run.deliver)
+                to.away_until = self.now + timedelta(minutes=self.chance.choice((1, 16, 70)))
+                self.at(to.away_until, to.deliver)
             else:
-                self.after(self.chance.choice((_NO_TIME, _NO_TIME, timedelta(milliseconds=300))), run.deliver)
+                self.after(self.chance.choice((_NO_TIME, _NO_TIME, timedelta(milliseconds=300))), to.deliver)
 
         self.after(_NO_TIME if at_once else self.latency(), arrive)
 
@@ -386,6 +543,14 @@ class Simulation:
             last_completion_result=Payloads(),
             last_failure=None,
         )
+
+
+def _child_failure(run: Run, cause: Failure) -> Failure:
+    info = ChildWorkflowExecutionFailureInfo(
+        workflow_execution=WorkflowExecution(workflow_id=run.workflow_id, run_id=run.workflow_id),
+        workflow_type=WorkflowType(name=str(run.definition.name)),
+    )
+    return Failure(message="Child Workflow execution failed", cause=cause, child_workflow_execution_failure_info=info)
 
 
 def _instance(details: WorkflowInstanceDetails) -> WorkflowInstance:
