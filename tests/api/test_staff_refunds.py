@@ -66,6 +66,8 @@ async def test_staff_gives_a_part_back_and_later_the_rest(installation: Installa
     listed = (await installation.http.get("/v1/refunds", headers=installation.caller())).json()["items"]
     assert [(item["amount"], item["refunded_amount"]) for item in listed] == [(3500, 3500), (1000, 1000)]
 
+    late = await staff_asks(installation, enrollment, part(1000), key="goodwill")
+    assert (late.status_code, late.json()["id"]) == (201, granted["id"])
     refused = await staff_asks(installation, enrollment, FULL)
     assert (refused.status_code, refused.json()["reason"]) == (409, "refund_in_progress")
 
