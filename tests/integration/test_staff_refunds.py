@@ -377,6 +377,22 @@ async def test_what_is_over_or_was_paid_back_itself_is_no_other_entitlement(
         assert (await session.execute(query)).scalar_one() == 0
 
 
+async def test_a_bundle_that_has_ended_within_its_order_is_no_other_entitlement(
+    orders: OrderActivities, requests: RefundRequestActivities
+) -> None:
+    sessions = orders.sessions
+    first = await enroll(sessions, orders, "spanish-a1")
+    step = placing(line("language-bundle"), line("photography"))
+    await orders.complete_order(completing(step, await placed(orders, step)))
+    [french, photography] = await enrollments_of(sessions, step)
+    await grant(requests, french.id)
+    assert await status_of(sessions, step) == "partially_refunded"
+    await grant(requests, (await place_of(sessions, first)).id)
+    async with sessions() as session:
+        query = select(col(Enrollment.id)).where(col(Enrollment.status) == EnrollmentStatus.ACTIVE)
+        assert list((await session.execute(query)).scalars()) == [photography.id]
+
+
 async def test_a_completed_place_ends_without_giving_back_a_seat_it_does_not_hold(
     orders: OrderActivities, requests: RefundRequestActivities
 ) -> None:
