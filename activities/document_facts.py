@@ -1,4 +1,5 @@
-"""What a document says, read from the record: in two statements, in three where an invoice was paid."""
+"""What a document says, read from the record: in two statements, in three where an invoice was paid, in four for the
+credit note of a place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ from models.tables import (
     Person,
     Refund,
 )
-from models.vocabulary import DocumentKind, OfflineMethod, TaxBehavior
+from models.vocabulary import DocumentKind, OfflineMethod, RefundStatus, TaxBehavior
 
 _T = TypeVar("_T")
 _ADDRESS_LINES = 8  # more than any envelope shows
@@ -108,7 +109,8 @@ async def facts_to_print(session: AsyncSession, document: Document) -> PrintedDo
         case DocumentKind.INVOICE:
             return _invoice(around, bought)
         case DocumentKind.CREDIT_NOTE:
-            return _credit_note(around, bought, await _load_shares(session, around))
+            shares, before = await _load_shares(session, around), await _load_credited(session, around)
+            return _credit_note(around, bought, shares, before)
 
 
 async def _load_around(session: AsyncSession, document: Document) -> _Around:
@@ -170,6 +172,26 @@ async def _load_shares(session: AsyncSession, around: _Around) -> Mapping[UUID, 
     return {row.id: row.share_amount for row in await session.execute(query)}
 
 
+async def _load_credited(session: AsyncSession, around: _Around) -> int:
+    """What earlier credit notes have taken back of the same place, in minor units, as far as it has gone back."""
+    if around.place is None:
+        return 0
+    note = around.document
+    earlier = (col(Document.issued_at) < note.issued_at) | (
+        (col(Document.issued_at) == note.issued_at) & (col(Document.id) < note.id)
+    )
+    query = (
+        select(func.coalesce(func.sum(col(Refund.amount)), 0))
+        .join(Document, col(Document.refund_id) == col(Refund.id))
+        .where(
+            col(Refund.enrollment_id) == around.place.id,
+            col(Refund.status).not_in((RefundStatus.FAILED, RefundStatus.CANCELED)),
+            earlier,
+        )
+    )
+    return int((await session.execute(query)).scalar_one())
+
+
 async def _load_received(session: AsyncSession, around: _Around) -> Sequence[InvoicePayment]:
     if around.invoice is None:
         return ()
@@ -199,10 +221,12 @@ def _invoice(around: _Around, bought: Sequence[_Bought]) -> PrintedInvoice:
     )
 
 
-def _credit_note(around: _Around, bought: Sequence[_Bought], shares: Mapping[UUID, int]) -> PrintedCreditNote:
+def _credit_note(
+    around: _Around, bought: Sequence[_Bought], shares: Mapping[UUID, int], before: int
+) -> PrintedCreditNote:
     refund = _there(around.refund)
     amounts = split(refund.amount, [line.line.total_amount for line in bought])
-    lines = tuple(_credited(around, line, amount, shares) for line, amount in zip(bought, amounts, strict=True))
+    lines = tuple(_credited(around, line, amount, shares, before) for line, amount in zip(bought, amounts, strict=True))
     return PrintedCreditNote(
         **_common(around),
         receipt_number=around.receipt_number,
@@ -214,22 +238,27 @@ def _credit_note(around: _Around, bought: Sequence[_Bought], shares: Mapping[UUI
     )
 
 
-def _credited(around: _Around, bought: _Bought, amount: int, shares: Mapping[UUID, int]) -> CreditedLine:
+def _credited(around: _Around, bought: _Bought, amount: int, shares: Mapping[UUID, int], before: int) -> CreditedLine:
     """A part of a line takes the same part of its tax with it, half up: no more than all, for money beyond the price
-    was never taxed. The tax is split over the places once, so that their credit notes never take back more of it."""
+    was never taxed. The tax is split over the places once, and over the refunds of a place by what had gone back up to
+    each, so that credit notes never take back more of it than there is."""
     line = bought.line
     price, taxed = line.total_amount, line.tax_amount
     if around.place is not None and len(shares) > 1:
         parts = dict(zip(shares, split(line.tax_amount, list(shares.values())), strict=True))
         price, taxed = shares[around.place.id], parts[around.place.id]
-    priced = min(amount, price)
+
+    def tax_of(credited: int) -> int:
+        # Of two parts the first has the better of a tie: it is rounded half up.
+        priced = min(credited, price)
+        return split(taxed, (priced, price - priced))[0] if priced else 0
+
     part = around.course if around.place is not None and around.place.course_id != line.course_id else None
     return CreditedLine(
         title=line.title,
         part=None if part is None else part.title,
         student_name=bought.student_name,
-        # Of two parts the first has the better of a tie: it is rounded half up.
-        tax=around.money(split(taxed, (priced, price - priced))[0]),
+        tax=around.money(tax_of(before + amount) - tax_of(before)),
         total=around.money(amount),
     )
 

@@ -189,9 +189,10 @@ async def post_refund(
     wish = RefundWish(
         request_id=request_id, enrollment_id=enrollment_id, cause=body.cause, actor=principal.actor, terms=terms
     )
-    if body.note is not None:
-        await _write_note(connections.sessions, request_id, principal.actor, body.note)
-    await start_refund(connections.temporal, wish)
+    if not await _is_on_record(connections.sessions, request_id):
+        if body.note is not None:
+            await _write_note(connections.sessions, request_id, principal.actor, body.note)
+        await start_refund(connections.temporal, wish)
     response.headers["Location"] = f"/v1/refunds/{request_id}"
     return await _read(connections.sessions, principal, col(RefundRequest.id) == request_id)
 
@@ -303,6 +304,12 @@ async def _notes(
     for note in (await session.execute(query)).scalars():
         found.setdefault(note.subject_id, []).append(note)
     return lambda request_id: found.get(request_id, [])
+
+
+async def _is_on_record(sessions: Sessions, request_id: UUID) -> bool:
+    """Whether it is a repeat of a wish that has been taken; another wish may be alive by now."""
+    async with sessions() as session:
+        return await session.get(RefundRequest, request_id) is not None
 
 
 async def _write_note(sessions: Sessions, request_id: UUID, author: str, text: str) -> None:

@@ -326,6 +326,33 @@ async def test_the_credit_notes_of_a_bundle_take_back_its_tax_and_no_more(
 
 
 @pytest.mark.parametrize(
+    ("price", "tax", "amounts"),
+    [
+        (100, 19, (50, 50)),
+        (100, 1, (50, 50)),
+        (4900, 782, (1000, 1000, 1000, 1000, 900)),
+        (7, 3, (1,) * 7),
+        (300, 50, (1, 299)),
+    ],
+)
+async def test_the_credit_notes_of_several_refunds_of_a_place_take_back_its_tax_and_no_more(
+    documents: DocumentActivities, price: int, tax: int, amounts: tuple[int, ...]
+) -> None:
+    written = await write_order(documents.sessions, [Sold("spanish-a1", price, tax)], percent="19")
+    taken = 0
+    for number, amount in enumerate(amounts, start=1):
+        note_id = await write_credit_note(documents.sessions, written, amount, place_id=written.place_ids[0])
+        note = await printed_on(documents, note_id)
+        assert isinstance(note, PrintedCreditNote)
+        assert note.tax is not None
+        assert note.tax.amount.amount + note.tax.net.amount == amount
+        taken += note.tax.amount.amount
+        exact = tax * sum(amounts[:number])
+        assert abs(taken * price - exact) * 2 <= price
+    assert taken == tax
+
+
+@pytest.mark.parametrize(
     ("amount", "totals", "tax"),
     [(14900, [4900, 0, 10000], 2379), (7450, [2450, 0, 5000], 1190), (20000, [6577, 0, 13423], 2379)],
 )

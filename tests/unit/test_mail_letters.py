@@ -17,7 +17,9 @@ from tests.unit.errands import (
     a_date,
     a_line,
     a_person,
+    a_wish,
     an_id,
+    asked_for,
     errand_of,
     facts_for,
     money_back,
@@ -366,6 +368,78 @@ def test_a_copy_says_of_what(number: str, subject: str) -> None:
     assert write(MailTemplate.DOCUMENT_COPY, subject_id=an_id(number)).subject == subject
     with pytest.raises(MailWithoutSubjectError):
         LETTERS[MailTemplate.DOCUMENT_COPY].write(errand_of(order_facts(), subject_id=uuid4()))
+
+
+# ---- refunds that were granted ----
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({}, "our refund policy allows it"),
+        ({"decided_by": "staff:7"}, "We have looked at it and have granted it"),
+        ({"decided_by": "staff:7", "grounds": ("overridden",)}, "We have decided to pay this back"),
+        ({"decided_by": "staff:7", "cause": "goodwill"}, "a goodwill of ours"),
+        ({"decided_by": "staff:7", "cause": "tutor_banned"}, "no longer teaches with us"),
+        ({"decided_by": "staff:7", "cause": "tutor_suspended"}, "no longer teaches with us"),
+        ({"decided_by": "staff:7", "cause": "course_removed"}, "no longer offered"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("access", "place"),
+    [
+        ({}, "Your place has ended."),
+        ({"access": "kept"}, "Your place stays as it is"),
+        ({"goes_on": True}, "your access goes on"),
+    ],
+)
+def test_a_refund_says_who_decided_for_what_and_what_becomes_of_the_place(
+    told: dict[str, object], reason: str, access: dict[str, object], place: str
+) -> None:
+    facts = order_facts()
+    wish = a_wish(facts.places[0], **told, **access)  # type: ignore[arg-type]
+    mail = text(MailTemplate.REFUND, facts=asked_for(facts, wish))
+    assert reason in mail
+    assert place in mail
+    assert "ban" not in mail.lower().replace("bank", "")
+
+
+def test_why_many_places_end_is_told_as_staff_has_put_it_and_is_text() -> None:
+    facts = facts_for(MailTemplate.PLACE_ENDED)
+    said = "She <script>moved</script>\n{{ 7 * 7 }} {reason}"
+    wish = a_wish(facts.places[0], cause="course_removed", decided_by="staff:7", amount=0, quoted=said)
+    for template, told in (
+        (MailTemplate.PLACE_ENDED, replace(facts, wishes=(wish,))),
+        (MailTemplate.REFUND, asked_for(facts, wish)),
+    ):
+        mail = write(template, told)
+        assert "What we can tell you about it: She <script>moved</script> {{ 7 * 7 }} {reason}" in mail.text
+        assert "<script>" not in mail.html
+        assert "&lt;script&gt;" in mail.html
+
+
+def test_a_place_that_stands_is_not_said_to_have_ended() -> None:
+    facts = facts_for(MailTemplate.PLACE_ENDED)
+    facts.places[0].enrollment.status = EnrollmentStatus.ACTIVE
+    assert why_skipped(MailTemplate.PLACE_ENDED, facts) == "enrollment_active"
+
+
+def test_a_tutor_learns_whose_place_it_was_and_finance_how_much_goes_back() -> None:
+    facts, tutor, finance = order_facts(), a_person("Maya"), a_person("Frida")
+    wish = a_wish(facts.places[0], tutor_ids=frozenset({tutor.id}), contact_id=finance.id, access="kept")
+    told = replace(facts, wishes=(wish,))
+    assert set(LETTERS[MailTemplate.REFUND_NOTICE].recipients(told)) == {tutor.id, finance.id}
+    for_tutor = text(MailTemplate.REFUND_NOTICE, facts=replace(told, recipient=tutor))
+    assert "Grace Hopper" in for_tutor
+    assert "129" not in for_tutor
+    assert "lessons go on as planned" in for_tutor
+    for_finance = text(MailTemplate.REFUND_NOTICE, facts=replace(told, recipient=finance))
+    assert "Grace" not in for_finance
+    assert "€129.00" in for_finance
+    with pytest.raises(MailWithoutSubjectError):
+        LETTERS[MailTemplate.REFUND_NOTICE].write(errand_of(told))
+    with pytest.raises(MailWithoutSubjectError):
+        LETTERS[MailTemplate.REFUND_NOTICE].write(errand_of(told, occasion=str(uuid4())))
 
 
 # ---- what is not true any more ----

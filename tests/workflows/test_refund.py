@@ -25,6 +25,7 @@ from models.messages.tasks import DecideTask
 from models.money import Money
 from models.vocabulary import (
     OrderStatus,
+    RefundAccess,
     RefundCause,
     RefundGround,
     RefundRequestStatus,
@@ -84,8 +85,8 @@ class Played:
         return cast(RefundOutcome, self.run.result())
 
 
-def asked(status: RefundRequestStatus, order: OrderRequest, simulation: Simulation) -> RequestedRefund:
-    return RequestedRefund(
+def asked(status: RefundRequestStatus, order: OrderRequest, simulation: Simulation, **told: object) -> RequestedRefund:
+    answer = RequestedRefund(
         status=status,
         grounds=(RefundGround.WITHIN_WINDOW,),
         amount=Money(amount=4900, currency="EUR"),
@@ -93,10 +94,15 @@ def asked(status: RefundRequestStatus, order: OrderRequest, simulation: Simulati
         payer_id=order.payer_id,
         decide_by=simulation.now + timedelta(days=2) if status is IN_REVIEW else None,
     )
+    return answer.model_copy(update=told)
 
 
 def begun(
-    status: RefundRequestStatus | None, world: OrderWorld | None = None, seed: str = "", mishaps: Mishaps | None = None
+    status: RefundRequestStatus | None,
+    world: OrderWorld | None = None,
+    seed: str = "",
+    mishaps: Mishaps | None = None,
+    **told: object,
 ) -> Played:
     world, worlds, order, enrollment_id = world or OrderWorld(captured=4900), RefundWorlds(), an_order(), uuid4()
     worlds.add(world, order)
@@ -105,7 +111,7 @@ def begun(
     if status is None:
         worlds.answer = RequestedRefund(refusal=Reason.REFUND_NOT_ELIGIBLE, refusal_detail="No.")
     else:
-        worlds.answer = asked(status, order, simulation)
+        worlds.answer = asked(status, order, simulation, **told)
     wish = RefundWish(
         request_id=UUID(int=7), enrollment_id=enrollment_id, cause=RefundCause.CHANGED_MIND, actor="student:7"
     )
@@ -182,13 +188,49 @@ def test_a_refund_that_stripe_refuses_is_settled_by_a_person(action: TaskAction,
     assert played.world.settled == ([] if action is TaskAction.RETRY else [RefundStatus.SUCCEEDED])
 
 
+TUTOR, FINANCE = UUID(int=1), UUID(int=2)
+
+
+def test_tutor_and_finance_hear_of_what_was_granted_and_of_nothing_else() -> None:
+    granted = begun(APPROVED, notice_ids=(TUTOR, FINANCE))
+    assert granted.outcome().status is APPROVED
+    notices = [who for mail, who in granted.world.sent if mail == f"refund_notice:{granted.wish.request_id}"]
+    assert sorted(notices) == [TUTOR, FINANCE]
+    assert len(granted.world.sent) == 3
+    rejected = begun(IN_REVIEW, notice_ids=(TUTOR, FINANCE))
+    rejected.simulation.run_for(timedelta(hours=1))
+    assert rejected.world.sent == []
+    rejected.decide(TaskAction.REJECT)
+    assert rejected.outcome().status is REJECTED
+    assert [mail.split(":")[0] for mail in rejected.world.mails] == ["refund_rejected"]
+
+
+def test_a_part_is_paid_back_and_the_place_stays() -> None:
+    played = begun(APPROVED, access=RefundAccess.KEPT)
+    assert played.outcome().status is APPROVED
+    state = played.run.query(RefundWorkflow.status)
+    assert "the money goes back, the place stays" in state.next_action
+
+
+def test_a_place_without_money_ends_and_its_payer_is_told() -> None:
+    world = OrderWorld(captured=0)
+    played = begun(APPROVED, world, amount=Money(amount=0, currency="EUR"), notice_ids=(TUTOR,))
+    world.refunds_nothing = True
+    assert played.outcome().status is APPROVED
+    assert sorted(mail.split(":")[0] for mail in world.mails) == ["place_ended", "refund_notice"]
+    assert "no money to pay back" in played.run.query(RefundWorkflow.status).next_action
+
+
 def test_whatever_gets_lost_the_money_goes_back_once() -> None:
     steps = ("refund", "mail", "document")
     for number in range(200):
         chance = random.Random(number)  # noqa: S311
         world = OrderWorld(captured=4900, fail_first={step: chance.choice((0, 1, 3)) for step in steps})
         status = chance.choice((APPROVED, IN_REVIEW))
-        played = begun(status, world, str(number), Mishaps(answer_lost=0.15, worker_away=0.1))
+        told = chance.choice(((), (TUTOR,), (TUTOR, FINANCE)))
+        access = chance.choice(tuple(RefundAccess))
+        mishaps = Mishaps(answer_lost=0.15, worker_away=0.1)
+        played = begun(status, world, str(number), mishaps, notice_ids=told, access=access)
         played.simulation.run_for(timedelta(hours=chance.choice((6, 80))))
         if chance.random() < 0.3 and status is APPROVED:
             played.run.cancel()
@@ -196,4 +238,4 @@ def test_whatever_gets_lost_the_money_goes_back_once() -> None:
             played.decide(TaskAction.APPROVE)
         played.simulation.run_for(timedelta(days=2))
         assert played.outcome().status is APPROVED, number
-        assert (world.refunded, len(world.sent)) == (4900, 1), (number, world.mails)
+        assert (world.refunded, len(world.sent)) == (4900, 1 + len(told)), (number, world.mails)
