@@ -363,7 +363,7 @@ async def test_who_cannot_be_reached_bounces_and_what_is_over_is_skipped_first(
 _STATEMENTS = {T.ORDER_CONFIRMATION: 6, T.DOCUMENT_COPY: 4}
 
 
-@pytest.mark.parametrize("template", MailTemplate)
+@pytest.mark.parametrize("template", LETTERS)
 async def test_the_record_is_read_in_the_same_few_statements_however_long_the_order(
     orders: OrderActivities, mails: MailActivities, engine: AsyncEngine, template: MailTemplate
 ) -> None:
