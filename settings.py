@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         }
 
     @property
+    def job_page_url(self) -> str:
+        """Where the Temporal Web UI shows a workflow, with `{workflow_id}` for its id."""
+        return f"{self.temporal_ui_url.rstrip('/')}/namespaces/{self.temporal_namespace}/workflows/{{workflow_id}}"
+
+    @property
     def is_live(self) -> bool:
         """Whether real money moves: decided by the Stripe key alone."""
         return self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))

@@ -89,6 +89,7 @@ def build_workers(
         files,
         SmtpSettings.from_url(settings.smtp_url.get_secret_value(), settings.mail_from, settings.mail_domain),
         settings.order_page_url,
+        settings.job_page_url,
     )
     documents = DocumentActivities(sessions, files, executor)
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
@@ -125,6 +126,7 @@ def build_workers(
                 unmatched.pay_back,
                 provisioning.provision_enrollment,
                 tasks.open_task,
+                tasks.escalate_task,
                 tasks.close_task,
                 mail.send_mail,
             ],

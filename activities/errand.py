@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -48,15 +49,44 @@ class Skipped:
     reason: str
 
 
+class Addressed(Protocol):
+    """A mail to write, whatever it is about: to whom, and what every letter says."""
+
+    @property
+    def recipient(self) -> Person: ...
+
+    @property
+    def moment(self) -> datetime: ...
+
+    @property
+    def words(self) -> Words: ...
+
+    @property
+    def common(self) -> Mapping[str, object]: ...
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Where mails lead to: the platform's page of an order (`{order_id}`), the Web UI of a job (`{workflow_id}`)."""
+
+    order: str | None
+    job: str | None = None
+
+
 @dataclass(frozen=True)
 class Errand:
-    """One mail to write. `page_url` has `{order_id}` in it, or there is no page of orders."""
+    """One mail about an order to write. `page_url` has `{order_id}` in it, or there is no page of orders."""
 
     facts: OrderFacts
     subject_id: UUID
     occasion: str
     moment: datetime
     page_url: str | None
+
+    @property
+    def recipient(self) -> Person:
+        """Who is written to."""
+        return self.facts.recipient
 
     @cached_property
     def words(self) -> Words:

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.confirmation_letter import order_confirmation
-from activities.errand import Draft, Errand, Skipped
+from activities.errand import Addressed, Draft, Errand, MailWithoutSubjectError, Pages, Skipped
 from activities.mail_rendering import RenderedMail, render
 from activities.order_facts import (
     OrderFacts,
@@ -21,6 +22,8 @@ from activities.paper_letters import document_copy, invoice, invoice_reminder, r
 from activities.payment_letters import payment_action_required, payment_declined, payment_processing
 from activities.refund_letters import place_ended, refund_notice, told_of_refunds
 from activities.refund_watch_letters import refund_action_required, refund_returned
+from activities.task_letters import TaskErrand, TaskFacts, facts_of_task, lookers_after, task_reminder
+from models.messages.mail import SendMail
 from models.vocabulary import MailTemplate
 
 
@@ -28,9 +31,12 @@ def _payer_of(facts: OrderFacts) -> Collection[UUID]:
     return (facts.payer.id,)
 
 
+Written = tuple[Addressed, Draft | Skipped]
+
+
 @dataclass(frozen=True)
 class Letter:
-    """How one kind of mail comes about.
+    """How one kind of mail about an order comes about.
 
     `load` reads the subject for a recipient (none if there is no such thing), `recipients` are who may get it.
     """
@@ -38,6 +44,31 @@ class Letter:
     write: Callable[[Errand], Draft | Skipped]
     load: Callable[[AsyncSession, UUID, UUID], Awaitable[OrderFacts | None]] = facts_of_order
     recipients: Callable[[OrderFacts], Collection[UUID]] = _payer_of
+
+    async def written(self, session: AsyncSession, asked: SendMail, moment: datetime, pages: Pages) -> Written:
+        """The letter on what is true now. Raises `MailWithoutSubjectError`."""
+        facts = await self.load(session, asked.subject_id, asked.recipient_id)
+        if facts is None or asked.recipient_id not in self.recipients(facts):
+            raise MailWithoutSubjectError
+        errand = Errand(facts, asked.subject_id, asked.occasion, moment, pages.order)
+        return errand, self.write(errand)
+
+
+@dataclass(frozen=True)
+class TaskLetter:
+    """How one kind of mail about a human task comes about."""
+
+    write: Callable[[TaskErrand], Draft | Skipped]
+    load: Callable[[AsyncSession, UUID, UUID], Awaitable[TaskFacts | None]] = facts_of_task
+    recipients: Callable[[TaskFacts], Collection[UUID]] = lookers_after
+
+    async def written(self, session: AsyncSession, asked: SendMail, moment: datetime, pages: Pages) -> Written:
+        """The letter on what is true now. Raises `MailWithoutSubjectError`."""
+        facts = await self.load(session, asked.subject_id, asked.recipient_id)
+        if facts is None or asked.recipient_id not in self.recipients(facts):
+            raise MailWithoutSubjectError
+        errand = TaskErrand(facts, asked.occasion, moment, pages.job)
+        return errand, self.write(errand)
 
 
 LETTERS: Mapping[MailTemplate, Letter] = {
@@ -61,6 +92,14 @@ LETTERS: Mapping[MailTemplate, Letter] = {
 }
 
 
-def set_letter(template: MailTemplate, errand: Errand, draft: Draft) -> RenderedMail:
+TASK_LETTERS: Mapping[MailTemplate, TaskLetter] = {MailTemplate.TASK_REMINDER: TaskLetter(task_reminder)}
+
+
+def letter_of(template: MailTemplate) -> Letter | TaskLetter:
+    """How this mail comes about."""
+    return TASK_LETTERS.get(template) or LETTERS[template]
+
+
+def set_letter(template: MailTemplate, errand: Addressed, draft: Draft) -> RenderedMail:
     """The draft as a mail in its recipient's language."""
     return render(template, errand.words, {**errand.common, **draft.values, "key": draft.key or template.value})

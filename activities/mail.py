@@ -16,9 +16,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.calendar import FILE_NAME, MEDIA_TYPE, MEDIA_TYPE_PARAMETERS, calendar_file
 from activities.database import Sessions
-from activities.errand import Draft, Errand, MailWithoutSubjectError, Skipped
+from activities.errand import Addressed, Draft, MailWithoutSubjectError, Pages, Skipped
 from activities.files import FileStore
-from activities.letters import LETTERS, set_letter
+from activities.letters import letter_of, set_letter
 from activities.mail_ledger import MailLedger
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
 from models.messages.mail import MailReport, SendMail
@@ -88,6 +88,7 @@ class MailActivities:
     files: FileStore
     smtp: SmtpSettings
     order_page_url: str | None
+    job_page_url: str | None = None
 
     @activity.defn
     async def send_mail(self, request: SendMail) -> MailReport:
@@ -122,16 +123,12 @@ class MailActivities:
             return await self._send(client, letter, ledger)
 
     async def _write(self, request: SendMail, mail_id: UUID) -> _SealedLetter | Skipped:
-        letter = LETTERS[request.template]
+        pages = Pages(self.order_page_url, self.job_page_url)
         async with self.sessions() as session:
-            facts = await letter.load(session, request.subject_id, request.recipient_id)
-        if facts is None or request.recipient_id not in letter.recipients(facts):
-            raise MailWithoutSubjectError
-        errand = Errand(facts, request.subject_id, request.occasion, now(), self.order_page_url)
-        draft = letter.write(errand)
+            errand, draft = await letter_of(request.template).written(session, request, now(), pages)
         if isinstance(draft, Skipped):
             return draft
-        recipient = mailbox(facts.recipient.full_name, facts.recipient.email)
+        recipient = mailbox(errand.recipient.full_name, errand.recipient.email)
         attachments = [await self._attach(paper) for paper in draft.papers]
         # Setting a mail takes some ten milliseconds of the processor, which the event loop has not got.
         message = await asyncio.to_thread(self._compose, request, mail_id, errand, draft, recipient, attachments)
@@ -148,7 +145,7 @@ class MailActivities:
         self,
         request: SendMail,
         mail_id: UUID,
-        errand: Errand,
+        errand: Addressed,
         draft: Draft,
         recipient: Address,
         attachments: list[Attachment],

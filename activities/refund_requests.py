@@ -18,11 +18,10 @@ from models.messages.refunds import MAX_NOTICES, RefundTerms, RefundWish, Reques
 from models.money import Money
 from models.tables import Note, RefundRequest, TaskContact
 from models.tables.columns import now
-from models.vocabulary import RefundAccess, RefundDecider, RefundGround, RefundRequestStatus, TaskQueue
+from models.vocabulary import RefundAccess, RefundDecider, RefundGround, RefundRequestStatus, TaskKind, TaskQueue
 from rules.business_days import after_working_days
 from rules.refund import Eligibility, by_staff, eligibility
-
-WORKING_DAYS_TO_DECIDE = 2
+from rules.tasks import pace_of
 
 
 @dataclass
@@ -136,8 +135,10 @@ async def _write(session: AsyncSession, step: RequestRefund, decided: Eligibilit
 
 
 async def _told(session: AsyncSession, request: RefundRequest, found: EnrollmentToRefund) -> RequestedRefund:
-    academy, in_review = found.academy, request.status == RefundRequestStatus.IN_REVIEW
-    zone = ZoneInfo(academy.time_zone)
+    academy, decide_by = found.academy, None
+    if request.status == RefundRequestStatus.IN_REVIEW:
+        days = pace_of(TaskKind.REFUND_REVIEW).decide_within
+        decide_by = after_working_days(request.created_at, days, ZoneInfo(academy.time_zone), academy.country)
     return RequestedRefund(
         status=RefundRequestStatus(request.status),
         grounds=tuple(RefundGround(ground) for ground in request.grounds),
@@ -146,9 +147,7 @@ async def _told(session: AsyncSession, request: RefundRequest, found: Enrollment
         payer_id=found.payer_id,
         access=RefundAccess(request.access),
         notice_ids=await _people_to_tell(session, found),
-        decide_by=after_working_days(request.created_at, WORKING_DAYS_TO_DECIDE, zone, academy.country)
-        if in_review
-        else None,
+        decide_by=decide_by,
     )
 
 

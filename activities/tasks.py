@@ -1,17 +1,26 @@
-"""The steps that ask a person and write down what was decided."""
+"""The steps that ask a person, chase them, and write down what was decided."""
 
 from dataclasses import dataclass
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
-from models.messages.tasks import CloseTask, OpenTask
-from models.tables import HumanTask
+from activities.task_record import TASK, person_of, write_note
+from models.messages.tasks import CloseTask, EscalatedTask, EscalateTask, OpenedTask, OpenTask
+from models.tables import Academy, HumanTask, Person, TaskContact
 from models.tables.columns import now
 from models.vocabulary import TaskStatus
+from rules.tasks import ESCALATION, REMINDER, SECOND_ESCALATION, moments, pace_of
+
+_SAID = {REMINDER: "reminded", ESCALATION: "escalated", SECOND_ESCALATION: "escalated_again"}
+_NOWHERE = ("UTC", "")
 
 
 @dataclass
@@ -21,33 +30,66 @@ class TaskActivities:
     sessions: Sessions
 
     @activity.defn
-    async def open_task(self, step: OpenTask) -> None:
-        """Put the task before the people who decide."""
-        moment = now()
-        wanted = insert(HumanTask).values(
-            id=step.task_id,
-            created_at=moment,
-            updated_at=moment,
-            kind=step.kind,
-            status=TaskStatus.OPEN,
-            subject_kind=step.subject_kind,
-            subject_id=step.subject_id,
-            workflow_id=step.workflow_id,
-            reason=step.reason,
-            allowed_actions=list(step.allowed_actions),
-            due_at=step.due_at,
-        )
+    async def open_task(self, step: OpenTask) -> OpenedTask:
+        """Put the task before the people who decide, with the moments of the academy's working days pinned to it."""
+        opened_at = now()
         async with self.sessions.begin() as session:
+            zone, country = await _calendar(session)
+            due_at = step.due_at if step.working_days is None else None
+            at = moments(pace_of(step.kind), opened_at, zone, country, due_at=due_at, until=step.until)
+            wanted = insert(HumanTask).values(
+                id=step.task_id,
+                created_at=opened_at,
+                updated_at=opened_at,
+                kind=step.kind,
+                status=TaskStatus.OPEN,
+                subject_kind=step.subject_kind,
+                subject_id=step.subject_id,
+                workflow_id=step.workflow_id,
+                reason=step.reason,
+                allowed_actions=list(step.allowed_actions),
+                queue=step.queue,
+                due_at=at.due_at,
+                remind_at=at.remind_at,
+                escalate_at=at.escalate_at,
+                escalate_again_at=at.escalate_again_at,
+            )
             made = await session.execute(wanted.on_conflict_do_nothing().returning(col(HumanTask.id)))
             if made.first() is not None:
-                change = StateChange("task", step.task_id, None, TaskStatus.OPEN)
+                change = StateChange(TASK, step.task_id, None, TaskStatus.OPEN)
                 await write_audit(
                     session, [change], actor="system", reason=step.kind.value, workflow_id=step.workflow_id
                 )
+            task = await session.get_one(HumanTask, step.task_id)
+            return OpenedTask(
+                due_at=task.due_at,
+                remind_at=task.remind_at,
+                escalate_at=task.escalate_at,
+                escalate_again_at=task.escalate_again_at,
+            )
+
+    @activity.defn
+    async def escalate_task(self, step: EscalateTask) -> EscalatedTask:
+        """Write down that a moment has passed without a decision, and say who is to be written to.
+
+        A reminder is for who has taken the task, if that is a known person; everything else is for the contacts of the
+        task's queue. A task that has been decided meanwhile stays as it is.
+        """
+        async with self.sessions.begin() as session:
+            task = await session.get_one(HumanTask, step.task_id, with_for_update=True)
+            if task.status != TaskStatus.OPEN:
+                return EscalatedTask()
+            if task.escalation < step.level:
+                task.escalation, task.updated_at = step.level, now()
+                change = StateChange(TASK, task.id, task.status, task.status)
+                await write_audit(
+                    session, [change], actor="system", reason=_SAID[step.level], workflow_id=step.workflow_id
+                )
+            return EscalatedTask(recipient_id=await _recipient(session, task, step.level))
 
     @activity.defn
     async def close_task(self, step: CloseTask) -> None:
-        """Write down who decided what."""
+        """Write down who decided what, and why if they said so."""
         decision = step.decision
         async with self.sessions.begin() as session:
             task = await session.get_one(HumanTask, decision.task_id, with_for_update=True)
@@ -55,7 +97,33 @@ class TaskActivities:
                 return
             task.status, task.decision, task.decided_by = TaskStatus.DONE, decision.action, decision.actor
             task.decided_at = task.updated_at = now()
-            change = StateChange("task", task.id, TaskStatus.OPEN, TaskStatus.DONE)
+            change = StateChange(TASK, task.id, TaskStatus.OPEN, TaskStatus.DONE)
             await write_audit(
                 session, [change], actor=decision.actor, reason=decision.action.value, workflow_id=step.workflow_id
             )
+            # The database keeps no NUL.
+            note = (decision.note or "").replace("\0", "").strip()
+            if note:
+                await write_note(session, task.id, author=decision.actor, text=note)
+
+
+async def _calendar(session: AsyncSession) -> tuple[ZoneInfo, str]:
+    """Zone and country of the academy. Before there is one, money can already come in that a person must see."""
+    found = (await session.execute(select(col(Academy.time_zone), col(Academy.country)))).one_or_none()
+    zone, country = found or _NOWHERE
+    return ZoneInfo(zone), country
+
+
+async def _recipient(session: AsyncSession, task: HumanTask, level: int) -> UUID | None:
+    contacts = await session.get(TaskContact, task.queue)
+    if level == REMINDER:
+        taken_by = person_of(task.assignee)
+        if taken_by is not None and await session.get(Person, taken_by) is not None:
+            return taken_by
+    if contacts is None:
+        return None
+    return {
+        REMINDER: contacts.remind_id,
+        ESCALATION: contacts.escalate_id,
+        SECOND_ESCALATION: contacts.escalate_again_id,
+    }[level]

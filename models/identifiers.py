@@ -27,6 +27,11 @@ def task_id_for(workflow_id: str, about: str) -> UUID:
     return uuid5(REGISTRAR_NAMESPACE, f"task:{workflow_id}:{about}")
 
 
+def note_id_for(subject_id: UUID, author: str, text: str) -> UUID:
+    """The one note of somebody in these words about a thing; writing it again finds it."""
+    return uuid5(REGISTRAR_NAMESPACE, f"note:{subject_id}:{author}:{text}")
+
+
 def refund_id_for(workflow_id: str, about: str) -> UUID:
     """The one refund of a workflow for this; its id is Stripe's idempotency key and survives a reset."""
     return uuid5(REGISTRAR_NAMESPACE, f"refund:{workflow_id}:{about}")

@@ -33,5 +33,4 @@ async def describe(temporal: Client, workflow_id: str, patience: timedelta) -> D
 
 def web_address(settings: Settings, workflow_id: str) -> str:
     """Where an operator sees the workflow."""
-    base = settings.temporal_ui_url.rstrip("/")
-    return f"{base}/namespaces/{settings.temporal_namespace}/workflows/{quote(workflow_id, safe='')}"
+    return settings.job_page_url.replace("{workflow_id}", quote(workflow_id, safe=""))

@@ -27,6 +27,7 @@ from models.tables import (
     LessonSlot,
     Person,
     ScreeningMeeting,
+    TaskContact,
     TaxRate,
 )
 from models.tables.columns import now
@@ -39,6 +40,7 @@ from models.vocabulary import (
     RefundPolicy,
     SchedulingType,
     ScreeningDecision,
+    TaskQueue,
     TaxBehavior,
 )
 from rules.local_time import at_local
@@ -83,6 +85,13 @@ class PersonEntry(_Entry):
     billing_address: str | None = None
     tax_number: str | None = None
     may_pay_by_invoice: bool = False
+
+
+class TaskContactEntry(_Entry):
+    queue: TaskQueue
+    remind: str
+    escalate: str | None = None
+    escalate_again: str | None = None
 
 
 class LessonEntry(_Entry):
@@ -180,6 +189,7 @@ class AcademyFiles(BaseModel):
     academy: AcademyEntry
     tax_rates: tuple[TaxRateEntry, ...]
     people: tuple[PersonEntry, ...]
+    task_contacts: tuple[TaskContactEntry, ...]
     courses: tuple[CourseEntry, ...]
     coupons: tuple[CouponEntry, ...]
 
@@ -195,6 +205,7 @@ def read_academy(folder: Path = DATA) -> AcademyFiles:
             "academy": tables("academy"),
             "tax_rates": tables("taxes").get("tax_rate", []),
             "people": tables("people").get("person", []),
+            "task_contacts": tables("people").get("task_contact", []),
             "courses": tables("courses").get("course", []),
             "coupons": tables("coupons").get("coupon", []),
         }
@@ -226,6 +237,7 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         await _upsert(session, Academy, [Academy(id=sample_id("academy", "one"), **files.academy.model_dump())])
         await _upsert(session, TaxRate, [TaxRate(**rate.model_dump()) for rate in files.tax_rates])
         await _upsert(session, Person, [_person(person) for person in files.people])
+        await _upsert(session, TaskContact, [_task_contact(contact) for contact in files.task_contacts])
         courses = [_course(course, today, academy_zone) for course in files.courses]
         await _upsert(session, Course, courses, keep={"seats_taken"})
         await _upsert(session, BundleCourse, [row for course in files.courses for row in _bundled(course)])
@@ -236,6 +248,7 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         await _upsert(session, Coupon, [_coupon(coupon) for coupon in files.coupons], keep={"uses"})
     return {
         "people": len(files.people),
+        "task contacts": len(files.task_contacts),
         "courses": len(files.courses),
         "lessons": len(lessons),
         "class sessions": len(sessions_of_cohorts),
@@ -248,6 +261,15 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
 
 def _person(entry: PersonEntry) -> Person:
     return Person(id=sample_id("person", entry.key), **entry.model_dump(exclude={"key"}))
+
+
+def _task_contact(entry: TaskContactEntry) -> TaskContact:
+    return TaskContact(
+        queue=entry.queue,
+        remind_id=sample_id("person", entry.remind),
+        escalate_id=sample_id("person", entry.escalate) if entry.escalate else None,
+        escalate_again_id=sample_id("person", entry.escalate_again) if entry.escalate_again else None,
+    )
 
 
 _DERIVED = {

@@ -89,6 +89,18 @@ class Desk:
         )
 
 
+def pin(line: str) -> None:
+    """Add a line to what the Web UI shows, until the desk says something new. Costs no event."""
+    unpin(line)
+    workflow.set_current_details(f"{workflow.get_current_details()}\n\n{line}")
+
+
+def unpin(line: str) -> None:
+    """Take the line off again, if it is still there."""
+    if line:
+        workflow.set_current_details(workflow.get_current_details().replace(f"\n\n{line}", ""))
+
+
 def _changed_due(before: datetime | None, after: datetime | None) -> list[SearchAttributeUpdate[datetime]]:
     if after is not None:
         return [search.DUE_AT.value_set(after)]

@@ -1,4 +1,4 @@
-"""Asking a person: a task is opened, waited for, decided by the update `decide`, and closed in the record."""
+"""Asking a person: a task is opened, waited for and chased, decided by the update `decide`, closed in the record."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,23 +10,37 @@ from temporalio import workflow
 from activities.tasks import TaskActivities
 from models.errors import Reason, refusal
 from models.identifiers import task_id_for
-from models.messages.tasks import CloseTask, DecideTask, OpenTask, TaskDecided
-from models.vocabulary import TaskAction, TaskKind
+from models.messages.tasks import CloseTask, DecideTask, EscalateTask, OpenedTask, OpenTask, TaskDecided
+from models.vocabulary import MailTemplate, TaskAction, TaskKind
+from rules.tasks import ESCALATION, REMINDER, SECOND_ESCALATION, pace_of, queue_of
+from workflows.desk import pin, unpin
+from workflows.mailing import Outbox, send_mail
 from workflows.policies import TASK
 from workflows.waiting import happened
 
-TIME_TO_DECIDE = timedelta(days=2)
+# The occasions of the mail `task_reminder`, and how it is summed up.
+_OCCASIONS = {
+    REMINDER: ("reminder", "Remind of the task"),
+    ESCALATION: ("escalation", "Escalate the task"),
+    SECOND_ESCALATION: ("second_escalation", "Escalate the task again"),
+}
 
 
 class HumanTasks:
-    """The tasks of one workflow. The workflow passes its update `decide` on to `decide`."""
+    """The tasks of one workflow. The workflow passes its update `decide` on to `decide`.
 
-    def __init__(self) -> None:
+    Its reminders go out through `outbox`.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
         self._open: dict[UUID, OpenTask] = {}
         self._decided: dict[UUID, DecideTask] = {}
         self._closed: dict[UUID, DecideTask] = {}
         self._answers: Counter[str] = Counter()
         self._deciders: dict[str, str] = {}
+        self._levels: Counter[UUID] = Counter()
+        self._pinned: dict[UUID, str] = {}
 
     @property
     def open_id(self) -> UUID | None:
@@ -48,10 +62,11 @@ class HumanTasks:
         """What a person decides; none if nobody did until then, or if `unless` became true first.
 
         `about` names the decision within the workflow: asking again finds the same task, until it has been decided.
-        `due_at` is when it should be decided; nothing happens then but that the task is listed as overdue.
+        `due_at` is when it should be decided, else the working days of the kind count (rules/tasks.py). Whoever looks
+        after the task is reminded, and others are told, as long as nobody has decided.
         """
         workflow_id = workflow.info().workflow_id
-        answered = self._answers[about]
+        answered, working_days = self._answers[about], pace_of(kind).decide_within
         task = OpenTask(
             task_id=task_id_for(workflow_id, f"{about}-{answered + 1}" if answered else about),
             kind=kind,
@@ -59,12 +74,23 @@ class HumanTasks:
             subject_id=subject[1],
             reason=reason,
             allowed_actions=actions,
-            due_at=due_at or until or workflow.now() + TIME_TO_DECIDE,
+            due_at=due_at or until or workflow.now() + timedelta(days=working_days),
             workflow_id=workflow_id,
+            queue=queue_of(kind),
+            working_days=None if due_at or until else working_days,
+            until=until,
         )
-        await workflow.execute_activity_method(TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **TASK)
+        opened = await workflow.execute_activity_method(
+            TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **TASK
+        )
         self._open[task.task_id] = task
-        await happened(lambda: task.task_id in self._decided or unless(), until, summary=f"A person decides: {kind}")
+        self._show(task, opened)
+
+        def is_over() -> bool:
+            return task.task_id in self._decided or unless()
+
+        await self._chase(task, opened, until, is_over)
+        await happened(is_over, until, summary=f"A person decides: {kind}")
         decided = self._decided.get(task.task_id)
         if decided is not None:
             self._answers[about] += 1
@@ -102,6 +128,49 @@ class HumanTasks:
             raise refusal(Reason.TASK_NOT_OPEN, "It came too late: nobody waits for the decision any more.")
         return TaskDecided(task_id=decision.task_id, action=decision.action)
 
+    async def _chase(
+        self, task: OpenTask, opened: OpenedTask | None, until: datetime | None, is_over: Callable[[], bool]
+    ) -> None:
+        """Wait with the patience that is pinned to the task: each moment that passes undecided is told to somebody.
+
+        Returns as soon as it is over, or nobody is left to be told. A task that is asked about again goes on where it
+        stood.
+        """
+        for level, moment in _stages(opened):
+            if level <= self._levels[task.task_id]:
+                continue
+            if until is not None and until <= moment:
+                return
+            if await happened(is_over, moment, summary=f"A person decides: {task.kind}"):
+                return
+            self._levels[task.task_id] = level
+            await self._tell(task, level, is_over)
+
+    async def _tell(self, task: OpenTask, level: int, is_over: Callable[[], bool]) -> None:
+        """Write down that nobody has decided yet, and post the mail about it unless somebody just has."""
+        occasion, summary = _OCCASIONS[level]
+        escalated = await workflow.execute_activity_method(
+            TaskActivities.escalate_task,
+            EscalateTask(task_id=task.task_id, level=level, workflow_id=task.workflow_id),
+            summary=f"{summary}: {task.kind}",
+            **TASK,
+        )
+        if escalated.recipient_id is not None and not is_over():
+            mail = send_mail(
+                escalated.recipient_id,
+                MailTemplate.TASK_REMINDER,
+                task.task_id,
+                occasion=occasion,
+                summary=f"Mail: {summary.lower()}",
+            )
+            self._outbox.post(mail)
+
+    def _show(self, task: OpenTask, opened: OpenedTask | None) -> None:
+        due_at = task.due_at if opened is None else opened.due_at
+        line = f"Task `{task.task_id}` for {task.queue}, due {due_at:%Y-%m-%d %H:%M} UTC."
+        self._pinned[task.task_id] = line
+        pin(line)
+
     async def _dismiss(self, task_id: UUID) -> None:
         await self._close(DecideTask(task_id=task_id, action=TaskAction.DISMISS, actor="system"))
 
@@ -114,3 +183,16 @@ class HumanTasks:
             **TASK,
         )
         self._open.pop(decision.task_id, None)
+        unpin(self._pinned.pop(decision.task_id, ""))
+
+
+def _stages(opened: OpenedTask | None) -> list[tuple[int, datetime]]:
+    """When to tell somebody. A task of an older release was opened without an answer: nobody is told of it."""
+    if opened is None:
+        return []
+    moments = {
+        REMINDER: opened.remind_at,
+        ESCALATION: opened.escalate_at,
+        SECOND_ESCALATION: opened.escalate_again_at,
+    }
+    return [(level, moment) for level, moment in moments.items() if moment is not None]

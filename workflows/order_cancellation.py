@@ -23,7 +23,8 @@ class OrderCancellationWorkflow:
 
     @workflow.init
     def __init__(self, request: CancelCompletedOrder) -> None:
-        self._tasks = HumanTasks()
+        self._outbox = Outbox()
+        self._tasks = HumanTasks(self._outbox)
         self._desk = Desk(
             "Cancellation of a paid order",
             "The places end and the money goes back.",
@@ -39,11 +40,10 @@ class OrderCancellationWorkflow:
         return await to_its_end(asyncio.create_task(self._take_back(request)))
 
     async def _take_back(self, request: CancelCompletedOrder) -> OrderStatus:
-        outbox = Outbox()
-        back = PayingBack(request.order_id, request.payer_id, self._desk, self._tasks, outbox)
+        back = PayingBack(request.order_id, request.payer_id, self._desk, self._tasks, self._outbox)
         await back.places((), "cancelled", request.wish.actor)
         self._desk.tell(WaitingFor.NOTHING, f"Over: the order is {self._desk.status}.")
-        await outbox.emptied()
+        await self._outbox.emptied()
         return OrderStatus(self._desk.status or OrderStatus.COMPLETED)
 
     @workflow.update(description="Decide the open task: {task_id: '…', action: 'retry', actor: 'staff:<id>'}")

@@ -46,13 +46,16 @@ class OrderRun:
     request: OrderRequest
     desk: Desk = field(default_factory=_desk)
     inbox: Inbox = field(default_factory=Inbox)
-    tasks: HumanTasks = field(default_factory=HumanTasks)
     outbox: Outbox = field(default_factory=Outbox)
+    tasks: HumanTasks = field(init=False)
     placed: PlacedOrder | None = None
     refusal: tuple[Reason, str] | None = None
     hold_lapsed: bool = False
     # Somebody wanted out while the money was on its way: it is paid back when it arrives.
     regret: CancelOrder | None = None
+
+    def __post_init__(self) -> None:
+        self.tasks = HumanTasks(self.outbox)
 
     @property
     def workflow_id(self) -> str:

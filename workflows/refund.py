@@ -45,8 +45,8 @@ class RefundWorkflow:
         self._wish = wish
         self._asked: RequestedRefund | None = None
         self._is_withdrawn = False
-        self._tasks = HumanTasks()
         self._outbox = Outbox()
+        self._tasks = HumanTasks(self._outbox)
         self._desk = Desk("Refund", "The rule decides.", listed=(RefundRequestStatus.IN_REVIEW, WaitingFor.NOTHING))
 
     @workflow.run

@@ -51,8 +51,8 @@ class RefundWatchWorkflow:
         self._alarm: asyncio.Task[None] | None = None
         self._alarmed_since: datetime | None = None
         self._reminded: int | None = None
-        self._tasks = HumanTasks()
         self._outbox = Outbox()
+        self._tasks = HumanTasks(self._outbox)
         self._desk = Desk(
             f"Refund {watch.stripe_refund_id}",
             "Its status is being read.",

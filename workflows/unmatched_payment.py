@@ -40,8 +40,8 @@ class UnmatchedPaymentWorkflow:
     @workflow.init
     def __init__(self, request: UnmatchedPayment) -> None:
         self._request = request
-        self._tasks = HumanTasks()
         self._outbox = Outbox()
+        self._tasks = HumanTasks(self._outbox)
         self._changed = False
         self._refunds = 0
         self._desk = Desk(

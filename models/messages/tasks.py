@@ -24,6 +24,7 @@ class OpenTask(Message):
     working_days: int | None = Field(
         default=None, ge=1, le=60, description="to decide in, by the academy's calendar; none where `due_at` is fixed"
     )
+    until: datetime | None = Field(default=None, description="when nobody waits for the decision any more")
 
 
 class OpenedTask(Message):
@@ -33,6 +34,20 @@ class OpenedTask(Message):
     remind_at: datetime | None = None
     escalate_at: datetime | None = None
     escalate_again_at: datetime | None = None
+
+
+class EscalateTask(Message):
+    """Nobody has decided yet: 1 reminds, 2 escalates, 3 escalates again. The same level again changes nothing."""
+
+    task_id: UUID
+    level: int = Field(ge=1, le=3)
+    workflow_id: WorkflowId
+
+
+class EscalatedTask(Message):
+    """Whom to write to now; none if it has been decided, or if nobody is named for it."""
+
+    recipient_id: UUID | None = None
 
 
 class DecideTask(Message):

@@ -365,7 +365,7 @@ _STATEMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("template", MailTemplate)
+@pytest.mark.parametrize("template", LETTERS)
 async def test_the_record_is_read_in_the_same_few_statements_however_long_the_order(
     orders: OrderActivities, mails: MailActivities, engine: AsyncEngine, template: MailTemplate
 ) -> None:

@@ -7,7 +7,7 @@ from sqlmodel import col
 from activities.database import Sessions
 from activities.orders import OrderActivities
 from models.tables import ClassSession, Coupon, Course, LessonSlot, ScreeningMeeting
-from models.vocabulary import CostScheme, CourseKind, ScreeningDecision, TaxBehavior
+from models.vocabulary import CostScheme, CourseKind, ScreeningDecision, TaskQueue, TaxBehavior
 from sandbox.sample_academy import CouponEntry, load_academy, read_academy, sample_id
 from tests.integration.order_steps import all_slots, course, enroll, line, placed, placing, rows_written, slots_of
 
@@ -21,6 +21,7 @@ def test_it_shows_every_kind_of_sale() -> None:
     assert len({entry.time_zone for entry in files.people}) >= 6
     assert any(entry.approver for entry in files.courses)
     assert any(entry.may_pay_by_invoice and entry.billing_address for entry in files.people)
+    assert {contact.queue for contact in files.task_contacts} == set(TaskQueue)
     decisions = {screening.decision for entry in files.courses for screening in entry.screenings}
     assert decisions == set(ScreeningDecision)
 

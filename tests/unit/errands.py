@@ -7,14 +7,16 @@ from uuid import UUID, uuid5
 
 from activities.calendar import CalendarEntry
 from activities.errand import Draft, Errand, Skipped
-from activities.letters import LETTERS, set_letter
+from activities.letters import LETTERS, TASK_LETTERS, set_letter
 from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
+from activities.task_letters import TaskErrand, TaskFacts
 from models.tables import (
     Academy,
     Course,
     Document,
     Enrollment,
+    HumanTask,
     Invoice,
     Order,
     OrderLine,
@@ -22,6 +24,7 @@ from models.tables import (
     Person,
     Refund,
     RefundRequest,
+    TaskContact,
 )
 from models.vocabulary import (
     CourseKind,
@@ -33,10 +36,13 @@ from models.vocabulary import (
     PaymentStatus,
     RefundPolicy,
     RefundStatus,
+    TaskKind,
+    TaskQueue,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = "https://academy.test/orders/{order_id}?a=b&c=d"
+JOB = "https://temporal.test/workflows/{workflow_id}"
 CHECKOUT = "https://checkout.stripe.test/c/pay/cs_test_1?x=1&y=2"
 LANGUAGES = ("en", "de", "pl", "ar", "zh")
 ORDER = UUID("00000000-0000-7000-8000-000000000001")
@@ -216,11 +222,38 @@ def errand_of(
     return Errand(facts, subject_id or an_id("R-2026-000042"), occasion, moment, page)
 
 
+def task_errand(
+    *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper", occasion: str = "",
+    kind: TaskKind = TaskKind.AMOUNT_DIFFERS, assignee: str | None = None, job_page: str | None = JOB,
+    moment: datetime = NOW, reason: str = "134.00 EUR came in for an order of 134.10 EUR.",
+) -> TaskErrand:  # fmt: skip
+    """A task about an order, opened the day before, that its reader looks after."""
+    reader = a_person(name, locale=locale, zone=zone)
+    task = HumanTask(
+        id=an_id("task"), kind=kind, subject_kind="order", subject_id=ORDER, workflow_id=f"order-{ORDER}",
+        reason=reason, allowed_actions=["accept", "refund"], queue=TaskQueue.FINANCE,
+        assignee=assignee, due_at=NOW + timedelta(days=1), created_at=NOW - timedelta(days=1),
+    )  # fmt: skip
+    contacts = TaskContact(queue=TaskQueue.FINANCE, remind_id=reader.id)
+    return TaskErrand(TaskFacts(reader, task, order_facts().academy, contacts), occasion, moment, job_page)
+
+
+def write_about_task(**told: object) -> RenderedMail:
+    """The reminder of a task."""
+    errand = task_errand(**told)  # type: ignore[arg-type]
+    draft = TASK_LETTERS[MailTemplate.TASK_REMINDER].write(errand)
+    assert isinstance(draft, Draft), draft
+    return set_letter(MailTemplate.TASK_REMINDER, errand, draft)
+
+
 def write(
     template: MailTemplate, facts: OrderFacts | None = None, *, occasion: str = "", subject_id: UUID | None = None,
     page: str | None = PAGE, moment: datetime = NOW, **told: object,
 ) -> RenderedMail:  # fmt: skip
     """The mail that a letter makes of the facts, or of usual ones."""
+    if template in TASK_LETTERS:
+        known = {name: told[name] for name in ("locale", "zone", "name") if name in told}
+        return write_about_task(occasion=occasion, moment=moment, **known)
     facts = facts or facts_for(template, **told)
     if template in _ABOUT_A_REFUND:
         occasion = occasion or f"{facts.refunds[0].refund.id.hex}:day_3"

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from activities import mail_rendering
 from activities.calendar import MEDIA_TYPE, MEDIA_TYPE_PARAMETERS
-from activities.letters import LETTERS
+from activities.letters import LETTERS, TASK_LETTERS
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
 from activities.mail_rendering import RenderedMail, Words
 from activities.one_line import one_line
 from activities.translations import Texts, languages, texts_for
-from models.vocabulary import EnrollmentStatus, MailTemplate, PaymentMethod
+from models.vocabulary import EnrollmentStatus, MailTemplate, PaymentMethod, TaskKind
 from tests.unit.errands import (
     CHECKOUT,
     LANGUAGES,
@@ -36,6 +36,7 @@ from tests.unit.errands import (
     money_back,
     order_facts,
     write,
+    write_about_task,
 )
 from tests.unit.names import NAMES, STEERING
 
@@ -77,7 +78,8 @@ class Outline(HTMLParser):
 
 
 def test_every_mail_has_its_letter_and_its_pair_of_templates() -> None:
-    assert set(LETTERS) == set(MailTemplate)
+    assert set(LETTERS) | set(TASK_LETTERS) == set(MailTemplate)
+    assert not set(LETTERS) & set(TASK_LETTERS)
     written = {path.name.split(".")[0] for path in Path("templates/mail").glob("*.j2")} - {"layout", "parts"}
     assert written == set(MailTemplate)
 
@@ -96,10 +98,10 @@ def test_every_mail_is_whole_in_every_language(template: MailTemplate, language:
         assert one_line(said) == " ".join(said.split())
     test_note = texts_for("mail", language)["test_note"]
     for body in (outline.text, mail.text):
-        assert test_note in body
+        assert (test_note in body) or template in TASK_LETTERS
         assert "hello@tutorhub-academy.test" in body
         assert "10969 Berlin" in body
-        assert ("O-2026-000057" in body) or template is MailTemplate.INVOICE_REMINDER
+        assert ("O-2026-000057" in body) or template in {MailTemplate.INVOICE_REMINDER, *TASK_LETTERS}
     assert "\n\n\n" not in mail.text
 
 
@@ -114,7 +116,10 @@ def test_html_and_plain_text_tell_the_same(template: MailTemplate) -> None:
     headings = [
         text for key, text in texts.items() if key.startswith(template) and key.endswith(("preheader", "title"))
     ]
-    shown, told = words_of(*Outline(mail.html).words), words_of(re.sub(r"https://(academy|checkout)\S+", "", mail.text))
+    shown, told = (
+        words_of(*Outline(mail.html).words),
+        words_of(re.sub(r"https://(academy|checkout|temporal)\S+", "", mail.text)),
+    )
     assert told <= shown
     assert shown <= told | words_of(mail.subject, *headings)
 
@@ -213,6 +218,10 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
         write(MailTemplate.REFUND_RETURNED, replace(order_facts(), refunds=(money_back(status=status),)))
     for number in ("I-2026-000007", "C-2026-000003"):
         write(MailTemplate.DOCUMENT_COPY, subject_id=an_id(number))
+    for kind in TaskKind:
+        write_about_task(kind=kind)
+    for occasion in ("escalation", "second_escalation"):
+        write_about_task(occasion=occasion, moment=NOW + timedelta(days=3), assignee=f"staff:{an_id('Grace Hopper')}")
     assert watched.texts.keys() - watched.read == set()
 
 
@@ -263,7 +272,8 @@ def test_links_lead_to_the_web_and_nowhere_else(template: MailTemplate) -> None:
     page = "https://academy.test/orders/00000000-0000-7000-8000-000000000001?a=b&c=d"
     mail = write(template)
     links = [attributes["href"] for tag, attributes in Outline(mail.html).elements if tag == "a"]
-    assert set(links) <= {page, CHECKOUT, "https://meet.test/1"}
+    job = "https://temporal.test/workflows/order-00000000-0000-7000-8000-000000000001"
+    assert set(links) <= {page, CHECKOUT, "https://meet.test/1", job}
     assert all(address is not None and address in mail.text for address in links)
 
 

@@ -1,0 +1,107 @@
+"""The letter about a task that nobody has decided yet, and what it tells, read from the record in one statement."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy import select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.errand import Draft, Skipped, link
+from activities.mail_rendering import Words
+from activities.one_line import one_line
+from activities.task_record import person_of
+from models.tables import Academy, HumanTask, Person, TaskContact
+from models.vocabulary import TaskStatus
+
+_FIRST = "reminder"
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """A task, who looks after its queue, and the person to be written to."""
+
+    recipient: Person
+    task: HumanTask
+    academy: Academy
+    contacts: TaskContact | None
+
+
+@dataclass(frozen=True)
+class TaskErrand:
+    """One mail about a task. `page_url` has `{workflow_id}` in it, or there is no page of jobs."""
+
+    facts: TaskFacts
+    occasion: str
+    moment: datetime
+    page_url: str | None
+
+    @property
+    def recipient(self) -> Person:
+        """Who is written to."""
+        return self.facts.recipient
+
+    @cached_property
+    def words(self) -> Words:
+        """The recipient's."""
+        return Words(self.recipient.locale, self.recipient.time_zone)
+
+    @property
+    def job_url(self) -> str | None:
+        """Where the job that waits is seen, and can be told the decision."""
+        workflow_id = quote(self.facts.task.workflow_id, safe="")
+        return None if self.page_url is None else link(self.page_url.replace("{workflow_id}", workflow_id))
+
+    @property
+    def common(self) -> dict[str, object]:
+        """What every letter says."""
+        return {"name": one_line(self.recipient.full_name), "academy": self.facts.academy, "is_test": False}
+
+
+async def facts_of_task(session: AsyncSession, task_id: UUID, recipient_id: UUID) -> TaskFacts | None:
+    """The task for a mail to this person; none if one of the two does not exist."""
+    query = (
+        select(Person, HumanTask, Academy, TaskContact)
+        .select_from(HumanTask)
+        .join(Person, col(Person.id) == recipient_id)
+        .join(Academy, true())
+        .join(TaskContact, col(TaskContact.queue) == col(HumanTask.queue), isouter=True)
+        .where(col(HumanTask.id) == task_id)
+    )
+    found = (await session.execute(query)).one_or_none()
+    return None if found is None else TaskFacts(*found)
+
+
+def lookers_after(facts: TaskFacts) -> Collection[UUID]:
+    """Who has taken the task, and the contacts of its queue."""
+    contacts = facts.contacts
+    named = () if contacts is None else (contacts.remind_id, contacts.escalate_id, contacts.escalate_again_id)
+    return {person for person in (person_of(facts.task.assignee), *named) if person is not None}
+
+
+def task_reminder(errand: TaskErrand) -> Draft | Skipped:
+    """Which task waits, why and since when, when it is due, and what can be decided.
+
+    The occasion is `reminder`, `escalation` or `second_escalation`.
+    """
+    task, words = errand.facts.task, errand.words
+    if task.status != TaskStatus.OPEN:
+        return Skipped("task_done")
+    return Draft(
+        key=f"task_reminder.{errand.occasion or _FIRST}",
+        values={
+            "kind": words.texts[f"task_kind.{task.kind}"],
+            "reason": one_line(task.reason),
+            "since": words.moment(task.created_at),
+            "due": words.moment(task.due_at),
+            "is_late": task.due_at < errand.moment,
+            "is_taken": person_of(task.assignee) == errand.recipient.id,
+            "actions": " · ".join(task.allowed_actions),
+            "task_id": str(task.id),
+            "job_url": errand.job_url,
+        },
+    )
