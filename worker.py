@@ -16,6 +16,7 @@ from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, Wo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from activities.cascades import CascadeActivities
 from activities.database import open_database, sessions_of
 from activities.documents import DocumentActivities
 from activities.files import FileStore
@@ -30,6 +31,7 @@ from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
 from settings import Settings
+from workflows.cascade import CascadeWorkflow
 from workflows.connection import connect
 from workflows.deployment import DEPLOYMENT
 from workflows.document_copy import DocumentCopyWorkflow
@@ -41,7 +43,14 @@ from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = (OrderWorkflow, OrderCancellationWorkflow, RefundWorkflow, UnmatchedPaymentWorkflow, DocumentCopyWorkflow)
+WORKFLOWS = (
+    OrderWorkflow,
+    OrderCancellationWorkflow,
+    RefundWorkflow,
+    CascadeWorkflow,
+    UnmatchedPaymentWorkflow,
+    DocumentCopyWorkflow,
+)
 
 
 def sandboxed_runner() -> SandboxedWorkflowRunner:
@@ -69,6 +78,7 @@ def build_workers(
     stripe = StripeActivities(client_of_stripe, sessions, settings.public_url, settings.stripe_payment_method_types)
     refunds = RefundActivities(client_of_stripe, sessions)
     refund_requests = RefundRequestActivities(sessions)
+    cascades = CascadeActivities(sessions)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
     tasks = TaskActivities(sessions)
@@ -104,6 +114,12 @@ def build_workers(
                 refunds.settle_by_hand,
                 refund_requests.request_refund,
                 refund_requests.settle_review,
+                cascades.begin_cascade,
+                cascades.open_orders,
+                cascades.taken_places,
+                cascades.settled_places,
+                cascades.count_cascade,
+                cascades.mark_cascade,
                 unmatched.find_payment,
                 unmatched.pay_back,
                 provisioning.provision_enrollment,
