@@ -16,6 +16,7 @@ from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, Wo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from activities.cascades import CascadeActivities
 from activities.database import open_database, sessions_of
 from activities.documents import DocumentActivities
 from activities.files import FileStore
@@ -31,6 +32,7 @@ from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
 from settings import Settings
+from workflows.cascade import CascadeWorkflow
 from workflows.connection import connect
 from workflows.deployment import DEPLOYMENT
 from workflows.document_copy import DocumentCopyWorkflow
@@ -50,6 +52,7 @@ WORKFLOWS = (
     RefundWorkflow,
     RefundWatchWorkflow,
     RefundSweepWorkflow,
+    CascadeWorkflow,
     UnmatchedPaymentWorkflow,
     DocumentCopyWorkflow,
 )
@@ -81,6 +84,7 @@ def build_workers(
     refunds = RefundActivities(client_of_stripe, sessions)
     refund_requests = RefundRequestActivities(sessions)
     refund_watch = RefundWatchActivities(client_of_stripe, sessions)
+    cascades = CascadeActivities(sessions)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
     tasks = TaskActivities(sessions)
@@ -122,6 +126,12 @@ def build_workers(
                 refund_watch.refund_again,
                 refund_watch.settle_payout,
                 refund_watch.find_unknown_refunds,
+                cascades.begin_cascade,
+                cascades.open_orders,
+                cascades.taken_places,
+                cascades.settled_places,
+                cascades.count_cascade,
+                cascades.mark_cascade,
                 unmatched.find_payment,
                 unmatched.pay_back,
                 provisioning.provision_enrollment,

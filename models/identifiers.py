@@ -95,3 +95,18 @@ def document_copy_id_for(document_id: UUID, principal: str, idempotency_key: str
 def stripe_subject_id(stripe_id: str) -> UUID:
     """A row id for something that only Stripe knows, so that a task can be about it."""
     return uuid5(REGISTRAR_NAMESPACE, f"stripe:{stripe_id}")
+
+
+def cascade_id_for(principal: str, idempotency_key: str) -> UUID:
+    """The cascade that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"cascade:{principal}:{idempotency_key}")
+
+
+def cascade_workflow_id(cascade_id: UUID) -> str:
+    """The workflow that ends many enrollments at once."""
+    return f"cascade-{cascade_id}"
+
+
+def cascade_request_id_for(cascade_id: UUID, enrollment_id: UUID) -> UUID:
+    """The wish for the refund of one enrollment that a cascade ends."""
+    return uuid5(REGISTRAR_NAMESPACE, f"cascade-refund:{cascade_id}:{enrollment_id}")

@@ -10,24 +10,18 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from models import search
 from models.errors import Reason
 from models.identifiers import refund_workflow_id
 from models.messages.refunds import RefundWish
-from models.vocabulary import RefundRequestStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import ProblemError
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.refund import RefundWorkflow
+from workflows.refund_listing import refund_attributes, refund_details, refund_summary
 
 _PATIENCE = timedelta(seconds=15)
 _REFUSALS = {Reason.NOT_FOUND, Reason.REFUND_NOT_ELIGIBLE, Reason.REFUND_IN_PROGRESS}
@@ -69,17 +63,9 @@ def _start_operation(wish: RefundWish) -> "WithStartWorkflowOperation[RefundWork
         task_queue=REGISTRAR_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(search.JOB, "refund"),
-                SearchAttributePair(search.STATE, RefundRequestStatus.IN_REVIEW.value),
-                SearchAttributePair(search.WAITING_FOR, WaitingFor.NOTHING.value),
-                SearchAttributePair(search.NEEDS_HUMAN, False),
-                SearchAttributePair(search.ENROLLMENT_ID, str(wish.enrollment_id)),
-            ]
-        ),
-        static_summary=f"Refund: {wish.cause}",
-        static_details=f"Asked for by `{wish.actor}`.",
+        search_attributes=refund_attributes(wish),
+        static_summary=refund_summary(wish),
+        static_details=refund_details(wish),
     )
 
 

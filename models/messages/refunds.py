@@ -72,6 +72,12 @@ class SettleReview(Message):
     workflow_id: WorkflowId
 
 
+class GrantRefund(Message):
+    """The argument of the signal `grant`: who approves what is in review, without asking whoever reviews it."""
+
+    actor: Actor
+
+
 class RefundAnswer(Message):
     """What the update `request` answers."""
 
