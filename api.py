@@ -14,6 +14,7 @@ from temporalio.client import Client
 from activities.database import Sessions, open_database, sessions_of
 from activities.files import FileStore
 from routes import (
+    cascades,
     checkout_pages,
     courses,
     documentation,
@@ -77,6 +78,7 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         enrollments,
         lessons,
         refunds,
+        cascades,
         jobs,
         webhooks,
         checkout_pages,

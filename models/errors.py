@@ -58,6 +58,7 @@ class Reason(StrEnum):
     LESSON_ALREADY_RECORDED = "lesson_already_recorded"
     REFUND_NOT_ELIGIBLE = "refund_not_eligible"
     REFUND_IN_PROGRESS = "refund_in_progress"
+    CASCADE_NOT_RUNNING = "cascade_not_running"
     # documents
     DOCUMENT_NOT_READY = "document_not_ready"
     RECEIPT_NOT_READY = "receipt_not_ready"

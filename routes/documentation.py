@@ -41,6 +41,7 @@ TAGS = [
     {"name": "courses", "description": "What can be bought."},
     {"name": "enrollments", "description": "Who has a place in which course."},
     {"name": "refunds", "description": "Money back: whether it may be had, asking for it, and what became of it."},
+    {"name": "cascades", "description": "Many places that end at once, because their tutor or course is gone."},
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
     {"name": "webhooks", "description": "Where Stripe reports that something changed."},
     {"name": "pages", "description": "Where a browser comes back to from Stripe."},

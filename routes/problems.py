@@ -82,6 +82,7 @@ KINDS: Mapping[Reason, Kind] = {
     Reason.LESSON_ALREADY_RECORDED: Kind(HTTPStatus.CONFLICT, "The lesson is recorded otherwise; staff may correct it"),
     Reason.REFUND_NOT_ELIGIBLE: Kind(HTTPStatus.CONFLICT, "The refund policy of the purchase does not allow it"),
     Reason.REFUND_IN_PROGRESS: Kind(HTTPStatus.CONFLICT, "The money is on its way back already"),
+    Reason.CASCADE_NOT_RUNNING: Kind(HTTPStatus.CONFLICT, "The cascade is over"),
     Reason.DOCUMENT_NOT_READY: Kind(HTTPStatus.NOT_FOUND, "The document is not ready yet"),
     Reason.RECEIPT_NOT_READY: Kind(HTTPStatus.NOT_FOUND, "There is no receipt yet"),
     Reason.TASK_NOT_OPEN: Kind(HTTPStatus.CONFLICT, "The task has been decided"),

@@ -246,13 +246,21 @@ class CascadeWorkflow:
                 self._desk.status = status
                 await self._mark(status, self._last_word)
             if self._is_paused:
-                self._count = await self._counted()
-                self._desk.tell(
-                    WaitingFor.OPERATOR,
-                    f"Paused: {self._count.left} of {self._count.total} places are left. The signal `resume` goes on.",
-                    needs_human=True,
-                )
+                await self._tell_pause()
+                # Told once more when what was under way has ended.
+                if self._under_way and await happened(
+                    lambda: not self._is_paused or self._are_all_done(), None, summary="What is under way ends"
+                ):
+                    await self._tell_pause()
                 await workflow.wait_condition(lambda: not self._is_paused)
+
+    async def _tell_pause(self) -> None:
+        self._count = await self._counted()
+        left = f"{self._count.left} of {self._count.total} places are left"
+        self._desk.tell(WaitingFor.OPERATOR, f"Paused: {left}. The signal `resume` goes on.", needs_human=True)
+
+    def _are_all_done(self) -> bool:
+        return all(task is None or task.done() for task in self._under_way.values())
 
     async def _mark(self, status: CascadeStatus, actor: str) -> None:
         await workflow.execute_local_activity_method(

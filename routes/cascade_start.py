@@ -1,0 +1,93 @@
+"""Starting a cascade, and telling a running one to pause or go on."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from temporalio.client import Client, RPCTimeoutOrCancelledError
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from activities.database import Sessions
+from models import search
+from models.errors import Reason
+from models.identifiers import cascade_workflow_id
+from models.messages.cascades import CascadeOrder, CascadeWish
+from models.tables import Note
+from models.tables.columns import now
+from models.vocabulary import CascadeStatus, WaitingFor
+from routes.outages import is_not_found
+from routes.problems import ProblemError
+from workflows.cascade import CascadeWorkflow
+from workflows.queues import REGISTRAR_QUEUE
+
+_PATIENCE = timedelta(seconds=15)
+
+
+async def start_cascade(temporal: Client, wish: CascadeWish) -> None:
+    """Start it, or find it, and return once it is written down which places end.
+
+    Raises `ProblemError` if no worker answers.
+    """
+    attributes: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(search.JOB, "cascade"),
+        SearchAttributePair(search.STATE, CascadeStatus.RUNNING.value),
+        SearchAttributePair(search.WAITING_FOR, WaitingFor.NOTHING.value),
+        SearchAttributePair(search.NEEDS_HUMAN, False),
+    ]
+    if wish.course_id is not None:
+        attributes.append(SearchAttributePair(search.COURSE_ID, [str(wish.course_id)]))
+    workflow_id = cascade_workflow_id(wish.cascade_id)
+    try:
+        await temporal.start_workflow(
+            CascadeWorkflow.run,
+            wish,
+            id=workflow_id,
+            task_queue=REGISTRAR_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            # One that was terminated may be started anew: the record says what is left.
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            search_attributes=TypedSearchAttributes(attributes),
+            static_summary=f"Cascade: {wish.kind.value.replace('_', ' ')}",
+            static_details=f"Asked for by `{wish.actor}`.",
+        )
+    except WorkflowAlreadyStartedError:
+        return  # it is over, and on record
+    handle = temporal.get_workflow_handle_for(CascadeWorkflow.run, workflow_id)
+    try:
+        _ = await handle.execute_update(CascadeWorkflow.begun, id="begun", rpc_timeout=_PATIENCE)
+    except RPCTimeoutOrCancelledError:
+        raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it with the same key.") from None
+    except RPCError as error:
+        if not is_not_found(error):  # a short one may be over already
+            raise
+
+
+async def keep_reason(sessions: Sessions, cascade_id: UUID, author: str, text: str) -> None:
+    """Write down why, once: it is mailed to the students, and never told to Temporal."""
+    note = insert(Note).values(
+        id=cascade_id, created_at=now(), subject_kind="cascade", subject_id=cascade_id, author=author, text=text
+    )
+    async with sessions.begin() as session:
+        await session.execute(note.on_conflict_do_nothing())
+
+
+async def tell_cascade(
+    temporal: Client, cascade_id: UUID, signal: Callable[[CascadeWorkflow, CascadeOrder], None], actor: str
+) -> None:
+    """Pause it or let it go on. Raises `ProblemError` if it is over."""
+    handle = temporal.get_workflow_handle_for(CascadeWorkflow.run, cascade_workflow_id(cascade_id))
+    try:
+        await handle.signal(signal, CascadeOrder(actor=actor), rpc_timeout=_PATIENCE)
+    except RPCError as error:
+        if is_not_found(error):
+            raise ProblemError(Reason.CASCADE_NOT_RUNNING, "The cascade is over, or was never started.") from error
+        raise
