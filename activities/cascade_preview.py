@@ -62,9 +62,9 @@ async def preview_cascade(
     after: UUID | None = None
     while True:
         page = await _page(session, tutor_id, course_id, after)
-        for facts, refunded in page.values():
+        for facts in page.values():
             amount = granted(facts, share, None, now())
-            preview.amounts[amount.currency] += max(0, min(amount.amount, facts.paid.amount - refunded))
+            preview.amounts[amount.currency] += amount.amount
         if len(page) < _PAGE:
             return preview
         after = max(page)
@@ -72,8 +72,8 @@ async def preview_cascade(
 
 async def _page(
     session: AsyncSession, tutor_id: UUID | None, course_id: UUID | None, after: UUID | None
-) -> dict[UUID, tuple[RefundFacts, int]]:
-    """The facts of the next places that somebody has, and what has gone back of each; five statements a page."""
+) -> dict[UUID, RefundFacts]:
+    """The facts of the next places that somebody has; five statements a page."""
     places = (
         live_places(tutor_id, course_id)
         .where(col(Enrollment.status).in_(_TAKEN))
@@ -88,14 +88,15 @@ async def _page(
     lessons = await _lessons(session, ids)
     in_all = await _lesson_counts(session, {row[1].id for row in rows})
     refunded = await _refunded(session, ids)
-    found: dict[UUID, tuple[RefundFacts, int]] = {}
+    found: dict[UUID, RefundFacts] = {}
     for enrollment, course, currency in rows:
         known = tuple(lessons[enrollment.id])
         is_pack = course.kind == CourseKind.TUTOR_PACK
-        facts = RefundFacts(
+        found[enrollment.id] = RefundFacts(
             policy=RefundPolicy(enrollment.refund_policy),
             status=EnrollmentStatus(enrollment.status),
             paid=Money(amount=enrollment.share_amount, currency=currency),
+            left=max(0, enrollment.share_amount - refunded[enrollment.id]),
             enrolled_at=enrollment.enrolled_at,
             course_starts_at=course.starts_at,
             lessons=known,
@@ -103,7 +104,6 @@ async def _page(
             refunds_in_a_year=0,
             automatic_up_to=None,
         )
-        found[enrollment.id] = (facts, refunded[enrollment.id])
     return found
 
 

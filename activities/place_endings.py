@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, func, insert, or_, select, update
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -115,8 +115,12 @@ async def release_coupon_by_policy(session: AsyncSession, order: Order) -> None:
 
 
 async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collection[UUID]) -> list[_Entitlement]:
-    """For each place at most one line of another paid order that brings its course: the same course, or a bundle that
-    still stands. The one that was bought first counts. Access by it must not be over already."""
+    """For each place at most one line of another paid order that brings its course: a bundle that still stands. The
+    one that was bought first counts. Access by it must not be over already.
+
+    A line that cost nothing since the student held this very place is no entitlement: nobody has paid for it, and the
+    money of the place goes back.
+    """
     if not place_ids:
         return []
     own, sibling = aliased(Enrollment), aliased(Enrollment)
@@ -127,10 +131,7 @@ async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collec
     has_own_place = exists().where(
         col(own.order_line_id) == col(OrderLine.id), col(own.course_id) == col(Enrollment.course_id)
     )
-    stands = or_(
-        col(OrderLine.already_entitled),
-        exists().where(col(sibling.order_line_id) == col(OrderLine.id), col(sibling.status).in_(_GIVES_ACCESS)),
-    )
+    stands = exists().where(col(sibling.order_line_id) == col(OrderLine.id), col(sibling.status).in_(_GIVES_ACCESS))
     ends_at = func.greatest(col(Order.completed_at), col(Course.starts_at)) + func.make_interval(
         0, 0, 0, col(Course.access_days)
     )
@@ -153,7 +154,7 @@ async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collec
             col(Enrollment.id).in_(place_ids),
             col(Order.id) != order_id,
             col(Order.status).in_(_PAID),
-            (col(OrderLine.course_id) == col(Enrollment.course_id)) | in_bundle,
+            in_bundle,
             ~has_own_place,
             stands,
             ends_at.is_(None) | (ends_at > now()),

@@ -46,7 +46,6 @@ from models.vocabulary import (
     RefundPolicy,
     RefundShare,
     RefundStatus,
-    TaskQueue,
 )
 from tests.integration.order_steps import (
     LUKASZ,
@@ -309,7 +308,7 @@ async def test_who_gets_money_back_is_left_in_peace_for_a_month(requests: Refund
 async def test_tutor_and_finance_are_named_once_each(requests: RefundRequestActivities) -> None:
     maya, finance = person("maya"), person("finance")
     await set_course(requests.sessions, "photography", tutor_id=maya)
-    await add(requests.sessions, TaskContact(queue=TaskQueue.FINANCE, remind_id=finance))
+    await change(requests.sessions, TaskContact, remind_id=finance)
     written = await write_order(requests.sessions, [Sold("photography", 4500), Sold("spanish-a1", 4900)])
     first = await requests.request_refund(asking(written.place_ids[0], RefundTerms()))
     assert first.notice_ids == (maya, finance)
@@ -323,12 +322,10 @@ async def test_tutor_and_finance_are_named_once_each(requests: RefundRequestActi
 # ---- who has bought the course twice ----
 
 
-@pytest.mark.parametrize("bought_again", ["python-cohort", "language-bundle"])
-async def test_a_place_that_was_bought_twice_lives_on(
-    orders: OrderActivities, requests: RefundRequestActivities, bought_again: str
+async def test_a_place_that_a_bundle_brings_as_well_lives_on(
+    orders: OrderActivities, requests: RefundRequestActivities
 ) -> None:
-    sessions = orders.sessions
-    code = bought_again if bought_again == "python-cohort" else "spanish-a1"
+    sessions, code = orders.sessions, "spanish-a1"
     first = await enroll(sessions, orders, code)
     place = await place_of(sessions, first)
     [lesson, *_] = await lessons_of(sessions, code)
@@ -336,7 +333,7 @@ async def test_a_place_that_was_bought_twice_lives_on(
     async with sessions.begin() as session:
         told = LessonToRecord(place.id, lesson, LessonOutcome.COMPLETED, "tutor:7", may_correct=False)
         assert isinstance(await record_lesson(session, told), LessonRecord)
-    second = await enroll(sessions, orders, bought_again)
+    second = await enroll(sessions, orders, "language-bundle")
     brought = len(await enrollments_of(sessions, second))
     await grant(requests, place.id)
     async with sessions() as session:
@@ -356,6 +353,19 @@ async def test_a_place_that_was_bought_twice_lives_on(
     await grant(requests, lives_on.id, cause=RefundCause.COURSE_REMOVED)
     async with sessions() as session:
         assert {row.status for row in (await session.execute(query)).scalars()} == {"canceled"}
+    await seats_add_up(sessions)
+
+
+async def test_nobody_keeps_a_course_that_nobody_has_paid_for(
+    orders: OrderActivities, requests: RefundRequestActivities
+) -> None:
+    """Ordered again while it was held, it cost nothing: that is no reason to keep it once the money is back."""
+    sessions = orders.sessions
+    first = await enroll(sessions, orders, "python-cohort")
+    await enroll(sessions, orders, "python-cohort")
+    await grant(requests, (await place_of(sessions, first)).id)
+    async with sessions() as session:
+        assert list((await session.execute(select(col(Enrollment.status)))).scalars()) == ["canceled"]
     await seats_add_up(sessions)
 
 
