@@ -16,6 +16,7 @@ from activities.files import FileStore
 from routes import (
     checkout_pages,
     courses,
+    disputes,
     documentation,
     documents,
     enrollments,
@@ -77,6 +78,7 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         enrollments,
         lessons,
         refunds,
+        disputes,
         jobs,
         webhooks,
         checkout_pages,

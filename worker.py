@@ -17,6 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.database import open_database, sessions_of
+from activities.disputes import DisputeActivities
 from activities.documents import DocumentActivities
 from activities.files import FileStore
 from activities.heartbeat import Heartbeat
@@ -32,6 +33,7 @@ from activities.unmatched_payments import UnmatchedPaymentActivities
 from settings import Settings
 from workflows.connection import connect
 from workflows.deployment import DEPLOYMENT
+from workflows.dispute import DisputeWorkflow
 from workflows.document_copy import DocumentCopyWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
@@ -41,7 +43,14 @@ from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = (OrderWorkflow, OrderCancellationWorkflow, RefundWorkflow, UnmatchedPaymentWorkflow, DocumentCopyWorkflow)
+WORKFLOWS = (
+    OrderWorkflow,
+    OrderCancellationWorkflow,
+    RefundWorkflow,
+    UnmatchedPaymentWorkflow,
+    DisputeWorkflow,
+    DocumentCopyWorkflow,
+)
 
 
 def sandboxed_runner() -> SandboxedWorkflowRunner:
@@ -70,6 +79,7 @@ def build_workers(
     refunds = RefundActivities(client_of_stripe, sessions)
     refund_requests = RefundRequestActivities(sessions)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
+    disputes = DisputeActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
     tasks = TaskActivities(sessions)
     mail = MailActivities(
@@ -106,6 +116,9 @@ def build_workers(
                 refund_requests.settle_review,
                 unmatched.find_payment,
                 unmatched.pay_back,
+                disputes.read_dispute,
+                disputes.end_disputed_places,
+                disputes.find_changed_disputes,
                 provisioning.provision_enrollment,
                 tasks.open_task,
                 tasks.close_task,

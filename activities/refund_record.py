@@ -51,6 +51,7 @@ class Told:
 
     status: RefundStatus
     stripe_refund_id: str | None
+    failure_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,27 @@ async def refunds_in_doubt(session: AsyncSession, step: SettleByHand) -> list[UU
     return list((await session.execute(query)).scalars())
 
 
+async def settled_refunds(session: AsyncSession, step: SettleByHand) -> dict[UUID, Told]:
+    """How the refunds stand that a person has seen to.
+
+    Nobody has paid back a second time what the payer's bank has taken in a dispute: such a refund is over, unpaid.
+    """
+    in_doubt = await refunds_in_doubt(session, step)
+    received = await _received(session, step.order_id)
+    if not received.lost or step.status is not RefundStatus.SUCCEEDED:
+        return {refund_id: Told(step.status, None) for refund_id in in_doubt}
+    refunds = [r for r in await _refunds_of(session, step.order_id) if _is_of(r, received.payment_intent_id)]
+    left = received.amount - received.lost - sum(r.amount for r in refunds if r.status in _LIVE)
+    told = {refund_id: Told(step.status, None) for refund_id in in_doubt}
+    for refund in refunds:
+        if refund.id in told and refund.status == RefundStatus.FAILED:
+            if refund.amount > left:
+                told[refund.id] = Told(RefundStatus.CANCELED, None, refund.failure_reason)
+            else:
+                left -= refund.amount
+    return told
+
+
 async def write_refunds(
     session: AsyncSession,
     order_id: UUID,
@@ -192,11 +214,13 @@ async def write_refunds(
                 changes.append(StateChange("refund", refund.id, refund.status, news.status))
             refund.status, refund.updated_at = news.status, now()
             refund.stripe_refund_id = news.stripe_refund_id or refund.stripe_refund_id
+            refund.failure_reason = news.failure_reason
     notes: dict[UUID, UUID] = {}
     if order.completed_at is not None:
         received = await _received(session, order_id)
         own = [refund for refund in refunds if _is_of(refund, received.payment_intent_id)]
-        changes += await _close_order(session, order, sum(refund.amount for refund in own if refund.status in _LIVE))
+        refunded = sum(refund.amount for refund in own if refund.status in _LIVE)
+        changes += await _close_order(session, order, refunded, received.lost)
         notes = await _issue_credit_notes(session, order, [refund for refund in own if refund.id in told])
     await write_audit(session, changes, actor=actor, reason=reason, workflow_id=workflow_id)
     return RefundedPlaces(
@@ -207,6 +231,7 @@ async def write_refunds(
                 status=RefundStatus(refund.status),
                 stripe_refund_id=refund.stripe_refund_id,
                 credit_note_id=notes.get(refund.id),
+                failure_reason=refund.failure_reason,
             )
             for refund in refunds
             if refund.id in told
@@ -270,7 +295,8 @@ def _refund(
     )
 
 
-async def _close_order(session: AsyncSession, order: Order, refunded: int) -> list[StateChange]:
+async def _close_order(session: AsyncSession, order: Order, refunded: int, lost: int) -> list[StateChange]:
+    """The order is over once nobody has a place and all that was paid has gone back, by us or by the payer's bank."""
     found = select(Payment).where(col(Payment.order_id) == order.id).with_for_update()
     payment = (await session.execute(found)).scalar_one_or_none()
     if payment is not None:
@@ -278,9 +304,9 @@ async def _close_order(session: AsyncSession, order: Order, refunded: int) -> li
         payment.refunded_amount, payment.updated_at = min(refunded, payment.captured_amount), now()
     paid = order.total_amount if payment is None else payment.captured_amount
     has_places = await _has_places(session, order.id)
-    if not refunded and (paid or has_places):
+    is_over = refunded + lost >= paid and not has_places
+    if not (refunded or is_over):
         return []
-    is_over = refunded >= paid and not has_places
     status = OrderStatus.REFUNDED if is_over else OrderStatus.PARTIALLY_REFUNDED
     if not may_follow(OrderStatus(order.status), status):
         return []

@@ -11,9 +11,9 @@ from temporalio import activity
 from activities.database import Sessions
 from activities.refund_record import (
     Told,
-    refunds_in_doubt,
     request_refunds,
     request_whole_refund,
+    settled_refunds,
     write_refunds,
 )
 from activities.stripe_errors import as_failure, meaning_of
@@ -55,7 +55,7 @@ class RefundActivities:
     async def settle_by_hand(self, step: SettleByHand) -> RefundedPlaces:
         """Write down that a person has paid back what Stripe could not, or that it is not paid back."""
         async with self.sessions.begin() as session:
-            told = {refund_id: Told(step.status, None) for refund_id in await refunds_in_doubt(session, step)}
+            told = await settled_refunds(session, step)
             return await write_refunds(
                 session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id, actor=step.actor
             )
@@ -86,7 +86,7 @@ class RefundActivities:
         except stripe.StripeError as error:
             if meaning_of(error).retryable:
                 raise as_failure(error) from None
-            return Told(RefundStatus.FAILED, None)
+            return Told(RefundStatus.FAILED, None, (error.code or meaning_of(error).type)[:64])
         return Told(RefundStatus(made.status or RefundStatus.PENDING), made.id)
 
     async def _create(self, refund: Refund, intent_id: str, attempt: int) -> stripe.Refund:

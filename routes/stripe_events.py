@@ -15,9 +15,20 @@ TOLERANCE_SECONDS = 300
 
 PAYMENT_SUCCEEDED = "payment_intent.succeeded"
 
+DISPUTES = frozenset(
+    {
+        "charge.dispute.closed",
+        "charge.dispute.created",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.updated",
+    }
+)
+
 # What can change how a payment stands. Everything else is somebody else's business, or none.
 OF_INTEREST = frozenset(
     {
+        *DISPUTES,
         "checkout.session.async_payment_failed",
         "checkout.session.async_payment_succeeded",
         "checkout.session.completed",

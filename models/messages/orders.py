@@ -259,6 +259,7 @@ class RefundReport(Message):
     status: RefundStatus
     stripe_refund_id: StripeId | None = Field(default=None, description="none where it was never made at Stripe")
     credit_note_id: UUID | None = Field(default=None, description="the document that corrects the receipt")
+    failure_reason: str | None = Field(default=None, max_length=64, description="Stripe's word for why it failed")
 
 
 class RefundedPlaces(Message):
