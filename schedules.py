@@ -53,7 +53,7 @@ SCHEDULES = (
         every=timedelta(minutes=5),
         # Each sweep looks back a day, so one is as good as all that were missed.
         catchup=timedelta(minutes=5),
-        note="Refunds at Stripe that are not in the record are adopted.",
+        note="Refunds and disputes at Stripe that are not in the record are found.",
         action=ScheduleActionStartWorkflow(
             RefundSweepWorkflow.run,
             SweepRefunds(),

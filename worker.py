@@ -18,6 +18,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.cascades import CascadeActivities
 from activities.database import open_database, sessions_of
+from activities.disputes import DisputeActivities
 from activities.documents import DocumentActivities
 from activities.files import FileStore
 from activities.heartbeat import Heartbeat
@@ -35,6 +36,7 @@ from settings import Settings
 from workflows.cascade import CascadeWorkflow
 from workflows.connection import connect
 from workflows.deployment import DEPLOYMENT
+from workflows.dispute import DisputeWorkflow
 from workflows.document_copy import DocumentCopyWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
@@ -54,6 +56,7 @@ WORKFLOWS = (
     RefundSweepWorkflow,
     CascadeWorkflow,
     UnmatchedPaymentWorkflow,
+    DisputeWorkflow,
     DocumentCopyWorkflow,
 )
 
@@ -86,6 +89,7 @@ def build_workers(
     refund_watch = RefundWatchActivities(client_of_stripe, sessions)
     cascades = CascadeActivities(sessions)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
+    disputes = DisputeActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
     tasks = TaskActivities(sessions)
     mail = MailActivities(
@@ -134,6 +138,9 @@ def build_workers(
                 cascades.mark_cascade,
                 unmatched.find_payment,
                 unmatched.pay_back,
+                disputes.read_dispute,
+                disputes.end_disputed_places,
+                disputes.find_changed_disputes,
                 provisioning.provision_enrollment,
                 tasks.open_task,
                 tasks.escalate_task,

@@ -212,6 +212,27 @@ async def refunds_in_doubt(session: AsyncSession, step: SettleByHand) -> list[UU
     return list((await session.execute(query)).scalars())
 
 
+async def settled_refunds(session: AsyncSession, step: SettleByHand) -> dict[UUID, Told]:
+    """How the refunds stand that a person has seen to.
+
+    Nobody has paid back a second time what the payer's bank has taken in a dispute: such a refund is over, unpaid.
+    """
+    in_doubt = await refunds_in_doubt(session, step)
+    received = await received_for(session, step.order_id)
+    told = {refund_id: Told(step.status, is_by_hand=True) for refund_id in in_doubt}
+    if not received.lost or step.status is not RefundStatus.SUCCEEDED:
+        return told
+    refunds = [r for r in await _refunds_of(session, step.order_id) if _is_of(r, received.payment_intent_id)]
+    left = received.amount - received.lost - sum(r.amount for r in refunds if r.status in _LIVE)
+    for refund in refunds:
+        if refund.id in told and refund.status == RefundStatus.FAILED:
+            if refund.amount > left:
+                told[refund.id] = Told(RefundStatus.CANCELED, failure_reason=refund.failure_reason, is_by_hand=True)
+            else:
+                left -= refund.amount
+    return told
+
+
 async def write_refunds(
     session: AsyncSession,
     order_id: UUID,
@@ -232,12 +253,12 @@ async def write_refunds(
             refund.status, refund.updated_at = news.status, now()
             known = None if news.is_by_hand else refund.stripe_refund_id
             refund.stripe_refund_id = news.stripe_refund_id or known
-            refund.failure_reason = news.failure_reason or refund.failure_reason
+            refund.failure_reason = news.failure_reason
     notes: dict[UUID, UUID] = {}
     if order.completed_at is not None:
         received = await received_for(session, order_id)
         own = [refund for refund in refunds if _is_of(refund, received.payment_intent_id)]
-        changes += await _close_order(session, order, _live_amount(own, received))
+        changes += await _close_order(session, order, _live_amount(own, received), received.lost)
         notes = await _issue_credit_notes(session, order, [refund for refund in own if refund.id in told])
     await write_audit(session, changes, actor=actor, reason=reason, workflow_id=workflow_id)
     return RefundedPlaces(
@@ -249,6 +270,7 @@ async def write_refunds(
                 stripe_refund_id=refund.stripe_refund_id,
                 amount=Money(amount=refund.amount, currency=refund.currency),
                 credit_note_id=notes.get(refund.id),
+                failure_reason=refund.failure_reason,
             )
             for refund in refunds
             if refund.id in told
@@ -314,7 +336,8 @@ def _refund(
     )
 
 
-async def _close_order(session: AsyncSession, order: Order, refunded: int) -> list[StateChange]:
+async def _close_order(session: AsyncSession, order: Order, refunded: int, lost: int) -> list[StateChange]:
+    """The order is over once nobody has a place and all that was paid has gone back, by us or by the payer's bank."""
     found = select(Payment).where(col(Payment.order_id) == order.id).with_for_update()
     payment = (await session.execute(found)).scalar_one_or_none()
     if payment is not None:
@@ -322,9 +345,9 @@ async def _close_order(session: AsyncSession, order: Order, refunded: int) -> li
         payment.refunded_amount, payment.updated_at = min(refunded, payment.captured_amount), now()
     paid = order.total_amount if payment is None else payment.captured_amount
     has_places = await _has_places(session, order.id)
-    if not refunded and (paid or has_places):
+    is_over = refunded + lost >= paid and not has_places
+    if not (refunded or is_over):
         return []
-    is_over = refunded >= paid and not has_places
     status = OrderStatus.REFUNDED if is_over else OrderStatus.PARTIALLY_REFUNDED
     if not may_follow(OrderStatus(order.status), status):
         return []

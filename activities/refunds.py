@@ -13,9 +13,9 @@ from activities.refund_record import (
     REFUNDED_ELSEWHERE,
     Told,
     lower_refund,
-    refunds_in_doubt,
     request_refunds,
     request_whole_refund,
+    settled_refunds,
     write_refunds,
 )
 from activities.stripe_refunds import LessIsLeftError, StripeRefunds, told_by
@@ -52,9 +52,7 @@ class RefundActivities:
     async def settle_by_hand(self, step: SettleByHand) -> RefundedPlaces:
         """Write down that a person has paid back what Stripe could not, or that it is not paid back."""
         async with self.sessions.begin() as session:
-            told = {
-                refund_id: Told(step.status, is_by_hand=True) for refund_id in await refunds_in_doubt(session, step)
-            }
+            told = await settled_refunds(session, step)
             return await write_refunds(
                 session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id, actor=step.actor
             )
@@ -78,7 +76,7 @@ class RefundActivities:
             refund.stripe_refund_id is not None and not has_failed
         )
         if refund.payment_intent_id is None or is_done:
-            return Told(RefundStatus(refund.status), refund.stripe_refund_id)
+            return Told(RefundStatus(refund.status), refund.stripe_refund_id, refund.failure_reason)
         stripe_refunds = StripeRefunds(self.client)
         try:
             return await stripe_refunds.ask(refund, str(attempt))
@@ -106,4 +104,5 @@ class RefundActivities:
             for other in unknown:
                 await adopt(session, other)
             rest = await lower_refund(session, refund.id, workflow_id=refund.workflow_id)
-        return Told(RefundStatus.CANCELED) if rest.status == RefundStatus.CANCELED else rest
+        is_over = rest.status == RefundStatus.CANCELED
+        return Told(RefundStatus.CANCELED, failure_reason=REFUNDED_ELSEWHERE) if is_over else rest

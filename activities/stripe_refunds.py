@@ -42,7 +42,7 @@ class StripeRefunds:
                 raise as_failure(error) from None
             if error.code == "charge_already_refunded" or getattr(error, "param", None) == "amount":
                 raise LessIsLeftError from None
-            return Told(RefundStatus.FAILED, failure_reason=error.code)
+            return Told(RefundStatus.FAILED, failure_reason=(error.code or meaning_of(error).type)[:64])
         return told_by(made)
 
     async def read(self, stripe_refund_id: str) -> stripe.Refund | None:

@@ -57,6 +57,11 @@ def unmatched_payment_workflow_id(payment_intent_id: str) -> str:
     return f"payment-{payment_intent_id}"
 
 
+def dispute_workflow_id(stripe_dispute_id: str) -> str:
+    """The workflow that follows a disputed payment."""
+    return f"dispute-{stripe_dispute_id}"
+
+
 def order_cancellation_workflow_id(order_id: UUID) -> str:
     """The workflow that takes a paid order back."""
     return f"order-cancellation-{order_id}"

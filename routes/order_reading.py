@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.database import Sessions
-from models.tables import Document, Enrollment, Invoice, Order, OrderLine, Payment, Refund
-from models.vocabulary import DocumentKind, OrderStatus
+from models.tables import Dispute, Document, Enrollment, Invoice, Order, OrderLine, Payment, Refund
+from models.vocabulary import DisputeStatus, DocumentKind, OrderStatus
 from routes.order_requests import OrderQuery
 from routes.order_views import OrderRows, OrderView, order_view
 from routes.pagination import sorted_page
@@ -57,8 +57,15 @@ async def read_document(sessions: Sessions, order_id: UUID, kind: DocumentKind) 
 
 
 def _orders() -> Select[*tuple[Any, ...]]:
+    latest_dispute = (
+        select(col(Dispute.status))
+        .where(col(Dispute.order_id) == col(Order.id))
+        .order_by(col(Dispute.opened_at).desc(), col(Dispute.id))
+        .limit(1)
+        .scalar_subquery()
+    )
     return (
-        select(Order, Payment, Invoice)
+        select(Order, Payment, Invoice, latest_dispute)
         .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)
         .join(Invoice, col(Invoice.order_id) == col(Order.id), isouter=True)
     )
@@ -89,19 +96,25 @@ async def _views(
     session: AsyncSession, query: Select[*tuple[Any, ...]], principal: Principal, settings: Settings
 ) -> list[OrderView]:
     rows = (await session.execute(query)).all()
-    ids = [order.id for order, _, _ in rows]
+    ids = [order.id for order, *_ in rows]
     lines = await _lines(session, ids)
     documents = await _by_order(session, Document, ids)
     refunds = await _by_order(session, Refund, ids)
     return [
         order_view(
             OrderRows(
-                order, payment, invoice, tuple(lines[order.id]), tuple(documents[order.id]), tuple(refunds[order.id])
+                order,
+                payment,
+                invoice,
+                tuple(lines[order.id]),
+                tuple(documents[order.id]),
+                tuple(refunds[order.id]),
+                None if dispute_status is None else DisputeStatus(dispute_status),
             ),
             principal,
             settings,
         )
-        for order, payment, invoice in rows
+        for order, payment, invoice, dispute_status in rows
     ]
 
 

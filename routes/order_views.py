@@ -13,6 +13,7 @@ from models.quote import Quote
 from models.tables import Document, Enrollment, Invoice, Order, OrderLine, Payment, Refund
 from models.tables.columns import now
 from models.vocabulary import (
+    DisputeStatus,
     DocumentKind,
     EnrollmentStatus,
     InvoiceStatus,
@@ -143,6 +144,9 @@ class OrderView(_View):
     payment: PaymentView | None
     invoice: InvoiceView | None = None
     refunds: tuple[RefundView, ...] = ()
+    dispute_status: DisputeStatus | None = Field(
+        default=None, description="of the latest dispute of its payment; while one is open nothing is paid back"
+    )
     documents: tuple[DocumentLink, ...] = ()
     receipt: ReceiptLink | None
     hold_expires_at: datetime = Field(description="until when seats and slots are held")
@@ -179,6 +183,7 @@ class OrderRows:
     lines: tuple[tuple[OrderLine, tuple[Enrollment, ...]], ...]
     documents: tuple[Document, ...]
     refunds: tuple[Refund, ...]
+    dispute_status: DisputeStatus | None
 
 
 def order_view(rows: OrderRows, principal: Principal, settings: Settings) -> OrderView:
@@ -211,6 +216,7 @@ def order_view(rows: OrderRows, principal: Principal, settings: Settings) -> Ord
         invoice=None
         if rows.invoice is None
         else _invoice_view(order, rows.invoice, numbers.get(DocumentKind.INVOICE, "")),
+        dispute_status=rows.dispute_status,
         refunds=tuple(
             RefundView(id=refund.id, amount=refund.amount, status=RefundStatus(refund.status), reason=refund.reason)
             for refund in rows.refunds

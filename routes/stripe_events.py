@@ -21,19 +21,33 @@ REFUND_FAILED = "refund.failed"
 # Which of them Stripe sends depends on the means of payment; some refunds are told of by one alone.
 OF_REFUNDS = frozenset({CHARGE_REFUNDED, "charge.refund.updated", "refund.created", "refund.updated", REFUND_FAILED})
 
-# What can change how a payment or a refund stands. Everything else is somebody else's business, or none.
-OF_INTEREST = OF_REFUNDS | frozenset(
+OF_DISPUTES = frozenset(
     {
-        "checkout.session.async_payment_failed",
-        "checkout.session.async_payment_succeeded",
-        "checkout.session.completed",
-        "checkout.session.expired",
-        "payment_intent.canceled",
-        "payment_intent.payment_failed",
-        "payment_intent.processing",
-        "payment_intent.requires_action",
-        PAYMENT_SUCCEEDED,
+        "charge.dispute.closed",
+        "charge.dispute.created",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.updated",
     }
+)
+
+# What can change how a payment, a refund or a dispute stands. Everything else is somebody else's business, or none.
+OF_INTEREST = (
+    OF_REFUNDS
+    | OF_DISPUTES
+    | frozenset(
+        {
+            "checkout.session.async_payment_failed",
+            "checkout.session.async_payment_succeeded",
+            "checkout.session.completed",
+            "checkout.session.expired",
+            "payment_intent.canceled",
+            "payment_intent.payment_failed",
+            "payment_intent.processing",
+            "payment_intent.requires_action",
+            PAYMENT_SUCCEEDED,
+        }
+    )
 )
 
 

@@ -19,12 +19,13 @@ from models.identifiers import order_workflow_id
 from models.tables import StripeEvent
 from models.tables.columns import now
 from models.vocabulary import StripeEventStatus
+from routes.dispute_events import look_at_dispute
 from routes.documentation import answer, problems
 from routes.outages import is_not_found
 from routes.parts import Connections, TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.refund_events import pass_on_refund
-from routes.stripe_events import OF_INTEREST, OF_REFUNDS, PAYMENT_SUCCEEDED, Event, genuine_event
+from routes.stripe_events import OF_DISPUTES, OF_INTEREST, OF_REFUNDS, PAYMENT_SUCCEEDED, Event, genuine_event
 from routes.unmatched_payments import is_settled, is_unwatched, look_after
 from settings import Settings
 from workflows.order import OrderWorkflow
@@ -139,6 +140,13 @@ async def _record(sessions: Sessions, event: Event) -> StripeEventStatus:
 async def _pass_on(connections: Connections, settings: Settings, event: Event) -> StripeEventStatus:
     if event.type in OF_REFUNDS:
         return await pass_on_refund(connections, event)
+    if event.type in OF_DISPUTES and event.object_id is not None:
+        await look_at_dispute(connections.temporal, event.object_id)
+        return StripeEventStatus.SIGNALED
+    return await _pass_on_payment(connections, settings, event)
+
+
+async def _pass_on_payment(connections: Connections, settings: Settings, event: Event) -> StripeEventStatus:
     if event.order_id is not None and await _is_signaled(connections.temporal, event.order_id):
         if event.type == PAYMENT_SUCCEEDED and event.object_id is not None:
             await _look_after_unwatched(connections, event.object_id, event.order_id)

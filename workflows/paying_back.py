@@ -47,7 +47,7 @@ class PayingBack:
             failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
             if not failed:
                 break
-            if not await self._is_retried(len(failed), about := f"{reason}-{attempt}"):
+            if not await self._is_retried(failed, about := f"{reason}-{attempt}"):
                 refunded = await self._settle(reason, RefundStatus.SUCCEEDED, f"refund-{about}")
                 break
             attempt += 1
@@ -86,7 +86,7 @@ class PayingBack:
                 self._outbox.post(self._mail_refund(reason))
                 await self._watch(refunded.refunds)
                 return True
-            if not await self._is_retried(len(failed), str(attempt)):
+            if not await self._is_retried(failed, str(attempt)):
                 await self._settle(reason, RefundStatus.SUCCEEDED, f"refund-{attempt}")
                 return False
             attempt += 1
@@ -158,19 +158,23 @@ class PayingBack:
                 is_done = refund.status is RefundStatus.SUCCEEDED
                 await watch_refund(refund.stripe_refund_id, seen if is_done else None)
 
-    async def _is_retried(self, count: int, about: str) -> bool:
+    async def _is_retried(self, failed: Sequence[RefundReport], about: str) -> bool:
+        # Stripe's codes, for instance `charge_disputed`; an older build has not kept them.
+        codes = sorted({refund.failure_reason for refund in failed if refund.failure_reason is not None})
+        why = f" ({', '.join(codes)})" if codes else ""
+        count = len(failed)
         before = self._desk.told
         self._desk.tell(
             WaitingFor.OPERATOR,
-            "Stripe has refused a refund. See why in Stripe, then decide the task: `retry`, or `dismiss` if it was "
-            "paid back another way.",
+            f"Stripe has refused a refund{why}. See why in Stripe, then decide the task: `retry`, or `dismiss` if it "
+            "was paid back another way.",
             needs_human=True,
         )
         asked = self._desk.told
         action = await self._tasks.ask(
             TaskKind.REFUND_FAILED,
             f"refund-{about}",
-            f"Stripe refused {count} refund{'s' if count > 1 else ''} of this order.",
+            f"Stripe refused {count} refund{'s' if count > 1 else ''} of this order{why}.",
             (TaskAction.RETRY, TaskAction.DISMISS),
             subject=("order", self._order_id),
         )

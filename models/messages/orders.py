@@ -260,6 +260,7 @@ class RefundReport(Message):
     stripe_refund_id: StripeId | None = Field(default=None, description="none where it was never made at Stripe")
     amount: Money | None = None
     credit_note_id: UUID | None = Field(default=None, description="the document that corrects the receipt")
+    failure_reason: str | None = Field(default=None, max_length=64, description="Stripe's word for why it failed")
 
 
 class RefundedPlaces(Message):

@@ -5,7 +5,7 @@ All bodies and answers are JSON; the typed client is ``StripeDoubleControl``. Se
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
@@ -72,12 +72,13 @@ class DisputeOpening(_Body):
     charge: str
     reason: str = "general"
     amount: int | None = None
+    inquiry: bool = False
 
 
 class DisputeClosing(_Body):
     """How a dispute ends."""
 
-    outcome: str
+    outcome: Literal["won", "lost", "warning_closed", "prevented"]
 
 
 class ClockMove(_Body):
@@ -142,6 +143,8 @@ class Control:
             ("POST", "/refunds/next", self._next_refunds),
             ("POST", "/refunds/{refund}", self._move_refund),
             ("POST", "/disputes", self._open_dispute),
+            ("POST", "/disputes/{dispute}/answer", self._answer_dispute),
+            ("POST", "/disputes/{dispute}/escalate", self._escalate_dispute),
             ("POST", "/disputes/{dispute}/close", self._close_dispute),
         ]
         return [Route(f"/_control{path}", _answering(action), methods=[method]) for method, path, action in table]
@@ -263,12 +266,22 @@ class Control:
         opening = await _read(request, DisputeOpening)
         with self._account.change() as change:
             charge = change.get("charge", opening.charge, "charge")
-            return disputes.open_dispute(change, charge, reason=opening.reason, amount=opening.amount)
+            return disputes.open_dispute(
+                change, charge, reason=opening.reason, amount=opening.amount, inquiry=opening.inquiry
+            )
+
+    async def _answer_dispute(self, request: Request) -> Any:
+        with self._account.change() as change:
+            return disputes.answer_dispute(change, change.get("dispute", request.path_params["dispute"]))
+
+    async def _escalate_dispute(self, request: Request) -> Any:
+        with self._account.change() as change:
+            return disputes.escalate_dispute(change, change.get("dispute", request.path_params["dispute"]))
 
     async def _close_dispute(self, request: Request) -> Any:
-        won = {"won": True, "lost": False}[(await _read(request, DisputeClosing)).outcome]
+        outcome = (await _read(request, DisputeClosing)).outcome
         with self._account.change() as change:
-            return disputes.close_dispute(change, change.get("dispute", request.path_params["dispute"]), won=won)
+            return disputes.close_dispute(change, change.get("dispute", request.path_params["dispute"]), outcome)
 
 
 def _order_money(account: Account, order_id: str | None) -> list[OrderMoney]:

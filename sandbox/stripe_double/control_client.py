@@ -159,13 +159,25 @@ class StripeDoubleControl:
         moved: Json = await self._call("POST", f"/refunds/{refund}", body)
         return moved
 
-    async def open_dispute(self, charge: str, reason: str = "general", amount: int | None = None) -> Json:
-        """Open a dispute on a charge."""
-        body = {"charge": charge, "reason": reason, "amount": amount}
+    async def open_dispute(
+        self, charge: str, reason: str = "general", amount: int | None = None, *, inquiry: bool = False
+    ) -> Json:
+        """Open a dispute on a charge, or only an inquiry, which takes no money yet."""
+        body = {"charge": charge, "reason": reason, "amount": amount, "inquiry": inquiry}
         opened: Json = await self._call("POST", "/disputes", body)
         return opened
 
+    async def answer_dispute(self, dispute: str) -> Json:
+        """Hand in evidence: the bank reviews it."""
+        answered: Json = await self._call("POST", f"/disputes/{dispute}/answer", {})
+        return answered
+
+    async def escalate_dispute(self, dispute: str) -> Json:
+        """Make an inquiry a chargeback."""
+        escalated: Json = await self._call("POST", f"/disputes/{dispute}/escalate", {})
+        return escalated
+
     async def close_dispute(self, dispute: str, outcome: str) -> Json:
-        """Close a dispute as "won" or "lost"."""
+        """Close a dispute as "won", "lost", "warning_closed" or "prevented"; a lost one may still be won."""
         closed: Json = await self._call("POST", f"/disputes/{dispute}/close", {"outcome": outcome})
         return closed

@@ -9,6 +9,7 @@ from typing import Any
 from sandbox.stripe_double import cards
 from sandbox.stripe_double.account import Change
 from sandbox.stripe_double.charges import post_transaction
+from sandbox.stripe_double.disputes import is_refundable
 from sandbox.stripe_double.errors import missing_parameter, refused
 from sandbox.stripe_double.lists import listed
 from sandbox.stripe_double.money import format_amount
@@ -58,11 +59,11 @@ def _charge_of(call: Call) -> Json:
     return charge
 
 
-def _check(charge: Json, amount: int) -> None:
+def _check(change: Change, charge: Json, amount: int) -> None:
     left = charge["amount_captured"] - charge["amount_refunded"]
     if charge["status"] != "succeeded" or not charge["captured"]:
         raise refused(f"Charge {charge['id']} has not been captured and cannot be refunded.", param="charge")
-    if charge["disputed"]:
+    if not is_refundable(change, charge):
         raise refused(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
     if left <= 0:
         raise refused(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
@@ -93,7 +94,7 @@ def create(call: Call) -> Json:
     change = call.change
     charge = _charge_of(call)
     amount: int = call.get("amount", charge["amount_captured"] - charge["amount_refunded"])
-    _check(charge, amount)
+    _check(call.change, charge, amount)
     refund = fresh(
         "refund",
         id=new_id("re"),
