@@ -16,6 +16,7 @@ from temporalio.client import Client
 
 from activities.database import Sessions, open_database, sessions_of
 from api import create_app
+from models.messages.disputes import DisputedPayment
 from models.messages.payments import UnmatchedPayment
 from models.tables import Order, StripeEvent
 from models.vocabulary import OrderStatus, StripeEventStatus
@@ -277,3 +278,15 @@ async def test_nothing_of_the_payload_is_kept(client: httpx.AsyncClient, session
     await send(client, payload)
     (row,) = await rows(sessions)
     assert "anna@example.org" not in str(vars(row))
+
+
+@pytest.mark.parametrize("kind", ["created", "updated", "closed", "funds_withdrawn", "funds_reinstated"])
+async def test_news_of_a_dispute_have_it_looked_at(
+    client: httpx.AsyncClient, sessions: Sessions, recorder: RecordingTemporal, kind: str
+) -> None:
+    told = event(type=f"charge.dispute.{kind}", data={"object": {"id": "du_1", "metadata": {}}})
+    for _ in range(2):
+        assert (await send(client, told)).json() == {"status": "signaled"}
+    assert recorder.signals == []
+    assert recorder.started == [("dispute-du_1", DisputedPayment(stripe_dispute_id="du_1"))]
+    assert [row.object_id for row in await rows(sessions)] == ["du_1"]
