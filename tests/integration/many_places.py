@@ -17,9 +17,17 @@ from tests.integration.written_orders import Sold, write_order
 PRICE = 4500
 
 
-async def write_places(sessions: Sessions, count: int, code: str = "photography") -> tuple[UUID, list[UUID]]:
-    """One paid order with a place for each of so many students; answers the order and its places."""
-    written = await write_order(sessions, [Sold(code, PRICE)])
+_STUDENTS = ("grace", "aoife", "haruka", "layla", "xiaoming")
+
+
+async def write_places(
+    sessions: Sessions, count: int, code: str = "photography", *, whose: int = 0
+) -> tuple[UUID, list[UUID]]:
+    """One paid order with a place for each of so many students, the first a sample person; the order and its places.
+
+    `whose` tells several orders of one course apart.
+    """
+    written = await write_order(sessions, [Sold(code, PRICE, student=_STUDENTS[whose])])
     course_id = sample_id("course", code)
     people = [
         {"id": new_id(), "email": f"{new_id()}@students.test", "full_name": "A student"} for _ in range(count - 1)
