@@ -40,7 +40,7 @@ from models.messages.orders import (
     SettleByHand,
 )
 from models.messages.provisioning import Provisioned, ProvisionEnrollment
-from models.messages.tasks import CloseTask, OpenTask
+from models.messages.tasks import CloseTask, EscalatedTask, EscalateTask, OpenedTask, OpenTask
 from models.money import Money
 from models.vocabulary import (
     MailStatus,
@@ -280,7 +280,8 @@ class Worlds:
             self.place_order, self.grant_approval, self.extend_hold, self.lapse_hold, self.record_invoice_payment,
             self.complete_order, self.release_order, self.request_payment, self.read_payment, self.cancel_payment,
             self.refund_places, self.refund_payment, self.settle_by_hand, self.provision_enrollment,
-            self.open_task, self.close_task, self.render_receipt, self.render_document, self.send_mail,
+            self.open_task, self.escalate_task, self.close_task, self.render_receipt, self.render_document,
+            self.send_mail,
         ]  # fmt: skip
 
     @activity.defn
@@ -345,10 +346,15 @@ class Worlds:
         return Provisioned(provisioned_at=activity.info().started_time)
 
     @activity.defn
-    async def open_task(self, step: OpenTask) -> None:
+    async def open_task(self, step: OpenTask) -> OpenedTask:
         world = self._by(step.workflow_id)
         world.happen("task")
         world.tasks[step.task_id] = step
+        return OpenedTask(due_at=step.due_at)
+
+    @activity.defn
+    async def escalate_task(self, step: EscalateTask) -> EscalatedTask:
+        return EscalatedTask()
 
     @activity.defn
     async def close_task(self, step: CloseTask) -> None:
