@@ -4,7 +4,7 @@ The policy is pinned at purchase. *First lesson*: exactly one lesson is done, wh
 or the tutor did not come to any so far; there is no time limit (R51) and no refund before the first lesson (R52).
 *Window*: 14 days from the later of purchase and start, at most a quarter used (reference list 10.2). *None*: never.
 Under each a certificate and a dispute of the payment speak against it. Staff may go beyond the policy (R50), and beyond
-a certificate with a note, but not beyond a dispute: what the bank decides on would be paid twice.
+a certificate with a note, but not beyond an open dispute: what the bank decides on would be paid twice.
 """
 
 from dataclasses import dataclass, replace
@@ -124,14 +124,14 @@ def by_staff(
     """What staff's terms come to (TutorHub R50, G3): no check but that there is something to end or to pay back, that
     the payment is not disputed, and that somebody has said why a certificate does not count.
 
-    A place that nothing is left of, or was paid for, ends without money.
+    A place that nothing is left of, or was paid for, ends without money: also one whose payment the bank took back.
     """
     refused = Eligibility(False, (), _money(facts, 0), None, usage_of(facts.lessons, moment), _window_end(facts))
     against: list[RefundGround] = []
     if facts.status not in _CAN_END:
         against.append(RefundGround.ENROLLMENT_NOT_ACTIVE)
-    if facts.paid.amount:
-        against += _against_by_the_bank(facts)
+    if facts.paid.amount and _is_before_the_bank(facts):
+        against.append(RefundGround.DISPUTE_OPEN)
     if facts.certificate_issued and not has_note:
         against.append(RefundGround.CERTIFICATE_ISSUED)
     amount = granted(facts, share, named, moment)
@@ -205,17 +205,16 @@ def _against_any_refund(facts: RefundFacts) -> list[RefundGround]:
         against.append(RefundGround.NOTHING_PAID)
     if facts.certificate_issued:
         against.append(RefundGround.CERTIFICATE_ISSUED)
-    return against + _against_by_the_bank(facts)
-
-
-def _against_by_the_bank(facts: RefundFacts) -> list[RefundGround]:
-    """While the bank decides, and after it has decided for the payer, nothing goes back beside it."""
-    against: list[RefundGround] = []
-    if any(status not in _SETTLED for status in facts.disputes):
+    if _is_before_the_bank(facts):
         against.append(RefundGround.DISPUTE_OPEN)
     if DisputeStatus.LOST in facts.disputes:
         against.append(RefundGround.DISPUTE_LOST)
     return against
+
+
+def _is_before_the_bank(facts: RefundFacts) -> bool:
+    """Whether the payer's bank has still to decide: nothing goes back beside it meanwhile."""
+    return any(status not in _SETTLED for status in facts.disputes)
 
 
 def _first_lesson(usage: Usage) -> tuple[RefundGround, bool]:

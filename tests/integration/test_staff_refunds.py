@@ -213,16 +213,27 @@ async def test_a_disputed_payment_is_not_paid_back_by_anybody(requests: RefundRe
         reason="fraudulent", status=DisputeStatus.NEEDS_RESPONSE, opened_at=now(),
     )  # fmt: skip
     await add(requests.sessions, dispute)
-    expected = {
-        DisputeStatus.NEEDS_RESPONSE: RefundGround.DISPUTE_OPEN,
-        DisputeStatus.LOST: RefundGround.DISPUTE_LOST,
-        DisputeStatus.WON: None,
-    }
-    for status, ground in expected.items():
-        await change(requests.sessions, Dispute, status=status)
-        answer = await requests.request_refund(asking(written.place_ids[0], RefundTerms()))
-        assert (answer.refusal is Reason.REFUND_NOT_ELIGIBLE) == (ground is not None)
-        assert (ground or RefundGround.OVERRIDDEN) in answer.grounds
+    step = asking(written.place_ids[0], RefundTerms())
+    refused = await requests.request_refund(step)
+    assert (refused.refusal, refused.grounds) == (Reason.REFUND_NOT_ELIGIBLE, (RefundGround.DISPUTE_OPEN,))
+    await change(requests.sessions, Dispute, status=DisputeStatus.LOST)
+    some_of_it = asking(written.place_ids[0], RefundTerms(access=RefundAccess.KEPT))
+    assert (await requests.request_refund(some_of_it)).refusal is Reason.REFUND_NOT_ELIGIBLE
+    ended = await requests.request_refund(step)
+    assert (ended.refusal, ended.amount and ended.amount.amount) == (None, 0)
+
+
+async def test_what_was_won_at_the_bank_can_be_paid_back(requests: RefundRequestActivities) -> None:
+    written = await write_order(requests.sessions, [Sold("photography", 4500)])
+    await change(requests.sessions, Payment, payment_intent_id="pi_1")
+    dispute = Dispute(
+        stripe_dispute_id="dp_1", order_id=written.order_id, payment_intent_id="pi_1", amount=4500, currency="EUR",
+        reason="fraudulent", status=DisputeStatus.WON, opened_at=now(),
+    )  # fmt: skip
+    await add(requests.sessions, dispute)
+    answer = await requests.request_refund(asking(written.place_ids[0], RefundTerms()))
+    assert answer.amount is not None
+    assert answer.amount.amount == 4500
 
 
 async def test_a_certificate_is_overridden_with_a_note_alone(requests: RefundRequestActivities) -> None:

@@ -283,15 +283,19 @@ def test_staff_goes_beyond_the_policy_and_beyond_a_certificate_with_a_note() -> 
 
 
 def test_nobody_goes_beyond_a_dispute_unless_nothing_was_paid() -> None:
-    for status, ground in (
-        (DisputeStatus.NEEDS_RESPONSE, RefundGround.DISPUTE_OPEN),
-        (DisputeStatus.LOST, RefundGround.DISPUTE_LOST),
-    ):
+    for status in OPEN:
         disputed = a_place(RefundPolicy.NONE, disputes=(status,))
         found = overridden(disputed, has_note=True)
-        assert (found.is_eligible, found.grounds, found.amount.amount) == (False, (ground,), 0)
+        assert (found.is_eligible, found.grounds, found.amount.amount) == (False, (RefundGround.DISPUTE_OPEN,), 0)
         free = a_place(RefundPolicy.NONE, disputes=(status,), paid=Money(amount=0, currency="EUR"))
         assert overridden(free).is_eligible
+
+
+def test_a_place_whose_payment_the_bank_took_back_can_be_ended_without_money() -> None:
+    lost = a_place(RefundPolicy.NONE, disputes=(DisputeStatus.LOST,), left=0)
+    ended = overridden(lost)
+    assert (ended.is_eligible, ended.amount.amount) == (True, 0)
+    assert not overridden(lost, access=RefundAccess.KEPT).is_eligible
 
 
 def test_a_place_that_is_kept_needs_money_to_go_back() -> None:
