@@ -18,8 +18,8 @@ from tests.integration.many_places import PRICE, write_places
 from worker import running_workers
 from workflows.deployment import make_current
 
-# Alone on two cores, each place takes about a fifth of a second, with its credit note and its mail.
-ORDERS, PLACES_OF_AN_ORDER = 5, 20
+# On two busy cores each place takes about half a second, with its credit note, its mail and its replay.
+ORDERS, PLACES_OF_AN_ORDER = 3, 20
 PLACES = ORDERS * PLACES_OF_AN_ORDER
 PHOTOGRAPHY = str(sample_id("course", "photography"))
 
