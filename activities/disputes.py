@@ -60,16 +60,11 @@ class DisputeActivities:
     async def read_dispute(self, step: ReadDispute) -> DisputeFacts:
         """Read the dispute from Stripe and write down how it stands. One of no payment of ours leaves no row.
 
-        The order is locked meanwhile, so that of a refund and a dispute the second one knows of the first.
+        The order is locked meanwhile, as it is while refunds are written: none is counted against money that is lost.
         """
-        try:
-            told = await self.client.v1.disputes.retrieve_async(step.stripe_dispute_id, {"expand": ["payment_intent"]})
-        except stripe.InvalidRequestError as error:
-            if error.code != "resource_missing":
-                raise as_failure(error, keep_trying=True) from None
+        told = await self._retrieve(step.stripe_dispute_id)
+        if told is None:
             return DisputeFacts()
-        except stripe.StripeError as error:
-            raise as_failure(error, keep_trying=True) from None
         async with self.sessions.begin() as session:
             owner = (await _owners(session, [told])).get(told.id)
             if owner is None:
@@ -116,12 +111,11 @@ class DisputeActivities:
                 {"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent"]}
             )
             told = {dispute.id: dispute async for dispute in made.auto_paging_iter()}
-            for dispute_id in sorted(still_open - told.keys()):
-                told[dispute_id] = await self.client.v1.disputes.retrieve_async(
-                    dispute_id, {"expand": ["payment_intent"]}
-                )
         except stripe.StripeError as error:
             raise as_failure(error, keep_trying=True) from None
+        for dispute_id in sorted(still_open - told.keys()):
+            if (older := await self._retrieve(dispute_id)) is not None:
+                told[dispute_id] = older
         async with self.sessions() as session:
             owners = await _owners(session, list(told.values()))
             recorded = select(col(Dispute.stripe_dispute_id), col(Dispute.status)).where(
@@ -130,6 +124,15 @@ class DisputeActivities:
             record = {row.stripe_dispute_id: row.status for row in (await session.execute(recorded)).all()}
         changed = [each for each in sorted(owners) if record.get(each) != status_of(told[each])]
         return ChangedDisputes(stripe_dispute_ids=tuple(changed[:_MOST_CHANGED]))
+
+    async def _retrieve(self, stripe_dispute_id: str) -> stripe.Dispute | None:
+        """The dispute with its payment; none if Stripe does not know it."""
+        try:
+            return await self.client.v1.disputes.retrieve_async(stripe_dispute_id, {"expand": ["payment_intent"]})
+        except stripe.StripeError as error:
+            if error.code != "resource_missing":
+                raise as_failure(error, keep_trying=True) from None
+            return None
 
 
 def status_of(told: stripe.Dispute) -> DisputeStatus:

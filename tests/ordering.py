@@ -14,6 +14,7 @@ from tests.installation import Installation, Json
 
 NO_FUNDS = "4000 0000 0000 9995"
 ASKS_THE_BANK = "4000 0027 6000 3184"
+DISPUTED = "4000 0000 0000 0259"
 COMPANY = str(sample_id("person", "company"))
 
 

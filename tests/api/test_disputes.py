@@ -9,9 +9,7 @@ from models.identifiers import dispute_workflow_id
 from models.vocabulary import Role
 from tests.eventually import eventually
 from tests.installation import Installation, Json
-from tests.ordering import order_shows
-
-DISPUTED = "4000 0000 0000 0259"
+from tests.ordering import DISPUTED, order_shows
 
 
 async def disputes(installation: Installation, role: Role = Role.STAFF, **asked: str) -> httpx.Response:

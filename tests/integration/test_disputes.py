@@ -157,6 +157,9 @@ async def test_the_sweep_finds_what_nobody_told_of(
     await read(disputes, dispute)
     assert (await disputes.find_changed_disputes(sweep)).stripe_dispute_ids == ()
 
+    async with installation.sessions.begin() as session:
+        gone = {"id": UUID(int=1), "stripe_dispute_id": "du_gone", "amount": 1, "currency": "EUR", "reason": "general"}
+        session.add(Dispute(**gone, status=DisputeStatus.UNDER_REVIEW, opened_at=now()))
     # By now it is older than the disputes that are listed; what is open on record is asked for by its name.
     monkeypatch.setattr("activities.disputes.now", lambda: now() + timedelta(days=30))
     assert (await disputes.find_changed_disputes(sweep)).stripe_dispute_ids == ()

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.installation import Installation, Json
 from tests.ordering import (
     ASKS_THE_BANK,
+    DISPUTED,
     NO_FUNDS,
     confirm_at_the_bank,
     hold_left,
@@ -130,3 +131,19 @@ async def test_refunds(installation: Installation) -> None:
             await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": action})
         await installation.temporal.get_workflow_handle(f"refund-{enrollment_id}").result()
         await _save(installation, name, f"refund-{enrollment_id}")
+
+
+async def test_disputes(installation: Installation) -> None:
+    for outcome, student in (("won", "lukasz"), ("lost", "aoife")):
+        order = (await installation.post_order("spanish-a1", by=student)).json()
+        await installation.pay(order, DISPUTED)
+        await installation.order_ends(order["id"])
+        [task] = await installation.tasks(order["id"])
+        if outcome == "lost":
+            await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "dismiss"})
+        await installation.double.control.close_dispute(task["workflow_id"].removeprefix("dispute-"), outcome)
+        if outcome == "lost":
+            [task] = await installation.tasks(order["id"])
+            await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "reject"})
+        await installation.temporal.get_workflow_handle(task["workflow_id"]).result()
+        await _save(installation, f"dispute_{outcome}", task["workflow_id"])
