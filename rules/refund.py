@@ -22,6 +22,7 @@ from models.vocabulary import (
     RefundPolicy,
     RefundShare,
 )
+from rules.disputes import OPEN
 
 WINDOW = timedelta(days=14)
 MOST_USED_PERCENT = 25
@@ -38,7 +39,6 @@ STAFFS_CAUSES = frozenset(
 )
 _USED = (LessonOutcome.COMPLETED, LessonOutcome.STUDENT_NO_SHOW)
 _CAN_END = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
-_SETTLED = (DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.WARNING_CLOSED, DisputeStatus.PREVENTED)
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _against_any_refund(facts: RefundFacts) -> list[RefundGround]:
 
 def _is_before_the_bank(facts: RefundFacts) -> bool:
     """Whether the payer's bank has still to decide: nothing goes back beside it meanwhile."""
-    return any(status not in _SETTLED for status in facts.disputes)
+    return any(status in OPEN for status in facts.disputes)
 
 
 def _first_lesson(usage: Usage) -> tuple[RefundGround, bool]:
