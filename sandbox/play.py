@@ -150,6 +150,17 @@ class Player:
                     raise TimeoutError(f"not {times} mails about order {order['number']} after a minute")
                 await asyncio.sleep(0.1)
 
+    async def cascade_is_done(self, cascade_id: str, caller: str) -> Json:
+        """Wait until all places of the cascade have ended."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            cascade = await self.get(f"/v1/cascades/{cascade_id}", caller, Role.STAFF)
+            if cascade["status"] == "done":
+                return cascade
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{cascade['left']} of {cascade['total']} places are left after a minute")
+            await asyncio.sleep(0.1)
+
     async def _until(
         self,
         order_id: str,

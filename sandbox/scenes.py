@@ -137,7 +137,8 @@ async def first_lesson_refund(player: Player, scene: Scene) -> None:
     refund = answer.raise_for_status().json()
     player.say(f"Approved by rule ({refund['grounds'][0]}): {refund['money']} goes back, with a credit note")
     back = await player.order_is(order["id"], "refunded", "haruka")
-    await player.mailed(order, times=2)
+    # The confirmation, the refund, and a notice to finance.
+    await player.mailed(order, times=3)
     scene.state = back["status"]
 
 
@@ -152,6 +153,35 @@ async def second_lesson_refund(player: Player, scene: Scene) -> None:
     if problem.get("reason") != "refund_not_eligible":
         raise AssertionError(f"expected the refusal refund_not_eligible, got {answer.status_code}")
     player.say(f"Refused with {answer.status_code} {problem['reason']}: {problem['detail']}")
+
+
+async def course_removed(player: Player, scene: Scene) -> None:
+    player.say("Aoife, Grace and Haruka have paid for Olena's watercolours; Grace has had an evening of four")
+    orders = {student: await _placed(player, scene, student, "watercolour") for student in ("aoife", "grace", "haruka")}
+    for student, order in orders.items():
+        await player.pay_on_page(order["payment"]["checkout_url"], VISA)
+        await player.order_is(order["id"], "completed", student)
+    await _lessons_held(player, await player.get(f"/v1/orders/{orders['grace']['id']}", "grace"), 1, "grace")
+    unpaid = await _placed(player, scene, "layla", "watercolour")
+    body = {
+        "kind": "course_removed",
+        "course_id": str(sample_id("course", "watercolour")),
+        "reason": "The studio closes at the end of the month.",
+    }
+    preview: Json = (await player.post("/v1/cascades", {**body, "dry_run": True}, "finance", Role.ADMIN)).json()
+    back = preview["amounts"][0]["money"]
+    player.say(f"The studio closes. A dry run: places end {preview['places']}, {back} would go back")
+    cascade: Json = (await player.post("/v1/cascades", body, "finance", Role.ADMIN)).json()
+    done = await player.cascade_is_done(cascade["id"], "finance")
+    back = done["refunded"][0]["money"]
+    player.say(f"Done: {done['ended']} of {done['total']} places have ended, {back} goes back, everybody knows why")
+    for student, order in orders.items():
+        await player.order_is(order["id"], "partially_refunded" if student == "grace" else "refunded", student)
+        # The confirmation, the refund, and a notice each to the tutor and to finance.
+        await player.mailed(order, times=4)
+    await player.order_is(unpaid["id"], "cancelled", "layla")
+    await player.mailed(unpaid)
+    scene.workflow_id, scene.state = f"cascade-{cascade['id']}", done["status"]
 
 
 async def _lessons_held(player: Player, order: Json, count: int, caller: str) -> None:
@@ -179,6 +209,7 @@ SCENES = [
     Scene("Free course", free_course),
     Scene("Refund after the first lesson", first_lesson_refund),
     Scene("No refund after the second lesson", second_lesson_refund),
+    Scene("A course is removed", course_removed),
     Scene("Enrollment while the worker is killed", worker_killed),
     Scene("The last seat, wanted twice", refused),
 ]
