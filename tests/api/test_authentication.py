@@ -85,7 +85,7 @@ async def test_the_highest_known_role_speaks(settings: Settings, roles: list[str
         ({"sub": "x" * 65, "roles": ["staff"]}, Reason.TOKEN_INVALID),
         ({"sub": "staff:anna", "roles": ["staff"]}, Reason.TOKEN_INVALID),
         ({"sub": "anna\n", "roles": ["staff"]}, Reason.TOKEN_INVALID),
-        ({"nbf": datetime.now(UTC) + timedelta(minutes=1)}, Reason.TOKEN_INVALID),
+        ({"nbf": datetime.now(UTC) + timedelta(days=1)}, Reason.TOKEN_INVALID),
         ({"roles": None}, Reason.ROLE_NOT_ALLOWED),
         ({"roles": []}, Reason.ROLE_NOT_ALLOWED),
         ({"roles": ["emperor"]}, Reason.ROLE_NOT_ALLOWED),

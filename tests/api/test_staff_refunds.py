@@ -40,7 +40,6 @@ async def test_staff_gives_a_part_back_and_later_the_rest(installation: Installa
     async with installation.sessions.begin() as session:
         hers = update(Course).where(col(Course.id) == sample_id("course", "photography"))
         await session.execute(hers.values(tutor_id=maya))
-        session.add(TaskContact(queue=TaskQueue.FINANCE, remind_id=finance))
     enrollment = await enrolled(installation, "photography")
     said = "Łukasz could not see the videos for a day."
     first = await staff_asks(installation, enrollment, {**part(1000), "note": said}, key="goodwill")
