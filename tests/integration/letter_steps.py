@@ -127,7 +127,7 @@ async def pay_back(sessions: Sessions, step: PlaceOrder, *places: UUID, reason: 
         order_id=step.request.order_id, enrollment_ids=places, reason=reason, workflow_id=step.workflow_id
     )
     async with sessions.begin() as session:
-        refunds, _ = await request_refunds(session, asked)
+        refunds = await request_refunds(session, asked)
     told = {refund.id: Told(RefundStatus.SUCCEEDED, f"re_{refund.id.hex}") for refund in refunds}
     async with sessions.begin() as session:
         await write_refunds(session, asked.order_id, told, reason=reason, workflow_id=step.workflow_id)
