@@ -34,6 +34,7 @@ class HumanTasks:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
+        self._opening: dict[UUID, OpenTask] = {}
         self._open: dict[UUID, OpenTask] = {}
         self._decided: dict[UUID, DecideTask] = {}
         self._closed: dict[UUID, DecideTask] = {}
@@ -80,10 +81,12 @@ class HumanTasks:
             working_days=None if due_at or until else working_days,
             until=until,
         )
+        # People see the row of the task before the workflow hears that it is there.
+        self._opening[task.task_id] = task
         opened = await workflow.execute_activity_method(
             TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **TASK
         )
-        self._open[task.task_id] = task
+        self._open[task.task_id] = self._opening.pop(task.task_id)
         self._show(task, opened)
 
         def is_over() -> bool:
@@ -111,7 +114,7 @@ class HumanTasks:
 
     def check(self, decision: DecideTask) -> None:
         """Refuse a decision on a task that is not open, or an action that it does not allow."""
-        task = self._open.get(decision.task_id)
+        task = self._open.get(decision.task_id) or self._opening.get(decision.task_id)
         if task is None or decision.task_id in self._decided or decision.task_id in self._closed:
             raise refusal(Reason.TASK_NOT_OPEN, "There is no such open task in this job.")
         if decision.action not in task.allowed_actions:
@@ -123,7 +126,9 @@ class HumanTasks:
         Raises the refusal `task_not_open` if it came too late to count.
         """
         self._decided[decision.task_id] = decision
-        await workflow.wait_condition(lambda: decision.task_id not in self._open)
+        await workflow.wait_condition(
+            lambda: decision.task_id not in self._open and decision.task_id not in self._opening
+        )
         if self._closed.get(decision.task_id) != decision:
             raise refusal(Reason.TASK_NOT_OPEN, "It came too late: nobody waits for the decision any more.")
         return TaskDecided(task_id=decision.task_id, action=decision.action)

@@ -291,6 +291,15 @@ def test_asking_again_tells_nobody_twice() -> None:
     assert (len(played.office.told), played.office.tried_mails) == (3, 3)
 
 
+def test_a_decision_counts_before_the_workflow_hears_that_its_task_is_there() -> None:
+    played = asked(Office(), 3, Mishaps(answer_lost=0.9))
+    played.simulation.run_until(lambda: played.office.task is not None)
+    played.decide()
+    played.pass_by(30 * DAY)
+    assert played.result() is TaskAction.ACCEPT
+    assert (played.office.told, len(played.office.decisions)) == ([], 1)
+
+
 def test_a_decision_while_the_reminder_is_written_down_stops_its_mail() -> None:
     played = asked(Office(slow=Counter(escalate=8)))
     played.pass_by(DAY + timedelta(seconds=15))
