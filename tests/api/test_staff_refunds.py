@@ -7,9 +7,9 @@ import httpx
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from models.tables import Certificate, Course, Dispute, Mail, Note, Payment, RefundRequest, TaskContact
+from models.tables import Certificate, Course, Dispute, Mail, Note, Payment, RefundRequest
 from models.tables.columns import now
-from models.vocabulary import Role, TaskQueue
+from models.vocabulary import Role
 from sandbox.sample_academy import sample_id
 from tests.api.test_refunds import ask, eligibility, enrolled
 from tests.eventually import eventually
