@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
 from activities.place_endings import end_with_all
-from activities.refund_record import places_of, received_for, refunded_amount
+from activities.refund_record import gone_amount, places_of, received_for
 from models.identifiers import refund_id_for, refund_watch_workflow_id
 from models.tables import Order, Payment, Refund
 from models.tables.columns import now
@@ -44,13 +44,17 @@ async def unknown_among(session: AsyncSession, made: Sequence[stripe.Refund]) ->
 async def adopt(session: AsyncSession, made: stripe.Refund) -> Refund | None:
     """Write the refund down; none if it pays back no order of ours. Where all the money is back the places end.
 
-    A part that goes back leaves the places as they are: nobody can tell which of them it is for.
+    A part that goes back leaves the places as they are: nobody can tell which of them it is for. One of the amount that
+    we have asked for, and not got yet, is what we have asked for.
     """
     query = select(Order).join(Payment, col(Payment.order_id) == col(Order.id))
     query = query.where(col(Payment.payment_intent_id) == intent_of(made)).with_for_update(of=Order)
     order = (await session.execute(query)).scalar_one_or_none()
     if order is None:
         return None
+    if (awaited := await _awaited(session, made)) is not None:
+        awaited.stripe_refund_id, awaited.updated_at = made.id, now()
+        return awaited
     workflow_id = refund_watch_workflow_id(made.id)
     places = await places_of(session, order.id)
     refund_id = refund_id_for(workflow_id, "adopted")
@@ -73,10 +77,27 @@ async def adopt(session: AsyncSession, made: stripe.Refund) -> Refund | None:
     if written.first() is not None:
         changes.append(StateChange("refund", refund_id, None, made.status or RefundStatus.PENDING))
         received = await received_for(session, order.id)
-        if order.completed_at is not None and await refunded_amount(session, order.id, received) >= received.amount:
+        if order.completed_at is not None and await gone_amount(session, order.id, received) >= received.amount:
             changes += await end_with_all(session, order, places)
     await write_audit(session, changes, actor="stripe", reason=MADE_IN_STRIPE, workflow_id=workflow_id)
     return await session.get(Refund, refund_id)
+
+
+async def _awaited(session: AsyncSession, made: stripe.Refund) -> Refund | None:
+    """The row of ours that still waits for Stripe to take it, and asks for the very same."""
+    query = (
+        select(Refund)
+        .where(
+            col(Refund.payment_intent_id) == intent_of(made),
+            col(Refund.amount) == made.amount,
+            col(Refund.status) == RefundStatus.PENDING,
+            col(Refund.stripe_refund_id).is_(None),
+        )
+        .order_by(col(Refund.id))
+        .limit(1)
+        .with_for_update()
+    )
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 def intent_of(made: stripe.Refund) -> str | None:

@@ -144,7 +144,10 @@ async def _lesson_counts(session: AsyncSession, course_ids: set[UUID]) -> Counte
 async def _refunded(session: AsyncSession, ids: list[UUID]) -> Counter[UUID]:
     query = (
         select(col(Refund.enrollment_id), func.sum(col(Refund.amount)))
-        .where(col(Refund.enrollment_id).in_(ids), col(Refund.status) != RefundStatus.CANCELED)
+        .where(
+            col(Refund.enrollment_id).in_(ids),
+            (col(Refund.status) != RefundStatus.CANCELED) | col(Refund.stripe_refund_id).is_not(None),
+        )
         .group_by(col(Refund.enrollment_id))
     )
     return Counter({UUID(str(row[0])): int(row[1]) for row in (await session.execute(query)).all()})

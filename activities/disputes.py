@@ -71,6 +71,9 @@ class DisputeActivities:
                 return DisputeFacts()
             await session.get_one(Order, owner.order_id, with_for_update=True)
             await _write(session, told, owner, step.workflow_id)
+            if status_of(told) is DisputeStatus.LOST:
+                # With what was lost the order may be over.
+                await write_refunds(session, owner.order_id, {}, reason=PLACES_ENDED, workflow_id=step.workflow_id)
             done, is_decided = await _questions(session, step.workflow_id)
             return DisputeFacts(
                 status=status_of(told),

@@ -12,6 +12,7 @@ from activities.errand import Addressed, Draft, Errand, MailWithoutSubjectError,
 from activities.mail_rendering import RenderedMail, render
 from activities.order_facts import (
     OrderFacts,
+    facts_of_cancellation,
     facts_of_confirmation,
     facts_of_document,
     facts_of_order,
@@ -20,7 +21,7 @@ from activities.order_facts import (
 from activities.order_letters import approval_requested, approvers_of, order_approved, order_cancelled, order_denied
 from activities.paper_letters import document_copy, invoice, invoice_reminder, refund, refund_rejected
 from activities.payment_letters import payment_action_required, payment_declined, payment_processing
-from activities.refund_letters import place_ended, refund_notice, told_of_refunds
+from activities.refund_letters import place_ended, refund_notice, told_of_ended_places, told_of_refunds
 from activities.refund_watch_letters import refund_action_required, refund_returned
 from activities.task_letters import TaskErrand, TaskFacts, facts_of_task, lookers_after, task_reminder
 from models.messages.mail import SendMail
@@ -75,7 +76,7 @@ LETTERS: Mapping[MailTemplate, Letter] = {
     MailTemplate.ORDER_CONFIRMATION: Letter(order_confirmation, facts_of_confirmation),
     MailTemplate.ORDER_APPROVED: Letter(order_approved),
     MailTemplate.ORDER_DENIED: Letter(order_denied),
-    MailTemplate.ORDER_CANCELLED: Letter(order_cancelled),
+    MailTemplate.ORDER_CANCELLED: Letter(order_cancelled, facts_of_cancellation),
     MailTemplate.APPROVAL_REQUESTED: Letter(approval_requested, recipients=approvers_of),
     MailTemplate.PAYMENT_ACTION_REQUIRED: Letter(payment_action_required),
     MailTemplate.PAYMENT_PROCESSING: Letter(payment_processing),
@@ -83,7 +84,7 @@ LETTERS: Mapping[MailTemplate, Letter] = {
     MailTemplate.INVOICE: Letter(invoice),
     MailTemplate.INVOICE_REMINDER: Letter(invoice_reminder),
     MailTemplate.REFUND: Letter(refund, facts_of_refund),
-    MailTemplate.PLACE_ENDED: Letter(place_ended, facts_of_refund),
+    MailTemplate.PLACE_ENDED: Letter(place_ended, facts_of_refund, recipients=told_of_ended_places),
     MailTemplate.REFUND_NOTICE: Letter(refund_notice, facts_of_refund, recipients=told_of_refunds),
     MailTemplate.REFUND_REJECTED: Letter(refund_rejected),
     MailTemplate.REFUND_ACTION_REQUIRED: Letter(refund_action_required),

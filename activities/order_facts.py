@@ -17,6 +17,7 @@ from activities.calendar import CalendarEntry, entries_of_order
 from models.tables import (
     Academy,
     BundleCourse,
+    CascadePlace,
     Course,
     Document,
     Enrollment,
@@ -31,7 +32,9 @@ from models.tables import (
     RefundRequest,
     TaskContact,
 )
-from models.vocabulary import DocumentKind, EnrollmentStatus, RefundRequestStatus, RefundStatus, TaskQueue
+from models.vocabulary import CascadeKind, DocumentKind, EnrollmentStatus, RefundRequestStatus, RefundStatus, TaskQueue
+
+_GONE = frozenset(kind.value for kind in CascadeKind)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ class GrantedWish:
 class OrderFacts:
     """An order with all around it, and the person to be written to.
 
-    `bill` is the document of the invoice. `dates` are read for confirmations only, `wishes` for letters of refunds.
+    `bill` is the document of the invoice. `dates` are read for confirmations only, `wishes` for letters of refunds,
+    `quoted` (why many places end at once, as staff has put it) for those of cancelled orders.
     """
 
     recipient: Person
@@ -116,6 +120,7 @@ class OrderFacts:
     refunds: tuple[MoneyBack, ...] = ()
     dates: tuple[CalendarEntry, ...] = ()
     wishes: tuple[GrantedWish, ...] = ()
+    quoted: str | None = None
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -164,6 +169,21 @@ async def facts_of_refund(session: AsyncSession, order_id: UUID, recipient_id: U
     """The order with the wishes that were granted for its places."""
     facts = await facts_of_order(session, order_id, recipient_id)
     return None if facts is None else replace(facts, wishes=await _granted_wishes(session, order_id))
+
+
+async def facts_of_cancellation(session: AsyncSession, order_id: UUID, recipient_id: UUID) -> OrderFacts | None:
+    """The order, with what staff says of a course or a tutor that is gone, if it is cancelled for that."""
+    facts = await facts_of_order(session, order_id, recipient_id)
+    if facts is None or facts.order.status_reason not in _GONE:
+        return facts
+    why = (
+        select(col(Note.text))
+        .join(CascadePlace, col(CascadePlace.cascade_id) == col(Note.subject_id))
+        .where(col(CascadePlace.order_id) == order_id, col(Note.subject_kind) == "cascade")
+        .order_by(col(Note.created_at).desc())
+        .limit(1)
+    )
+    return replace(facts, quoted=(await session.execute(why)).scalar_one_or_none())
 
 
 async def facts_of_document(session: AsyncSession, document_id: UUID, recipient_id: UUID) -> OrderFacts | None:

@@ -5,7 +5,7 @@ from uuid import UUID
 from activities.errand import Draft, Errand, Skipped
 from activities.one_line import one_line
 from activities.order_facts import OrderFacts
-from models.vocabulary import EnrollmentStatus, OrderStatus
+from models.vocabulary import CascadeKind, EnrollmentStatus, OrderStatus
 
 _OFF = (OrderStatus.CANCELLED, OrderStatus.FAILED)
 _DENIED = {
@@ -18,6 +18,11 @@ _CANCELLED = {
     "hold_expired": "unpaid",
     "payment_canceled": "unpaid",
     "payment_declined": "unpaid",
+}
+_GONE = {
+    CascadeKind.COURSE_REMOVED.value: "refund.course_removed",
+    CascadeKind.TUTOR_BANNED.value: "refund.tutor_gone",
+    CascadeKind.TUTOR_SUSPENDED.value: "refund.tutor_gone",
 }
 
 
@@ -71,11 +76,16 @@ def order_cancelled(errand: Errand) -> Draft | Skipped:
     if order.status not in _OFF:
         return Skipped(f"order_{order.status}")
     reason = _CANCELLED.get(order.status_reason or "", "other")
+    texts, gone = errand.words.texts, _GONE.get(order.status_reason or "")
+    why = [] if gone is None else [texts[gone]]
+    if facts.quoted:
+        why.append(texts.say("refund.quoted", reason=one_line(facts.quoted)))
     came_in = 0 if invoice is None else invoice.paid_amount
     came_in += sum(back.refund.amount for back in facts.refunds if back.goes_back)
     return Draft(
         {
             "reason": f"order_cancelled.{reason}",
+            "why": why,
             "lines": errand.lines,
             "coming_back": errand.amount(came_in) if came_in else None,
         }

@@ -62,7 +62,9 @@ class _Entitlement:
     provisioned_at: datetime | None
 
 
-async def end_with_all(session: AsyncSession, order: Order, places: Sequence[Enrollment]) -> list[StateChange]:
+async def end_with_all(
+    session: AsyncSession, order: Order, places: Sequence[Enrollment], *, is_course_gone: bool = False
+) -> list[StateChange]:
     """End the places of a locked order: their seats, and the lessons to come, are free; certificates fall where the
     academy wants it. A place that the student has bought a second time lives on as that of the other order.
 
@@ -76,7 +78,8 @@ async def end_with_all(session: AsyncSession, order: Order, places: Sequence[Enr
         for change in changes
         if change.subject_kind == "enrollment" and change.from_state in _GIVES_ACCESS
     }
-    entitled = await _entitlements(session, order.id, ended)
+    # A course or a tutor that is gone is gone for the buyers of bundles, too.
+    entitled = [] if is_course_gone else await _entitlements(session, order.id, ended)
     changes += await _hand_over(session, entitled, ended)
     return changes + await _revoke_certificates(session, ended.keys() - {other.place_id for other in entitled})
 

@@ -74,12 +74,12 @@ async def enrollment_to_refund(
     lessons, lesson_count = await _lessons(session, enrollment, course)
     # In this order what goes from granted to asked for meanwhile is counted twice, never not at all.
     promised = await _promised(session, enrollment.id)
-    left = await refundable(session, order, enrollment.id) - promised
+    paid, left = await refundable(session, order, enrollment.id)
     facts = RefundFacts(
         policy=RefundPolicy(enrollment.refund_policy),
         status=EnrollmentStatus(enrollment.status),
-        paid=Money(amount=enrollment.share_amount, currency=order.currency),
-        left=max(0, left),
+        paid=Money(amount=paid, currency=order.currency),
+        left=max(0, left - promised),
         enrolled_at=enrollment.enrolled_at,
         course_starts_at=course.starts_at,
         lessons=lessons,

@@ -9,6 +9,7 @@ from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFact
 from models.money import Money
 from models.vocabulary import EnrollmentStatus, RefundAccess, RefundCause, RefundGround
 
+MADE_IN_STRIPE = "made_in_stripe"
 _REASONS = {
     "seat_lost",
     "provisioning_failed",
@@ -16,7 +17,7 @@ _REASONS = {
     "amount_differs",
     "paid_too_late",
     "cancelled",
-    "made_in_stripe",
+    MADE_IN_STRIPE,
 }
 _REQUESTED = "requested"
 _BY_THE_ACADEMY = {
@@ -40,6 +41,9 @@ def reasons_told(errand: Errand, told: Collection[MoneyBack]) -> list[str]:
     keys: dict[str, None] = {}
     quotes: dict[str, None] = {}
     for back in told:
+        if back.refund.reason == MADE_IN_STRIPE and _has_ended(errand.facts):
+            keys[MADE_IN_STRIPE] = keys["place_has_ended"] = None
+            continue
         if back.refund.reason != _REQUESTED:
             keys[back.refund.reason if back.refund.reason in _REASONS else "other"] = None
             continue
@@ -51,8 +55,15 @@ def reasons_told(errand: Errand, told: Collection[MoneyBack]) -> list[str]:
     return [texts[f"refund.{key}"] for key in keys] + [texts.say("refund.quoted", reason=quote) for quote in quotes]
 
 
+def told_of_ended_places(facts: OrderFacts) -> Collection[UUID]:
+    """Who has paid, and whose places they are."""
+    return frozenset({facts.payer.id, *(bought.student.id for bought in facts.lines)})
+
+
 def place_ended(errand: Errand) -> Draft | Skipped:
-    """A place has ended that there was nothing to pay back for. The occasion is the id of the wish."""
+    """To the payer: a place has ended that there was nothing to pay back for. To a student: a place has ended that
+    somebody else had paid for; the money is not theirs. The occasion is the id of the wish.
+    """
     wish, bought, place = _asked_about(errand)
     if place.enrollment.status != EnrollmentStatus.CANCELED:
         return Skipped(f"enrollment_{place.enrollment.status}")
@@ -64,7 +75,10 @@ def place_ended(errand: Errand) -> Draft | Skipped:
     if wish.has_other_access:
         reasons.append(texts["refund.access_goes_on"])
     line = {"title": one_line(place.course.title), "student_name": errand.student_name(bought.student)}
-    return Draft({"lines": [line], "reasons": reasons})
+    is_payer = errand.facts.recipient.id == errand.facts.payer.id
+    if not is_payer and errand.facts.recipient.id != bought.student.id:
+        raise MailWithoutSubjectError
+    return Draft({"lines": [line], "reasons": reasons, "is_payer": is_payer})
 
 
 def refund_notice(errand: Errand) -> Draft | Skipped:
@@ -97,6 +111,10 @@ def _asked_about(errand: Errand) -> tuple[GrantedWish, BoughtLine, Place]:
                     if place.enrollment.id == wish.request.enrollment_id:
                         return wish, bought, place
     raise MailWithoutSubjectError
+
+
+def _has_ended(facts: OrderFacts) -> bool:
+    return all(place.enrollment.status == EnrollmentStatus.CANCELED for place in facts.places)
 
 
 def _decision(wish: GrantedWish | None) -> str:

@@ -84,7 +84,8 @@ async def request_refunds(session: AsyncSession, step: RefundPlaces) -> list[Ref
     places = [place for place in all_places if not step.enrollment_ids or place.id in step.enrollment_ids]
     changes: list[StateChange] = []
     if wish is None or wish.access == RefundAccess.REVOKED:
-        changes += await end_with_all(session, order, places)
+        is_course_gone = wish is not None and wish.cascade_id is not None
+        changes += await end_with_all(session, order, places, is_course_gone=is_course_gone)
     elif wish.id not in {refund.request_id for refund in refunds}:
         await keep_cart_mails_quiet(session, order.payer_id)
     parts = _parts(all_places, received.amount, order.currency)
@@ -104,9 +105,11 @@ async def request_refunds(session: AsyncSession, step: RefundPlaces) -> list[Ref
     return [refund for refund in refunds if refund.enrollment_id in place_ids and _is_asked(refund, step)]
 
 
-async def refunded_amount(session: AsyncSession, order_id: UUID, received: Received) -> int:
-    """What has gone back of the order's own payment, or is on its way, in minor units."""
-    return _live_amount(await _refunds_of(session, order_id), received)
+async def gone_amount(session: AsyncSession, order_id: UUID, received: Received) -> int:
+    """What of the order's own payment is at Stripe, paid by hand, or lost, in minor units; not what is only asked."""
+    refunds = await _refunds_of(session, order_id)
+    sent = [each for each in refunds if each.stripe_refund_id is not None or each.status == RefundStatus.SUCCEEDED]
+    return _live_amount(sent, received) + received.lost
 
 
 def _live_amount(refunds: Sequence[Refund], received: Received) -> int:
@@ -114,48 +117,53 @@ def _live_amount(refunds: Sequence[Refund], received: Received) -> int:
     return sum(refund.amount for refund in own if refund.status in _LIVE)
 
 
-async def lower_refund(session: AsyncSession, refund_id: UUID, *, workflow_id: str) -> Refund:
-    """Ask for no more than what is left, now that others are known to have paid back some of it. Nothing is left: the
-    refund is canceled, since its money is back already.
+async def lower_refund(session: AsyncSession, refund_id: UUID, left: int) -> Refund:
+    """Ask for no more than what is left of the payment at Stripe, in minor units. Nothing is left: the refund is
+    canceled, since its money is back already. One that was found at Stripe meanwhile stays as it is.
     """
-    found = await session.get_one(Refund, refund_id)
-    await session.get_one(Order, found.order_id, with_for_update=True)
-    received = await received_for(session, found.order_id)
-    refunds = await _refunds_of(session, found.order_id)
-    others = [refund for refund in refunds if refund.id != refund_id]
-    refund = next(refund for refund in refunds if refund.id == refund_id)
-    left = min(refund.amount, received.amount - received.lost - _taken(others, received))
+    refund = await session.get_one(Refund, refund_id, with_for_update=True)
+    if refund.stripe_refund_id is not None and refund.status != RefundStatus.FAILED:
+        return refund
     refund.failure_reason, refund.updated_at = REFUNDED_ELSEWHERE, now()
     if left > 0:
-        refund.amount = left
+        refund.amount = min(refund.amount, left)
         return refund
     change = StateChange("refund", refund.id, refund.status, RefundStatus.CANCELED)
     refund.status = RefundStatus.CANCELED
-    await write_audit(session, [change], actor="stripe", reason=REFUNDED_ELSEWHERE, workflow_id=workflow_id)
+    await write_audit(session, [change], actor="stripe", reason=REFUNDED_ELSEWHERE, workflow_id=refund.workflow_id)
     return refund
 
 
-async def refundable(session: AsyncSession, order: Order, enrollment_id: UUID) -> int:
-    """How much of what was paid for a place can still go back, in minor units, as far as one can tell unlocked."""
+async def refundable(session: AsyncSession, order: Order, enrollment_id: UUID) -> tuple[int, int]:
+    """What a place has brought in, and how much of it can still go back, in minor units, as far as one can tell
+    unlocked.
+    """
     received = await received_for(session, order.id)
     refunds = await _refunds_of(session, order.id, lock=False)
     parts = _parts(await places_of(session, order.id), received.amount, order.currency)
     left = received.amount - received.lost - _taken(refunds, received)
-    return max(0, min(parts[enrollment_id] - _taken(refunds, received, enrollment_id), left))
+    part = parts[enrollment_id]
+    return part, max(0, min(part - _taken(refunds, received, enrollment_id), left))
 
 
 def _taken(refunds: Sequence[Refund], received: Received, place_id: UUID | None = None) -> int:
     """What has gone back of the order's own payment, of one place if it is named.
 
-    What failed is in a person's hands until they settle it: sending it again beside them could pay it twice.
+    What came to nothing at Stripe is in a person's hands until they settle it, and then it is Stripe's no longer:
+    sending it again beside them could pay it twice.
     """
     return sum(
         refund.amount
         for refund in refunds
-        if refund.status != RefundStatus.CANCELED
+        if not is_given_up(refund)
         and _is_of(refund, received.payment_intent_id)
         and place_id in (None, refund.enrollment_id)
     )
+
+
+def is_given_up(refund: Refund) -> bool:
+    """Whether nothing of it goes back, and nobody is asked about it."""
+    return refund.status == RefundStatus.CANCELED and refund.stripe_refund_id is None
 
 
 def _is_of(refund: Refund, payment_intent_id: str | None) -> bool:
@@ -205,6 +213,7 @@ async def refunds_in_doubt(session: AsyncSession, step: SettleByHand) -> list[UU
         col(Refund.order_id) == step.order_id,
         col(Refund.workflow_id) == step.workflow_id,
         col(Refund.reason) == step.reason,
+        *([] if step.request_id is None else [col(Refund.request_id) == step.request_id]),
         (col(Refund.status) == RefundStatus.FAILED)
         # What waits at Stripe for its payer needs nobody.
         | ((col(Refund.status) == RefundStatus.REQUIRES_ACTION) & col(Refund.payment_intent_id).is_(None)),
@@ -247,7 +256,7 @@ async def write_refunds(
     refunds = await _refunds_of(session, order_id)
     changes: list[StateChange] = []
     for refund in refunds:
-        if (news := told.get(refund.id)) is not None:
+        if (news := told.get(refund.id)) is not None and not _is_stale(news, refund):
             if refund.status != news.status:
                 changes.append(StateChange("refund", refund.id, refund.status, news.status))
             refund.status, refund.updated_at = news.status, now()
@@ -276,6 +285,13 @@ async def write_refunds(
             if refund.id in told
         ),
     )
+
+
+def _is_stale(news: Told, refund: Refund) -> bool:
+    """Whether it is what Stripe said before the refund came to nothing: a repeated answer is as old as its first."""
+    is_over = refund.status in (RefundStatus.FAILED, RefundStatus.CANCELED)
+    is_same = news.stripe_refund_id is not None and news.stripe_refund_id == refund.stripe_refund_id
+    return is_over and is_same and news.status in _LIVE
 
 
 async def received_for(session: AsyncSession, order_id: UUID) -> Received:

@@ -18,7 +18,15 @@ from models.messages.refunds import MAX_NOTICES, RefundTerms, RefundWish, Reques
 from models.money import Money
 from models.tables import Note, RefundRequest, TaskContact
 from models.tables.columns import now
-from models.vocabulary import RefundAccess, RefundDecider, RefundGround, RefundRequestStatus, TaskKind, TaskQueue
+from models.vocabulary import (
+    RefundAccess,
+    RefundCause,
+    RefundDecider,
+    RefundGround,
+    RefundRequestStatus,
+    TaskKind,
+    TaskQueue,
+)
 from rules.business_days import after_working_days
 from rules.refund import Eligibility, by_staff, eligibility
 from rules.tasks import pace_of
@@ -95,8 +103,14 @@ async def _has_note(session: AsyncSession, request_id: UUID) -> bool:
     return bool((await session.execute(query)).scalar_one())
 
 
-async def _people_to_tell(session: AsyncSession, found: EnrollmentToRefund) -> tuple[UUID, ...]:
-    """The tutor, and who looks after the academy's money (TutorHub R43); each once."""
+async def _people_to_tell(session: AsyncSession, request: RefundRequest, found: EnrollmentToRefund) -> tuple[UUID, ...]:
+    """The tutor, and who looks after the academy's money (TutorHub R43); each once.
+
+    Of many places that end at once finance sees the cascade, and a tutor who is gone is not told of students.
+    """
+    if request.cascade_id is not None:
+        is_tutor_gone = request.cause in (RefundCause.TUTOR_BANNED, RefundCause.TUTOR_SUSPENDED)
+        return () if is_tutor_gone else tuple(await tutors_of(session, found.enrollment.id))[:MAX_NOTICES]
     query = select(col(TaskContact.remind_id)).where(col(TaskContact.queue) == TaskQueue.FINANCE)
     contacts = (await session.execute(query)).scalars().all()
     tutors = await tutors_of(session, found.enrollment.id)
@@ -146,7 +160,8 @@ async def _told(session: AsyncSession, request: RefundRequest, found: Enrollment
         order_id=found.order_id,
         payer_id=found.payer_id,
         access=RefundAccess(request.access),
-        notice_ids=await _people_to_tell(session, found),
+        student_id=found.enrollment.student_id,
+        notice_ids=await _people_to_tell(session, request, found),
         decide_by=decide_by,
     )
 

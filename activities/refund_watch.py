@@ -26,7 +26,7 @@ from models.messages.refund_watch import (
     UnknownRefunds,
 )
 from models.money import Money
-from models.tables import Order, Refund
+from models.tables import AuditEntry, Order, Refund
 from models.tables.columns import now
 from models.vocabulary import RefundStatus
 
@@ -84,7 +84,9 @@ class RefundWatchActivities:
             refund = await session.get_one(Refund, step.refund_id)
         if refund.stripe_refund_id == step.after:
             try:
-                told = await self._stripe.ask(refund, f"after-{step.after}")
+                # The same key again would only bring the same answer again.
+                attempt = f"after-{step.after}" + (f"-{step.attempt}" if step.attempt > 1 else "")
+                told = await self._stripe.ask(refund, attempt)
             except LessIsLeftError:
                 told = Told(RefundStatus.FAILED)
         else:
@@ -93,8 +95,12 @@ class RefundWatchActivities:
 
     @activity.defn
     async def settle_payout(self, step: SettlePayout) -> RefundReport:
-        """Write down that the money was paid out another way, or that it is not owed any more."""
-        return await self._write(step.refund_id, Told(step.status, is_by_hand=True), step.workflow_id, step.actor)
+        """Write down that the money was paid out another way, or that it is not owed any more.
+
+        A refund that has gone on with another one at Stripe stays as it is.
+        """
+        told = Told(step.status, is_by_hand=True)
+        return await self._write(step.refund_id, told, step.workflow_id, step.actor, only_after=step.after)
 
     @activity.defn
     async def find_unknown_refunds(self, step: SweepRefunds) -> UnknownRefunds:
@@ -111,9 +117,21 @@ class RefundWatchActivities:
     def _stripe(self) -> StripeRefunds:
         return StripeRefunds(self.client)
 
-    async def _write(self, refund_id: UUID, told: Told, workflow_id: str, actor: str = "stripe") -> RefundReport:
+    async def _write(
+        self,
+        refund_id: UUID,
+        told: Told,
+        workflow_id: str,
+        actor: str = "stripe",
+        *,
+        only_after: str | None = None,
+    ) -> RefundReport:
         async with self.sessions.begin() as session:
+            of_it = select(col(Refund.order_id)).where(col(Refund.id) == refund_id).scalar_subquery()
+            await session.execute(select(col(Order.id)).where(col(Order.id) == of_it).with_for_update())
             refund = await session.get_one(Refund, refund_id)
+            if only_after is not None and refund.stripe_refund_id != only_after:
+                told = Told(RefundStatus(refund.status), refund.stripe_refund_id, refund.failure_reason)
             written = await write_refunds(
                 session, refund.order_id, {refund_id: told}, reason=WATCHED, workflow_id=workflow_id, actor=actor
             )
@@ -125,9 +143,14 @@ async def _owned(session: AsyncSession, made: stripe.Refund) -> tuple[Refund | N
     query = select(Refund).where(col(Refund.stripe_refund_id) == made.id)
     known = (await session.execute(query)).scalar_one_or_none()
     if known is not None:
-        is_adopted = our_id(made) is None
-        return known, RefundOwner.ADOPTED if is_adopted else RefundOwner.OURS
+        if our_id(made) is None:
+            return known, RefundOwner.ADOPTED
+        return (None, RefundOwner.NOBODY) if await _is_its_jobs(session, known) else (known, RefundOwner.OURS)
     asked_by = our_id(made)
+    came_to_nothing = told_by(made).status in (RefundStatus.FAILED, RefundStatus.CANCELED)
+    if asked_by is not None and came_to_nothing:
+        # Whoever asked for it has not read the answer yet, and will.
+        return None, RefundOwner.NOBODY
     if asked_by is not None:
         waiting = (
             update(Refund)
@@ -140,9 +163,26 @@ async def _owned(session: AsyncSession, made: stripe.Refund) -> tuple[Refund | N
             .returning(Refund)
         )
         return (await session.execute(waiting)).scalar_one_or_none(), RefundOwner.OURS
-    if told_by(made).status in (RefundStatus.FAILED, RefundStatus.CANCELED):
+    if came_to_nothing:
         return None, RefundOwner.NOBODY
     return await adopt(session, made), RefundOwner.ADOPTED
+
+
+async def _is_its_jobs(session: AsyncSession, refund: Refund) -> bool:
+    """Whether the job that asked for the refund was told by Stripe itself that it failed: then it asks a person."""
+    if refund.status != RefundStatus.FAILED:
+        return False
+    query = (
+        select(col(AuditEntry.workflow_id))
+        .where(
+            col(AuditEntry.subject_kind) == "refund",
+            col(AuditEntry.subject_id) == refund.id,
+            col(AuditEntry.to_state) == RefundStatus.FAILED,
+        )
+        .order_by(col(AuditEntry.created_at).desc(), col(AuditEntry.id).desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none() == refund.workflow_id
 
 
 def _of_nobody(status: RefundStatus) -> SeenRefund:

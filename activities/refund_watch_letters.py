@@ -1,5 +1,7 @@
 """Letters about a refund that does not arrive by itself: to be claimed, or come back to the academy."""
 
+from datetime import UTC, datetime
+
 from activities.errand import Draft, Errand, MailWithoutSubjectError, Skipped
 from activities.order_facts import MoneyBack
 from models.money import Money
@@ -8,13 +10,15 @@ from rules.refund_watch import ACTION_EXPIRES
 
 
 def refund_action_required(errand: Errand) -> Draft | Skipped:
-    """The payer has to tell Stripe where the money should go, and until when. The occasion begins with the refund."""
+    """The payer has to tell Stripe where the money should go, and until when.
+
+    The occasion names the refund, the day of the reminder, and since when the money is waiting (seconds, hexadecimal).
+    """
     back = _refund(errand)
     if back.refund.status != RefundStatus.REQUIRES_ACTION:
         return Skipped(f"refund_{back.refund.status}")
-    return Draft(
-        {"amount": _amount(errand, back), "until": errand.words.moment(back.refund.created_at + ACTION_EXPIRES)}
-    )
+    since = datetime.fromtimestamp(int(errand.occasion.rpartition(":")[2], 16), UTC)
+    return Draft({"amount": _amount(errand, back), "until": errand.words.moment(since + ACTION_EXPIRES)})
 
 
 def refund_returned(errand: Errand) -> Draft | Skipped:

@@ -95,7 +95,8 @@ class RefundActivities:
 
         One of the very same amount is taken for it: it is what the refund was for.
         """
-        made = await StripeRefunds(self.client).of_payment(refund.payment_intent_id or "")
+        stripe_refunds, intent = StripeRefunds(self.client), refund.payment_intent_id or ""
+        made, left = await stripe_refunds.of_payment(intent), await stripe_refunds.left_of(intent)
         async with self.sessions.begin() as session:
             unknown = await unknown_among(session, made)
             same = next((other for other in unknown if other.amount == refund.amount), None)
@@ -103,6 +104,6 @@ class RefundActivities:
                 return told_by(same)
             for other in unknown:
                 await adopt(session, other)
-            rest = await lower_refund(session, refund.id, workflow_id=refund.workflow_id)
-        is_over = rest.status == RefundStatus.CANCELED
-        return Told(RefundStatus.CANCELED, failure_reason=REFUNDED_ELSEWHERE) if is_over else rest
+            rest = await lower_refund(session, refund.id, left)
+        is_over = rest.status == RefundStatus.CANCELED or rest.stripe_refund_id is not None
+        return Told(RefundStatus(rest.status), rest.stripe_refund_id, rest.failure_reason) if is_over else rest

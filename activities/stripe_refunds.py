@@ -69,6 +69,17 @@ class StripeRefunds:
         """Every refund of a payment."""
         return await self._list({"payment_intent": payment_intent_id, "limit": 100})
 
+    async def left_of(self, payment_intent_id: str) -> int:
+        """How much of a payment has not gone back, in minor units."""
+        try:
+            intent = await self.client.v1.payment_intents.retrieve_async(
+                payment_intent_id, {"expand": ["latest_charge"]}
+            )
+        except stripe.StripeError as error:
+            raise as_failure(error, keep_trying=True) from None
+        charge = intent.latest_charge
+        return intent.amount_received - (charge.amount_refunded if isinstance(charge, stripe.Charge) else 0)
+
     async def since(self, moment: datetime) -> list[stripe.Refund]:
         """Every refund that was made since then."""
         return await self._list({"created": {"gte": int(moment.timestamp())}, "limit": 100})

@@ -13,6 +13,7 @@ from temporalio import activity
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.task_record import TASK, person_of, write_note
+from models.identifiers import task_id_for
 from models.messages.tasks import CloseTask, EscalatedTask, EscalateTask, OpenedTask, OpenTask
 from models.tables import Academy, HumanTask, Person, TaskContact
 from models.tables.columns import now
@@ -31,14 +32,18 @@ class TaskActivities:
 
     @activity.defn
     async def open_task(self, step: OpenTask) -> OpenedTask:
-        """Put the task before the people who decide, with the moments of the academy's working days pinned to it."""
+        """Put the task before the people who decide, with the moments of the academy's working days pinned to it.
+
+        Where the proposed task has been decided, in an earlier run of the same workflow, it is a new one.
+        """
         opened_at = now()
         async with self.sessions.begin() as session:
+            task_id = await _undecided(session, step)
             zone, country = await _calendar(session)
             due_at = step.due_at if step.working_days is None else None
             at = moments(pace_of(step.kind), opened_at, zone, country, due_at=due_at, until=step.until)
             wanted = insert(HumanTask).values(
-                id=step.task_id,
+                id=task_id,
                 created_at=opened_at,
                 updated_at=opened_at,
                 kind=step.kind,
@@ -56,12 +61,13 @@ class TaskActivities:
             )
             made = await session.execute(wanted.on_conflict_do_nothing().returning(col(HumanTask.id)))
             if made.first() is not None:
-                change = StateChange(TASK, step.task_id, None, TaskStatus.OPEN)
+                change = StateChange(TASK, task_id, None, TaskStatus.OPEN)
                 await write_audit(
                     session, [change], actor="system", reason=step.kind.value, workflow_id=step.workflow_id
                 )
-            task = await session.get_one(HumanTask, step.task_id)
+            task = await session.get_one(HumanTask, task_id)
             return OpenedTask(
+                task_id=task_id,
                 due_at=task.due_at,
                 remind_at=task.remind_at,
                 escalate_at=task.escalate_at,
@@ -105,6 +111,18 @@ class TaskActivities:
             note = (decision.note or "").replace("\0", "").strip()
             if note:
                 await write_note(session, task.id, author=decision.actor, text=note)
+
+
+async def _undecided(session: AsyncSession, step: OpenTask) -> UUID:
+    """The id of the task: the proposed one, or the first that follows from it and has not been decided."""
+    done = select(col(HumanTask.id)).where(
+        col(HumanTask.workflow_id) == step.workflow_id, col(HumanTask.status) == TaskStatus.DONE
+    )
+    decided = set((await session.execute(done)).scalars())
+    task_id = step.task_id
+    while task_id in decided:
+        task_id = task_id_for(str(task_id), "again")
+    return task_id
 
 
 async def _calendar(session: AsyncSession) -> tuple[ZoneInfo, str]:

@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
 from temporalio.client import Client, RPCTimeoutOrCancelledError
 from temporalio.common import (
     SearchAttributePair,
@@ -72,12 +74,18 @@ async def start_cascade(temporal: Client, wish: CascadeWish) -> None:
 
 
 async def keep_reason(sessions: Sessions, cascade_id: UUID, author: str, text: str) -> None:
-    """Write down why, once: it is mailed to the students, and never told to Temporal."""
+    """Write down why, once: it is mailed to the students, and never told to Temporal.
+
+    Raises `ProblemError` if another reason is kept already.
+    """
     note = insert(Note).values(
         id=cascade_id, created_at=now(), subject_kind="cascade", subject_id=cascade_id, author=author, text=text
     )
     async with sessions.begin() as session:
         await session.execute(note.on_conflict_do_nothing())
+        kept = (await session.execute(select(col(Note.text)).where(col(Note.id) == cascade_id))).scalar_one()
+    if kept != text:
+        raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used with another reason.")
 
 
 async def tell_cascade(

@@ -49,7 +49,9 @@ class CascadeBody(BaseModel):
     share: Literal[RefundShare.FULL, RefundShare.PRO_RATA] = Field(
         default=RefundShare.PRO_RATA, description="all that was paid, or the part of the lessons that were not had"
     )
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
+    ]
     dry_run: bool = Field(default=False, description="only say what would happen")
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from models.vocabulary import (
     RefundRequestStatus,
     RefundShare,
     RefundStatus,
+    Role,
 )
 from rules.refund import Eligibility
 
@@ -132,11 +133,12 @@ def eligibility_view(enrollment_id: UUID, policy: RefundPolicy, decided: Eligibi
 def refund_view(row: Row[*tuple[Any, ...]], notes: Sequence[Note] | None) -> RefundView:
     """The view of a request with its order's id and its own refund; without notes for whom they are not."""
     request, order_id, refund = row
+    is_staff = notes is not None
     return RefundView(
         id=request.id,
         enrollment_id=request.enrollment_id,
         order_id=order_id,
-        cause=RefundCause(request.cause),
+        cause=RefundCause(request.cause) if is_staff else _told_cause(RefundCause(request.cause)),
         status=RefundRequestStatus(request.status),
         grounds=tuple(RefundGround(ground) for ground in request.grounds),
         share=RefundShare(request.share),
@@ -144,14 +146,25 @@ def refund_view(row: Row[*tuple[Any, ...]], notes: Sequence[Note] | None) -> Ref
         amount=request.amount,
         currency=request.currency,
         money=Money(amount=request.amount, currency=request.currency).format(),
-        requested_by=request.requested_by,
-        decided_by=request.decided_by,
+        requested_by=request.requested_by if is_staff else _told_actor(request.requested_by),
+        decided_by=request.decided_by if is_staff else _told_actor(request.decided_by),
         decided_at=request.decided_at,
         refund_status=None if refund is None else RefundStatus(refund.status),
         refunded_amount=None if refund is None else refund.amount,
         notes=None if notes is None else tuple(map(_note_view, notes)),
         created_at=request.created_at,
     )
+
+
+def _told_cause(cause: RefundCause) -> RefundCause:
+    """Why a tutor is gone is nobody's business but the academy's."""
+    return RefundCause.OTHER if cause in (RefundCause.TUTOR_BANNED, RefundCause.TUTOR_SUSPENDED) else cause
+
+
+def _told_actor(actor: str | None) -> str | None:
+    """Who of the academy has acted is its own business; students and tutors are named."""
+    kind = (actor or "").partition(":")[0]
+    return kind if kind in (Role.STAFF, Role.ADMIN, Role.SERVICE) else actor
 
 
 def _note_view(note: Note) -> NoteView:

@@ -30,7 +30,7 @@ from routes.problems import ProblemError
 from routes.refund_start import start_refund
 from routes.refund_views import ELIGIBLE, REFUND, EligibilityView, RefundView, eligibility_view, refund_view
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import IDEMPOTENCY_KEY, NoteText
 from rules.refund import STAFFS_CAUSES, by_staff, eligibility
 
 router = APIRouter(prefix="/v1", tags=["refunds"], route_class=AuthenticatedRoute)
@@ -83,14 +83,7 @@ class RefundBody(BaseModel):
 
     cause: RefundCause = Field(description="`goodwill` and what the academy has decided are staff's to name")
     terms: TermsBody | None = Field(default=None, description="staff only; none asks the policy")
-    note: str | None = Field(
-        # PostgreSQL knows no NUL in a text.
-        default=None,
-        min_length=1,
-        max_length=2000,
-        pattern=r"^[^\x00]*$",
-        description="why; only staff can read it",
-    )
+    note: NoteText | None = Field(default=None, description="why; only staff can read it")
 
 
 class TermsQuery(BaseModel):

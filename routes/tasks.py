@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -38,6 +38,7 @@ from routes.task_views import (
     whole_view_of,
 )
 from routes.tokens import Principal
+from routes.validation import NoteText
 from rules.decision import Refused
 from settings import Settings
 
@@ -45,8 +46,6 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=Authenticated
 
 _PATIENCE = timedelta(seconds=5)
 _TheStaff = Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN, Role.SERVICE))]
-# The database keeps no NUL.
-_Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
 
 class DecisionBody(BaseModel):
@@ -55,7 +54,7 @@ class DecisionBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: TaskAction
-    note: _Note | None = Field(default=None, description="why; kept with the task alone, so it may name people")
+    note: NoteText | None = Field(default=None, description="why; kept with the task alone, so it may name people")
 
 
 class AssignmentBody(BaseModel):

@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+# What somebody writes down for others to read. PostgreSQL knows no NUL in a text.
+NoteText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+]
 
 # Pydantic's own sentences, where they speak of our schema only. Others quote the input and are replaced.
 _SPEAKS_OF_SCHEMA = re.compile(

@@ -157,7 +157,7 @@ def granted(facts: RefundFacts, share: RefundShare, named: int | None, moment: d
         case RefundShare.FULL:
             amount = facts.left
         case RefundShare.AMOUNT:
-            amount = named or 0
+            amount = (named or 0) // charge_step(facts.paid.currency) * charge_step(facts.paid.currency)
         case RefundShare.PRO_RATA:
             amount = _part_not_had(facts, usage_of(facts.lessons, moment))
     return _money(facts, min(amount, facts.left))

@@ -62,20 +62,22 @@ def moments(
 ) -> Moments:
     """The moments of a task on the academy's business calendar.
 
-    A fixed `due_at` stays; the reminders keep their pace, also after it. From `until` on nobody waits for the decision
-    any more, so nobody is reminded of it.
+    A fixed `due_at` stays, and nobody is told that it is late before it is. From `until` on nobody waits for the
+    decision any more, so nobody is reminded of it.
     """
 
-    def after(days: int) -> datetime:
-        return after_working_days(opened_at, days, zone, country)
+    def after(days: int, since: datetime = opened_at) -> datetime:
+        return after_working_days(since, days, zone, country)
 
-    def unless_over(days: int) -> datetime | None:
-        moment = after(days)
+    def unless_over(moment: datetime) -> datetime | None:
         return moment if until is None or moment < until else None
 
+    due = due_at or after(pace.decide_within)
+    escalate_at = max(due, after(pace.escalate_after))
+    patience = pace.escalate_again_after - pace.escalate_after
     return Moments(
-        due_at=due_at or after(pace.decide_within),
-        remind_at=unless_over(pace.remind_after),
-        escalate_at=unless_over(pace.escalate_after),
-        escalate_again_at=unless_over(pace.escalate_again_after),
+        due_at=due,
+        remind_at=unless_over(after(pace.remind_after)),
+        escalate_at=unless_over(escalate_at),
+        escalate_again_at=unless_over(max(after(pace.escalate_again_after), after(patience, escalate_at))),
     )

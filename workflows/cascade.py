@@ -54,8 +54,8 @@ class CascadeWorkflow:
         self._is_begun = wish.is_begun
         self._count = wish.count
         self._round = wish.round
-        self._is_paused = self._is_written_paused = wish.is_paused
-        self._last_word = wish.actor
+        self._is_paused, self._is_written_paused = wish.is_paused, wish.is_written_paused
+        self._last_word = wish.last_word or wish.actor
         self._under_way: dict[UUID, asyncio.Task[None] | None] = dict.fromkeys(wish.under_way)
         self._starts = 0
         self._desk = Desk("Cascade", "The places are written down.", listed=("running", WaitingFor.NOTHING))
@@ -88,6 +88,8 @@ class CascadeWorkflow:
             if self._count.is_over:
                 break
             await self._rest()
+            if self._is_long():
+                return self._handed_over()
         await self._mark(CascadeStatus.DONE, self._wish.actor)
         self._desk.status = CascadeStatus.DONE
         self._desk.tell(WaitingFor.NOTHING, f"Over: all {self._count.total} places have ended.")
@@ -144,7 +146,8 @@ class CascadeWorkflow:
                 **RECORD,
             )
             for enrollment_id in page.ids:
-                if enrollment_id in self._under_way:
+                # What an earlier run had under way is asked for again: it may have come to nothing since.
+                if self._under_way.get(enrollment_id) is not None:
                     continue
                 if self._is_long() or not await self._has_turns(1):
                     return False
@@ -296,6 +299,8 @@ class CascadeWorkflow:
             "is_paused": self._is_paused,
             "count": self._count,
             "round": self._round,
+            "is_written_paused": self._is_written_paused,
+            "last_word": self._last_word,
             "under_way": tuple(self._under_way),
         }
         return self._wish.model_copy(update=known)

@@ -86,7 +86,10 @@ class HumanTasks:
         opened = await workflow.execute_activity_method(
             TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **TASK
         )
-        self._open[task.task_id] = self._opening.pop(task.task_id)
+        del self._opening[task.task_id]
+        if opened is not None and opened.task_id is not None:
+            task = task.model_copy(update={"task_id": opened.task_id})
+        self._open[task.task_id] = task
         self._show(task, opened)
 
         def is_over() -> bool:

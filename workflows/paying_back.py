@@ -44,20 +44,22 @@ class PayingBack:
         while True:
             refunded = await self._refund(enrollment_ids, reason, actor, attempt, request_id)
             self._desk.status = refunded.order_status
+            await self._watch(refunded.refunds)
             failed = [refund for refund in refunded.refunds if refund.status is RefundStatus.FAILED]
             if not failed:
                 break
             if not await self._is_retried(failed, about := f"{reason}-{attempt}"):
-                refunded = await self._settle(reason, RefundStatus.SUCCEEDED, f"refund-{about}")
+                settled = await self._settle(reason, RefundStatus.SUCCEEDED, f"refund-{about}", request_id)
+                others = [refund for refund in refunded.refunds if refund not in failed]
+                refunded = settled.model_copy(update={"refunds": (*others, *settled.refunds)})
                 break
             attempt += 1
         self._outbox.post(self._tell_payer(refunded.refunds, reason))
-        await self._watch(refunded.refunds)
         if any(_is_offline(refund) for refund in refunded.refunds):
             what = "Pay back by hand what had come in by invoice for places that ended."
             done = await self.by_hand(what, reason) is TaskAction.ACCEPT
             status = RefundStatus.SUCCEEDED if done else RefundStatus.CANCELED
-            refunded = await self._settle(reason, status, f"pay-back-{reason}")
+            refunded = await self._settle(reason, status, f"pay-back-{reason}", request_id)
             self._desk.status = refunded.order_status
         return refunded.order_status
 
@@ -108,7 +110,9 @@ class PayingBack:
         self._say_again(before, asked)
         return action
 
-    async def _settle(self, reason: str, status: RefundStatus, about: str) -> RefundedPlaces:
+    async def _settle(
+        self, reason: str, status: RefundStatus, about: str, request_id: UUID | None = None
+    ) -> RefundedPlaces:
         """Have what a person saw to written down, with credit notes for what they paid back."""
         return await workflow.execute_activity_method(
             RefundActivities.settle_by_hand,
@@ -118,6 +122,7 @@ class PayingBack:
                 status=status,
                 actor=self._tasks.decided_by(about) or "system",
                 workflow_id=workflow.info().workflow_id,
+                request_id=request_id,
             ),
             summary=f"Write down what was settled by hand: {status}",
             **STRIPE,

@@ -123,13 +123,16 @@ class RefundWorkflow:
         place = "The place stays" if is_kept else "The place ends"
         money = "there is no money to pay back" if is_free else "the money goes back"
         self._desk.tell(WaitingFor.STRIPE, f"{place} and {money}.", in_passing=True)
-        self._tell_others(asked)
+        if not is_free:
+            self._tell_others(asked)
         back = PayingBack(asked.order_id, asked.payer_id, self._desk, self._tasks, self._outbox)
         order_status = await back.places(
             (self._wish.enrollment_id,), REQUESTED, self._wish.actor, request_id=self._wish.request_id
         )
         if is_free:
             self._post(asked.payer_id, MailTemplate.PLACE_ENDED, asked.order_id, "Mail that the place has ended")
+        if self._wish.cascade_id is not None and asked.student_id not in (None, asked.payer_id):
+            self._post(asked.student_id, MailTemplate.PLACE_ENDED, asked.order_id, "Mail why the place has ended")
         self._desk.status = RefundRequestStatus.APPROVED
         kept = ", the place stays" if is_kept else ""
         self._desk.tell(WaitingFor.NOTHING, f"Done: {money}{kept}, the order is {order_status}.")

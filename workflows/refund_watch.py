@@ -152,7 +152,9 @@ class RefundWatchWorkflow:
         day = reminder(self._since, workflow.now()) if seen.status is RefundStatus.REQUIRES_ACTION else None
         if day is not None and day != self._reminded:
             self._reminded = day
-            self._mail(seen, MailTemplate.REFUND_ACTION_REQUIRED, f"day_{day}", "Remind the payer to claim the money")
+            # Since when is a part of the occasion: a refund that is made again is claimed anew.
+            occasion = f"{day}:{int(self._since.timestamp()):x}"
+            self._mail(seen, MailTemplate.REFUND_ACTION_REQUIRED, occasion, "Remind the payer to claim the money")
 
     async def _raise_alarm(self, worry: str, seen: SeenRefund) -> None:
         """Asked once for each time that it is pending, until it is not; whoever dismisses it goes on waiting."""
@@ -206,6 +208,7 @@ class RefundWatchWorkflow:
         occasion = f"{int(self._since.timestamp())}"
         self._mail(seen, MailTemplate.REFUND_RETURNED, occasion, "Mail that the money has come back to us")
         why = f"{seen.status}, {seen.failure_reason or 'no reason given'}"
+        attempt = 0
         while True:
             self._desk.status = seen.status
             self._desk.tell(
@@ -222,36 +225,38 @@ class RefundWatchWorkflow:
                 subject=("order", seen.order_id),
             )
             if action is TaskAction.RETRY:
+                attempt += 1
                 again = await workflow.execute_activity_method(
                     RefundWatchActivities.refund_again,
                     RefundAgain(
                         refund_id=seen.refund_id,
                         after=self._stripe_refund_id,
                         workflow_id=workflow.info().workflow_id,
+                        attempt=attempt,
                     ),
                     summary="Ask Stripe once more",
                     **STRIPE,
                 )
-                if again.stripe_refund_id in (None, self._stripe_refund_id) or has_come_to_nothing(again.status):
+                if again.stripe_refund_id in (None, self._stripe_refund_id) and has_come_to_nothing(again.status):
                     continue
-                next_seen = seen.model_copy(
-                    update={"owner": RefundOwner.OURS, "status": again.status, "created_at": workflow.now()}
-                )
-                await watch_refund(again.stripe_refund_id, next_seen)
-                return next_seen
+                if again.stripe_refund_id is not None:
+                    # It has a watch of its own, which finds out how it really fares, also if it has failed at once.
+                    await watch_refund(again.stripe_refund_id)
+                return seen.model_copy(update={"status": again.status})
             status = RefundStatus.SUCCEEDED if action is TaskAction.ACCEPT else RefundStatus.CANCELED
-            await workflow.execute_activity_method(
+            settled = await workflow.execute_activity_method(
                 RefundWatchActivities.settle_payout,
                 SettlePayout(
                     refund_id=seen.refund_id,
                     status=status,
+                    after=self._stripe_refund_id,
                     actor=self._tasks.decided_by("payout") or "operator",
                     workflow_id=workflow.info().workflow_id,
                 ),
                 summary=f"Write down what was settled by hand: {status}",
                 **STRIPE,
             )
-            return seen.model_copy(update={"status": status})
+            return seen.model_copy(update={"status": settled.status})
 
     # ---- messages ----
 

@@ -35,6 +35,8 @@ class CascadeWish(Message):
     actor: Actor
     is_begun: bool = False
     is_paused: bool = False
+    is_written_paused: bool = Field(default=False, description="whether the record says so, too")
+    last_word: Actor | None = Field(default=None, description="who paused it or let it go on")
     round: int = Field(default=0, description="how often nothing could be done but wait")
     count: CascadeCount = CascadeCount()
     under_way: tuple[UUID, ...] = Field(default=(), description="the enrollments whose refund was last seen running")

@@ -239,6 +239,7 @@ class SettleByHand(Message):
     status: RefundStatus
     actor: Actor
     workflow_id: WorkflowId
+    request_id: UUID | None = Field(default=None, description="the wish that they are of, if of one")
 
 
 class RefundPayment(Message):

@@ -54,6 +54,7 @@ class RefundAgain(Message):
     refund_id: UUID
     after: StripeId = Field(description="the refund at Stripe that came to nothing")
     workflow_id: WorkflowId
+    attempt: int = Field(default=1, ge=1, description="counts on where Stripe has refused before")
 
 
 class SettlePayout(Message):
@@ -62,6 +63,7 @@ class SettlePayout(Message):
     refund_id: UUID
     status: RefundStatus
     actor: Actor
+    after: StripeId = Field(description="the refund at Stripe that came to nothing")
     workflow_id: WorkflowId
 
 

@@ -55,6 +55,7 @@ class RequestedRefund(Message):
     order_id: UUID | None = None
     payer_id: UUID | None = None
     access: RefundAccess = RefundAccess.REVOKED
+    student_id: UUID | None = None
     notice_ids: tuple[UUID, ...] = Field(
         default=(), max_length=MAX_NOTICES, description="the tutor and the staff who are told of it once it is granted"
     )

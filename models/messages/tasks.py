@@ -30,6 +30,7 @@ class OpenTask(Message):
 class OpenedTask(Message):
     """When somebody is reminded of the task, and to whom it escalates."""
 
+    task_id: UUID | None = Field(default=None, description="none is the one that was proposed")
     due_at: datetime
     remind_at: datetime | None = None
     escalate_at: datetime | None = None

@@ -7,7 +7,18 @@ import re
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from uuid import UUID
 
+from sqlalchemy import select
+from sqlmodel import col
+from temporalio.client import ScheduleActionExecutionStartWorkflow
+
+from models.identifiers import refund_watch_workflow_id
+from models.tables import Refund
+from models.vocabulary import Role
+from sandbox.sample_academy import sample_id
+from schedules import reconcile
+from tests.eventually import eventually
 from tests.installation import Installation, Json
 from tests.ordering import (
     ASKS_THE_BANK,
@@ -147,3 +158,54 @@ async def test_disputes(installation: Installation) -> None:
             await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "reject"})
         await installation.temporal.get_workflow_handle(task["workflow_id"]).result()
         await _save(installation, f"dispute_{outcome}", task["workflow_id"])
+
+
+async def test_refunds_that_do_not_end_where_they_should(installation: Installation) -> None:
+    control = installation.double.control
+    order = (await installation.post_order("spanish-a1", by="aoife")).json()
+    await installation.pay(order)
+    enrollment_id = (await installation.order_ends(order["id"]))["lines"][0]["enrollment"]["id"]
+    await control.next_refunds("pending")
+    part = {"cause": "goodwill", "terms": {"share": "amount", "amount": 900, "access": "kept"}}
+    refund = await installation.staff_posts(f"/v1/enrollments/{enrollment_id}/refunds", part)
+    await installation.temporal.get_workflow_handle(f"refund-{enrollment_id}").result()
+    await _save(installation, "refund_by_staff", f"refund-{enrollment_id}")
+
+    async with installation.sessions() as session:
+        query = select(col(Refund.stripe_refund_id)).where(col(Refund.request_id) == UUID(refund.json()["id"]))
+        stripe_refund_id = (await session.execute(query)).scalar_one()
+    assert stripe_refund_id is not None
+    watch = refund_watch_workflow_id(stripe_refund_id)
+    await control.move_refund(stripe_refund_id, "failed", "declined")
+    [task] = await installation.tasks(order["id"])
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "accept"})
+    await installation.temporal.get_workflow_handle(watch).result()
+    await _save(installation, "refund_came_back", watch)
+
+    await reconcile(installation.temporal)
+    schedule = installation.temporal.get_schedule_handle("refund-sweep")
+    await schedule.trigger()
+
+    async def has_run() -> bool:
+        return bool((await schedule.describe()).info.recent_actions)
+
+    await eventually(has_run)
+    [swept] = (await schedule.describe()).info.recent_actions
+    run = swept.action
+    assert isinstance(run, ScheduleActionExecutionStartWorkflow)
+    await installation.temporal.get_workflow_handle(run.workflow_id).result()
+    await _save(installation, "refund_sweep", run.workflow_id)
+    await schedule.delete()
+
+
+async def test_a_cascade(installation: Installation) -> None:
+    for student in ("aoife", "grace"):
+        order = (await installation.post_order("watercolour", by=student)).json()
+        await installation.pay(order)
+        await installation.order_ends(order["id"])
+    await installation.post_order("watercolour", by="layla")
+    gone = {"kind": "course_removed", "course_id": str(sample_id("course", "watercolour")), "reason": "It rains in."}
+    headers = {**installation.caller("finance", Role.ADMIN), "Idempotency-Key": "gone"}
+    cascade = (await installation.http.post("/v1/cascades", json=gone, headers=headers)).raise_for_status().json()
+    await installation.temporal.get_workflow_handle(f"cascade-{cascade['id']}").result()
+    await _save(installation, "cascade", f"cascade-{cascade['id']}")

@@ -256,7 +256,7 @@ def write(
         return write_about_task(occasion=occasion, moment=moment, **known)
     facts = facts or facts_for(template, **told)
     if template in _ABOUT_A_REFUND:
-        occasion = occasion or f"{facts.refunds[0].refund.id.hex}:day_3"
+        occasion = occasion or f"{facts.refunds[0].refund.id.hex}:3:{int(NOW.timestamp()):x}"
     errand = errand_of(facts, occasion=occasion, subject_id=subject_id, page=page, moment=moment)
     draft = LETTERS[template].write(errand)
     assert isinstance(draft, Draft), draft

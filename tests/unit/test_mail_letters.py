@@ -322,7 +322,7 @@ def test_a_refund_of_the_whole_payment_and_one_by_hand() -> None:
 @pytest.mark.parametrize(
     ("status", "way"),
     [
-        ("pending", "has not confirmed it yet"),
+        ("pending", "its arrival is not confirmed yet"),
         ("requires_action", "Stripe will write to you and ask for the account"),
         ("succeeded", "usually arrives within 5 to 10 business days"),
     ],
@@ -340,14 +340,14 @@ def test_a_refund_to_be_claimed_says_until_when() -> None:
     assert "Please answer Stripe by Wednesday, April 15" in told
     facts = replace(order_facts(), refunds=(money_back(500),))
     [back] = facts.refunds
-    occasion = f"{back.refund.id.hex}:day_3"
+    occasion = f"{back.refund.id.hex}:3:{int(NOW.timestamp()):x}"
     assert why_skipped(MailTemplate.REFUND_ACTION_REQUIRED, facts, occasion=occasion) == "refund_succeeded"
     assert why_skipped(MailTemplate.REFUND_RETURNED, facts, occasion=occasion) == "refund_succeeded"
     with pytest.raises(MailWithoutSubjectError):
         LETTERS[MailTemplate.REFUND_RETURNED].write(errand_of(facts, occasion=f"{uuid4().hex}:1"))
 
 
-@pytest.mark.parametrize(("status", "why"), [("failed", "could not be credited"), ("canceled", "not claimed in time")])
+@pytest.mark.parametrize(("status", "why"), [("failed", "could not be credited"), ("canceled", "was not paid out")])
 def test_a_refund_that_came_back_is_still_owed(status: str, why: str) -> None:
     facts = replace(order_facts(), refunds=(money_back(500, status=status),))
     told = text(MailTemplate.REFUND_RETURNED, facts=facts, occasion=f"{facts.refunds[0].refund.id.hex}:1")
@@ -380,8 +380,8 @@ def test_a_copy_says_of_what(number: str, subject: str) -> None:
         ({"decided_by": "staff:7"}, "We have looked at it and have granted it"),
         ({"decided_by": "staff:7", "grounds": ("overridden",)}, "We have decided to pay this back"),
         ({"decided_by": "staff:7", "cause": "goodwill"}, "a goodwill of ours"),
-        ({"decided_by": "staff:7", "cause": "tutor_banned"}, "no longer teaches with us"),
-        ({"decided_by": "staff:7", "cause": "tutor_suspended"}, "no longer teaches with us"),
+        ({"decided_by": "staff:7", "cause": "tutor_banned"}, "cannot go on teaching it"),
+        ({"decided_by": "staff:7", "cause": "tutor_suspended"}, "cannot go on teaching it"),
         ({"decided_by": "staff:7", "cause": "course_removed"}, "no longer offered"),
     ],
 )

@@ -217,7 +217,7 @@ def test_a_place_without_money_ends_and_its_payer_is_told() -> None:
     played = begun(APPROVED, world, amount=Money(amount=0, currency="EUR"), notice_ids=(TUTOR,))
     world.refunds_nothing = True
     assert played.outcome().status is APPROVED
-    assert sorted(mail.split(":")[0] for mail in world.mails) == ["place_ended", "refund_notice"]
+    assert sorted(mail.split(":")[0] for mail in world.mails) == ["place_ended"]
     assert "no money to pay back" in played.run.query(RefundWorkflow.status).next_action
 
 
