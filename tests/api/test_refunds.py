@@ -129,6 +129,14 @@ async def test_a_second_refund_in_a_year_is_reviewed_and_may_be_rejected(install
     assert (refund["status"], refund["refund_status"]) == ("rejected", None)
     assert (await installation.order(enrollment["order_id"]))["status"] == "completed"
 
+    # They may ask again, and somebody is asked again.
+    await asyncio.wait_for(installation.temporal.get_workflow_handle(f"refund-{enrollment['id']}").result(), 60)
+    assert (await ask(installation, enrollment)).json()["status"] == "in_review"
+    [second] = await installation.tasks(enrollment["id"])
+    assert second["id"] != task["id"]
+    await installation.staff_posts(f"/v1/tasks/{second['id']}/decision", {"action": "approve"})
+    await installation.order_becomes(enrollment["order_id"], "refunded")
+
 
 async def test_a_refund_is_seen_and_asked_for_by_whom_it_concerns(installation: Installation) -> None:
     enrollment = await enrolled(installation, "photography")

@@ -76,6 +76,7 @@ class CascadeWorlds(Worlds):
     in_review: set[UUID] = field(default_factory=set)
     unpaid: dict[UUID, UUID] = field(default_factory=dict)
     paid_in_the_race: set[UUID] = field(default_factory=set)
+    disputed: set[UUID] = field(default_factory=set)
     marks: list[CascadeStatus] = field(default_factory=list)
     began: int = 0
 
@@ -108,6 +109,8 @@ class CascadeWorlds(Worlds):
     @activity.defn
     async def request_refund(self, step: RequestRefund) -> RequestedRefund:
         enrollment_id, wish = step.wish.enrollment_id, step.wish
+        if enrollment_id in self.disputed:
+            return RequestedRefund(refusal=Reason.REFUND_NOT_ELIGIBLE, refusal_detail="The bank decides.")
         known = self.wishes.setdefault(enrollment_id, wish)
         if known.request_id != wish.request_id:
             return RequestedRefund(refusal=Reason.REFUND_IN_PROGRESS, refusal_detail="It is on its way.")
@@ -225,6 +228,22 @@ def test_a_long_cascade_continues_as_new_and_forgets_nothing() -> None:
     often.simulation.suggests_continuing = False
     often.to_its_end()
     often.verdict()
+
+
+@pytest.mark.parametrize("place", [5, 19])
+def test_a_disputed_place_ends_after_its_dispute_also_where_the_cascade_continued_as_new(
+    monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr("workflows.cascade.STARTS_OF_A_RUN", 20)
+    played = begun(30)
+    played.worlds.disputed.add(sorted(played.worlds.enrollments)[place])
+    played.simulation.run_for(timedelta(days=20))
+    assert played.run.successor is not None
+    assert (played.worlds.count().left, played.worlds.count().ended) == (1, 29)
+    played.worlds.disputed.clear()
+    played.simulation.run_for(timedelta(hours=3))
+    assert played.run.latest.ended is not None
+    played.verdict()
 
 
 def test_a_pause_starts_nothing_and_cuts_nothing_off() -> None:
