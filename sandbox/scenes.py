@@ -177,8 +177,8 @@ async def course_removed(player: Player, scene: Scene) -> None:
     player.say(f"Done: {done['ended']} of {done['total']} places have ended, {back} goes back, everybody knows why")
     for student, order in orders.items():
         await player.order_is(order["id"], "partially_refunded" if student == "grace" else "refunded", student)
-        # The confirmation, the refund, and a notice each to the tutor and to finance.
-        await player.mailed(order, times=4)
+        # The confirmation, the refund, and a notice to the tutor.
+        await player.mailed(order, times=3)
     await player.order_is(unpaid["id"], "cancelled", "layla")
     await player.mailed(unpaid)
     scene.workflow_id, scene.state = f"cascade-{cascade['id']}", done["status"]

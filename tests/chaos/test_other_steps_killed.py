@@ -127,5 +127,6 @@ async def test_a_refund_that_a_student_asks_for_lives_through_deaths(idle_instal
         money = await installation.double.control.order(order["id"])
         assert (money.charges_succeeded, money.refunds, money.refunded) == (1, 1, order["total_amount"])
         assert (await installation.order(order["id"]))["status"] == "refunded"
-    assert await mails(installation) == {"order_confirmation": len(paid), "refund": len(paid)}
+    # Finance is told of each.
+    assert await mails(installation) == {kind: len(paid) for kind in ("order_confirmation", "refund", "refund_notice")}
     assert await documents(installation) == {"credit_note": len(paid), "receipt": len(paid)}
