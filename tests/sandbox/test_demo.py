@@ -70,6 +70,6 @@ def _look_at_results(home: Path, told: str) -> None:
     assert len(receipts) == len(completed)
     assert all(PdfReader(file).pages for file in receipts)
     # One confirmation each; the asking for an approval, its answer, an invoice, a refund and its notice, the word about
-    # the declines. A removed course brings three orders with three mails each, and one about an order that was not paid.
+    # the declines. A removed course brings three orders with three mails each, and one about an unpaid order.
     assert len(list((home / "mails").glob("*.html"))) == len(completed) + 6 + 3 * 3 + 1
     assert "Everything it started has been stopped." in told

@@ -461,6 +461,36 @@ def test_an_order_that_waits_no_more_is_not_asked_about(template: MailTemplate, 
     assert why_skipped(template, facts) == f"order_{status}"
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("course_removed", "This course is no longer offered."),
+        ("tutor_banned", "The tutor of this course cannot go on teaching it."),
+        ("tutor_suspended", "The tutor of this course cannot go on teaching it."),
+    ],
+)
+def test_who_has_not_paid_yet_for_what_is_gone_is_told_why_and_not_invited_again(reason: str, said: str) -> None:
+    facts = replace(facts_for(MailTemplate.ORDER_CANCELLED, reason=reason), quoted="The <b>studio</b> closes.")
+    mail = write(MailTemplate.ORDER_CANCELLED, facts)
+    assert said in mail.text
+    assert "What we can tell you about it: The <b>studio</b> closes." in mail.text
+    assert "welcome to order again" not in mail.text
+    assert "free for others" not in mail.text
+    assert "&lt;b&gt;studio" in mail.html
+
+
+def test_a_student_whose_place_somebody_else_had_paid_for_reads_nothing_of_money() -> None:
+    facts = facts_for(MailTemplate.PLACE_ENDED)
+    wish = a_wish(facts.places[0], cause="course_removed", quoted="The studio closes.")
+    student = a_person("Aoife")
+    line = replace(facts.lines[0], student=student)
+    told = text(MailTemplate.PLACE_ENDED, facts=replace(facts, recipient=student, lines=(line,), wishes=(wish,)))
+    assert "What we can tell you about it: The studio closes." in told
+    assert "nothing to pay back" not in told
+    payer = text(MailTemplate.PLACE_ENDED, facts=replace(facts, lines=(line,), wishes=(wish,)))
+    assert "nothing to pay back" in payer
+
+
 @pytest.mark.parametrize("template", [MailTemplate.ORDER_DENIED, MailTemplate.ORDER_CANCELLED])
 @pytest.mark.parametrize("status", [OrderStatus.PENDING_PAYMENT, OrderStatus.COMPLETED, OrderStatus.REFUNDED])
 def test_an_order_that_stands_is_not_said_to_be_off(template: MailTemplate, status: OrderStatus) -> None:
