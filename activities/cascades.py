@@ -166,6 +166,11 @@ def live_places(tutor_id: UUID | None, course_id: UUID | None) -> Select[UUID, U
 
 async def count_places(session: AsyncSession, cascade_id: UUID) -> CascadeCount:
     """How far a cascade is, in one statement."""
+    return (await counts_of(session, [cascade_id]))[cascade_id]
+
+
+async def counts_of(session: AsyncSession, cascade_ids: Sequence[UUID]) -> dict[UUID, CascadeCount]:
+    """How far each of these cascades is, in one statement."""
     is_left = or_(
         col(Enrollment.status).in_(_TAKEN), col(Order.status) == OrderStatus.PENDING_PAYMENT, _is_being_sent()
     )
@@ -175,16 +180,20 @@ async def count_places(session: AsyncSession, cascade_id: UUID) -> CascadeCount:
     )
     state = case((is_left, "left"), (needs_person, "waiting"), else_="ended").label("state")
     places = (
-        select(state)
+        select(col(CascadePlace.cascade_id), state)
         .select_from(CascadePlace)
         .join(Enrollment, col(Enrollment.id) == col(CascadePlace.enrollment_id))
         .join(Order, col(Order.id) == col(CascadePlace.order_id))
-        .where(col(CascadePlace.cascade_id) == cascade_id)
+        .where(col(CascadePlace.cascade_id).in_(cascade_ids))
         .subquery()
     )
-    query = select(places.c.state, func.count()).group_by(places.c.state)
-    counts = {str(row[0]): int(row[1]) for row in (await session.execute(query)).all()}
-    return CascadeCount(total=sum(counts.values()), **counts)
+    query = select(places.c.cascade_id, places.c.state, func.count()).group_by(places.c.cascade_id, places.c.state)
+    counts: dict[UUID, dict[str, int]] = {cascade_id: {} for cascade_id in cascade_ids}
+    for cascade_id, name, number in (await session.execute(query)).all():
+        counts[cascade_id][name] = number
+    return {
+        cascade_id: CascadeCount(total=sum(by_state.values()), **by_state) for cascade_id, by_state in counts.items()
+    }
 
 
 def _is_being_sent() -> ColumnElement[bool]:

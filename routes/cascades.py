@@ -1,22 +1,23 @@
 """Ending many places at once: previewed, started, watched, paused."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.cascade_preview import preview_cascade
-from activities.cascades import count_places
+from activities.cascades import counts_of
 from activities.database import Sessions
 from models.errors import Reason
 from models.identifiers import cascade_id_for
-from models.messages.cascades import CascadeWish
+from models.messages.cascades import CascadeCount, CascadeWish
 from models.money import Money
 from models.tables import Cascade, CascadePlace, Course, Note, Person, Refund
 from models.vocabulary import CascadeKind, CascadeStatus, RefundShare, RefundStatus, Role
@@ -27,7 +28,7 @@ from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import IDEMPOTENCY_KEY, NoteText
 from workflows.cascade import CascadeWorkflow
 
 router = APIRouter(prefix="/v1/cascades", tags=["cascades"], route_class=AuthenticatedRoute)
@@ -49,9 +50,7 @@ class CascadeBody(BaseModel):
     share: Literal[RefundShare.FULL, RefundShare.PRO_RATA] = Field(
         default=RefundShare.PRO_RATA, description="all that was paid, or the part of the lessons that were not had"
     )
-    reason: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
-    ]
+    reason: Annotated[NoteText, Field(max_length=1000)]
     dry_run: bool = Field(default=False, description="only say what would happen")
 
     @model_validator(mode="after")
@@ -111,7 +110,7 @@ class CascadeQuery(PageQuery):
     status: CascadeStatus | None = None
 
 
-def _money(amounts: dict[str, int]) -> tuple[MoneyView, ...]:
+def _money(amounts: Mapping[str, int]) -> tuple[MoneyView, ...]:
     return tuple(
         MoneyView(amount=amount, currency=currency, money=Money(amount=amount, currency=currency).format())
         for currency, amount in sorted(amounts.items())
@@ -226,7 +225,7 @@ async def get_cascades(
     page = sorted_page(found, asked, asked.sort, _SORTABLE, col(Cascade.id))
     async with connections.sessions() as session:
         total = (await session.execute(select(func.count()).select_from(found.subquery()))).scalar_one()
-        views = [await _view(session, cascade) for cascade in (await session.execute(page)).scalars().all()]
+        views = await _views(session, (await session.execute(page)).scalars().all())
     return page_of(request, response, asked, views, total)
 
 
@@ -295,23 +294,36 @@ async def _read(sessions: Sessions, cascade_id: UUID) -> CascadeView:
         cascade = await session.get(Cascade, cascade_id)
         if cascade is None:
             raise ProblemError(Reason.NOT_FOUND, "There is no such cascade.")
-        return await _view(session, cascade)
+        [view] = await _views(session, [cascade])
+        return view
 
 
-async def _view(session: AsyncSession, cascade: Cascade) -> CascadeView:
-    count = await count_places(session, cascade.id)
-    note = await session.get(Note, cascade.id)
+async def _views(session: AsyncSession, cascades: Sequence[Cascade]) -> list[CascadeView]:
+    """What there is to say of them, in three statements however many they are."""
+    ids = [cascade.id for cascade in cascades]
+    counts = await counts_of(session, ids)
+    notes = select(col(Note.id), col(Note.text)).where(col(Note.id).in_(ids))
+    reasons: dict[UUID, str] = {row.id: row.text for row in await session.execute(notes)}
     sums = (
-        select(col(Refund.currency), func.sum(col(Refund.amount)))
-        .join(CascadePlace, col(CascadePlace.enrollment_id) == col(Refund.enrollment_id))
+        select(col(Cascade.id), col(Refund.currency), func.sum(col(Refund.amount)))
+        .join(CascadePlace, col(CascadePlace.cascade_id) == col(Cascade.id))
+        .join(Refund, col(Refund.enrollment_id) == col(CascadePlace.enrollment_id))
         .where(
-            col(CascadePlace.cascade_id) == cascade.id,
-            col(Refund.created_at) >= cascade.created_at,
+            col(Cascade.id).in_(ids),
+            col(Refund.created_at) >= col(Cascade.created_at),
             col(Refund.status).in_(_GOES_BACK),
         )
-        .group_by(col(Refund.currency))
+        .group_by(col(Cascade.id), col(Refund.currency))
     )
-    refunded = {str(row[0]): int(row[1]) for row in (await session.execute(sums)).all()}
+    refunded: dict[UUID, dict[str, int]] = {cascade_id: {} for cascade_id in ids}
+    for cascade_id, currency, amount in (await session.execute(sums)).all():
+        refunded[cascade_id][currency] = int(amount)
+    return [
+        _view(cascade, counts[cascade.id], reasons.get(cascade.id, ""), refunded[cascade.id]) for cascade in cascades
+    ]
+
+
+def _view(cascade: Cascade, count: CascadeCount, reason: str, refunded: Mapping[str, int]) -> CascadeView:
     return CascadeView(
         id=cascade.id,
         kind=CascadeKind(cascade.kind),
@@ -319,7 +331,7 @@ async def _view(session: AsyncSession, cascade: Cascade) -> CascadeView:
         course_id=cascade.course_id,
         share=RefundShare(cascade.share),
         status=CascadeStatus(cascade.status),
-        reason="" if note is None else note.text,
+        reason=reason,
         requested_by=cascade.requested_by,
         total=count.total,
         ended=count.ended,
