@@ -70,6 +70,8 @@ async def end_with_all(
 
     Nothing was charged for the other line, as there was access already; what is paid back here was not for it.
     """
+    if not is_course_gone:
+        await _lock_orders(session, await _entitlements(session, order.id, [place.id for place in places]))
     if any(place.status in _GIVES_ACCESS for place in places):
         await keep_cart_mails_quiet(session, order.payer_id)
     changes = await end_places(session, [place.id for place in places])
@@ -165,6 +167,15 @@ async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collec
         .order_by(col(Enrollment.id), col(Order.completed_at), col(OrderLine.id))
     )
     return [_Entitlement(*row) for row in (await session.execute(query)).all()]
+
+
+async def _lock_orders(session: AsyncSession, entitled: Sequence[_Entitlement]) -> None:
+    """Nobody takes the other orders back while places are handed over to them."""
+    if entitled:
+        lines = {other.line_id for other in entitled}
+        orders = select(col(OrderLine.order_id)).where(col(OrderLine.id).in_(lines))
+        locked = select(col(Order.id)).where(col(Order.id).in_(orders)).order_by(col(Order.id)).with_for_update()
+        await session.execute(locked)
 
 
 async def _hand_over(
