@@ -161,7 +161,7 @@ class PayingBack:
                 )
                 # What is not at its end may have moved on already: the watch looks for itself first.
                 is_done = refund.status is RefundStatus.SUCCEEDED
-                await watch_refund(refund.stripe_refund_id, seen if is_done else None)
+                await watch_refund(refund.stripe_refund_id, seen if is_done else None, order_id=self._order_id)
 
     async def _is_retried(self, failed: Sequence[RefundReport], about: str) -> bool:
         # Stripe's codes, for instance `charge_disputed`; an older build has not kept them.

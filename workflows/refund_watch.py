@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, VersioningBehavior, WorkflowIDReusePolicy
@@ -241,7 +242,7 @@ class RefundWatchWorkflow:
                     continue
                 if again.stripe_refund_id is not None:
                     # It has a watch of its own, which finds out how it really fares, also if it has failed at once.
-                    await watch_refund(again.stripe_refund_id)
+                    await watch_refund(again.stripe_refund_id, order_id=seen.order_id)
                 return seen.model_copy(update={"status": again.status})
             status = RefundStatus.SUCCEEDED if action is TaskAction.ACCEPT else RefundStatus.CANCELED
             settled = await workflow.execute_activity_method(
@@ -278,9 +279,11 @@ class RefundWatchWorkflow:
         return self._desk.state(self._tasks.open_id)
 
 
-async def watch_refund(stripe_refund_id: str, seen: SeenRefund | None = None) -> None:
-    """Have the refund followed to its end, as a part of the job that has made or found it, which need not wait."""
-    order_id = None if seen is None else seen.order_id
+async def watch_refund(stripe_refund_id: str, seen: SeenRefund | None = None, *, order_id: UUID | None = None) -> None:
+    """Have the refund followed to its end, as a part of the job that has made or found it, which need not wait.
+
+    `seen` is how it stands, where the job knows that for certain; `order_id` is what it is listed by.
+    """
     state, waiting_for = _listed(seen)
     attributes: list[SearchAttributePair[Any]] = [
         SearchAttributePair(search.JOB, "refund_watch"),
