@@ -19,7 +19,7 @@ from worker import running_workers
 from workflows.deployment import make_current
 
 # On two busy cores each place takes about half a second, with its credit note, its mail and its replay.
-ORDERS, PLACES_OF_AN_ORDER = 3, 12
+ORDERS, PLACES_OF_AN_ORDER = 3, 10
 PLACES = ORDERS * PLACES_OF_AN_ORDER
 PHOTOGRAPHY = str(sample_id("course", "photography"))
 

@@ -265,9 +265,9 @@ FOLLOWERS = {
 
 
 def test_on_every_path_the_end_is_stripes_or_a_persons() -> None:
-    """500 random paths through Stripe's statuses, with answers lost, workers away, and news late or never told."""
+    """250 random paths through Stripe's statuses, with answers lost, workers away, and news late or never told."""
     ends: set[RefundStatus] = set()
-    for number in range(500):
+    for number in range(250):
         chance = random.Random(number)  # noqa: S311
         job = watched(Stripe(chance.choice(list(FOLLOWERS))), str(number), Mishaps(answer_lost=0.1, worker_away=0.1))
         for _ in range(chance.randrange(4)):
