@@ -18,20 +18,21 @@ async def make_current(client: Client, build_id: str, *, give_up_after: float = 
     """
 
     @retry(
-        retry=retry_if_exception(_not_there_yet),
+        retry=retry_if_exception(_may_pass),
         wait=wait_fixed(0.1),
         stop=stop_after_delay(give_up_after),
         reraise=True,
     )
     async def attempt() -> None:
+        if await _current_build(client) == build_id:
+            return
         await client.workflow_service.set_worker_deployment_current_version(
             SetWorkerDeploymentCurrentVersionRequest(
                 namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id
             )
         )
 
-    if await _current_build(client) != build_id:
-        await attempt()
+    await attempt()
 
 
 async def _current_build(client: Client) -> str | None:
@@ -46,5 +47,13 @@ async def _current_build(client: Client) -> str | None:
     return described.worker_deployment_info.routing_config.current_deployment_version.build_id or None
 
 
-def _not_there_yet(error: BaseException) -> bool:
-    return isinstance(error, RPCError) and error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
+def _may_pass(error: BaseException) -> bool:
+    """The workers have not shown up yet, or the server is busy with the deployment: it cancels what it cannot serve."""
+    return isinstance(error, RPCError) and error.status in (
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    )
