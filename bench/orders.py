@@ -76,7 +76,7 @@ async def bench(folder: Path, orders: int, lanes: tuple[int, ...], rounds: int) 
                 lone = await floor.place(0)
                 await floor.finish(lone)
                 floor_history = await history_cost(temporal, lone)
-                wrong = await what_is_wrong(sessions, double, needed + _COUNTED)
+                wrong = await what_is_wrong(sessions, double, needed + _COUNTED, _COUNTED)
         finally:
             await engine.dispose()
     if wrong:
