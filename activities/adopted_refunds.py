@@ -17,14 +17,14 @@ from models.identifiers import refund_id_for, refund_watch_workflow_id
 from models.tables import Order, Payment, Refund
 from models.tables.columns import now
 from models.vocabulary import RefundStatus
+from rules.refund_watch import has_come_to_nothing
 
 MADE_IN_STRIPE = "made_in_stripe"
-_CAME_TO_NOTHING = (RefundStatus.FAILED, RefundStatus.CANCELED)
 
 
 async def unknown_among(session: AsyncSession, made: Sequence[stripe.Refund]) -> list[stripe.Refund]:
     """Those that pay back an order of ours, have not come to nothing, and are not in the record."""
-    hopeful = [each for each in made if RefundStatus(each.status or RefundStatus.PENDING) not in _CAME_TO_NOTHING]
+    hopeful = [each for each in made if not has_come_to_nothing(RefundStatus(each.status or RefundStatus.PENDING))]
     intents = {intent for each in hopeful if (intent := intent_of(each)) is not None}
     ours = select(col(Payment.payment_intent_id)).where(col(Payment.payment_intent_id).in_(intents))
     known = select(col(Refund.id), col(Refund.stripe_refund_id)).where(

@@ -14,7 +14,7 @@ from temporalio import activity
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
-from activities.place_endings import end_with_all
+from activities.place_endings import GIVES_ACCESS, end_with_all
 from activities.refund_record import places_of, write_refunds
 from activities.stripe_errors import as_failure
 from models.identifiers import stripe_subject_id
@@ -28,12 +28,11 @@ from models.messages.disputes import (
 from models.money import Money
 from models.tables import Dispute, Enrollment, HumanTask, Order, OrderLine, Payment
 from models.tables.columns import now
-from models.vocabulary import DisputeStatus, EnrollmentStatus, TaskAction, TaskKind, TaskStatus
+from models.vocabulary import DisputeStatus, TaskAction, TaskKind, TaskStatus
 from rules.disputes import OPEN
 
 PLACES_ENDED = "dispute_lost"
 
-_GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
 _APPEALS = {
     "appeal_needs_response": DisputeStatus.NEEDS_RESPONSE,
     "appeal_under_review": DisputeStatus.UNDER_REVIEW,
@@ -246,7 +245,7 @@ async def _paid_places(session: AsyncSession, order_id: UUID) -> list[UUID]:
         .where(
             col(OrderLine.order_id) == order_id,
             col(Enrollment.share_amount) > 0,
-            col(Enrollment.status).in_(_GIVES_ACCESS),
+            col(Enrollment.status).in_(GIVES_ACCESS),
         )
         .order_by(col(Enrollment.id))
     )

@@ -43,7 +43,7 @@ from models.vocabulary import (
 from rules.refund import STAFFS_CAUSES
 
 CARTS_QUIET = timedelta(days=30)
-_GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
+GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
 _PAID = (OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED)
 _STUDENTS_CAUSES = tuple(cause for cause in RefundCause if cause not in STAFFS_CAUSES)
 
@@ -72,13 +72,13 @@ async def end_with_all(
     """
     if not is_course_gone:
         await _lock_orders(session, await _entitlements(session, order.id, [place.id for place in places]))
-    if any(place.status in _GIVES_ACCESS for place in places):
+    if any(place.status in GIVES_ACCESS for place in places):
         await keep_cart_mails_quiet(session, order.payer_id)
     changes = await end_places(session, [place.id for place in places])
     ended = {
         change.subject_id: EnrollmentStatus(change.from_state)
         for change in changes
-        if change.subject_kind == "enrollment" and change.from_state in _GIVES_ACCESS
+        if change.subject_kind == "enrollment" and change.from_state in GIVES_ACCESS
     }
     # A course or a tutor that is gone is gone for the buyers of bundles, too.
     entitled = [] if is_course_gone else await _entitlements(session, order.id, ended)
@@ -136,7 +136,7 @@ async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collec
     has_own_place = exists().where(
         col(own.order_line_id) == col(OrderLine.id), col(own.course_id) == col(Enrollment.course_id)
     )
-    stands = exists().where(col(sibling.order_line_id) == col(OrderLine.id), col(sibling.status).in_(_GIVES_ACCESS))
+    stands = exists().where(col(sibling.order_line_id) == col(OrderLine.id), col(sibling.status).in_(GIVES_ACCESS))
     ends_at = func.greatest(col(Order.completed_at), col(Course.starts_at)) + func.make_interval(
         0, 0, 0, col(Course.access_days)
     )

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
 from activities.numbers import Series, next_number
-from activities.place_endings import end_with_all, keep_cart_mails_quiet, release_coupon_by_policy
+from activities.place_endings import GIVES_ACCESS, end_with_all, keep_cart_mails_quiet, release_coupon_by_policy
 from models.identifiers import refund_id_for
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
 from models.money import Money, charge_step, split
@@ -32,18 +32,16 @@ from models.tables.columns import now
 from models.vocabulary import (
     DisputeStatus,
     DocumentKind,
-    EnrollmentStatus,
     OrderStatus,
     RefundAccess,
     RefundStatus,
 )
 from rules.lifecycle import may_follow
+from rules.refund_watch import has_come_to_nothing
 
-# The others have taken nothing back.
-_GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
 # Stripe refused it in full, since money of the same charge had gone back elsewhere.
 REFUNDED_ELSEWHERE = "refunded_elsewhere"
-_LIVE = (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.SUCCEEDED)
+GOES_BACK = (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.SUCCEEDED)
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ async def gone_amount(session: AsyncSession, order_id: UUID, received: Received)
 
 def _live_amount(refunds: Sequence[Refund], received: Received) -> int:
     own = (refund for refund in refunds if _is_of(refund, received.payment_intent_id))
-    return sum(refund.amount for refund in own if refund.status in _LIVE)
+    return sum(refund.amount for refund in own if refund.status in GOES_BACK)
 
 
 async def lower_refund(session: AsyncSession, refund_id: UUID, left: int) -> Refund:
@@ -232,7 +230,7 @@ async def settled_refunds(session: AsyncSession, step: SettleByHand) -> dict[UUI
     if not received.lost or step.status is not RefundStatus.SUCCEEDED:
         return told
     refunds = [r for r in await _refunds_of(session, step.order_id) if _is_of(r, received.payment_intent_id)]
-    left = received.amount - received.lost - sum(r.amount for r in refunds if r.status in _LIVE)
+    left = received.amount - received.lost - sum(r.amount for r in refunds if r.status in GOES_BACK)
     for refund in refunds:
         if refund.id in told and refund.status == RefundStatus.FAILED:
             if refund.amount > left:
@@ -289,9 +287,9 @@ async def write_refunds(
 
 def _is_stale(news: Told, refund: Refund) -> bool:
     """Whether it is what Stripe said before the refund came to nothing: a repeated answer is as old as its first."""
-    is_over = refund.status in (RefundStatus.FAILED, RefundStatus.CANCELED)
+    is_over = has_come_to_nothing(RefundStatus(refund.status))
     is_same = news.stripe_refund_id is not None and news.stripe_refund_id == refund.stripe_refund_id
-    return is_over and is_same and news.status in _LIVE
+    return is_over and is_same and news.status in GOES_BACK
 
 
 async def received_for(session: AsyncSession, order_id: UUID) -> Received:
@@ -378,7 +376,7 @@ async def _has_places(session: AsyncSession, order_id: UUID) -> bool:
     """Whether the order still gives somebody access."""
     lines = select(col(OrderLine.id)).where(col(OrderLine.order_id) == order_id)
     query = select(col(Enrollment.id)).where(
-        col(Enrollment.order_line_id).in_(lines), col(Enrollment.status).in_(_GIVES_ACCESS)
+        col(Enrollment.order_line_id).in_(lines), col(Enrollment.status).in_(GIVES_ACCESS)
     )
     return (await session.execute(query)).first() is not None
 
@@ -390,7 +388,7 @@ async def _issue_credit_notes(session: AsyncSession, order: Order, refunds: Sequ
     )
     issued = (await session.execute(query)).all()
     notes = {refund_id: document_id for refund_id, document_id in issued if refund_id is not None}
-    owed = [refund for refund in refunds if refund.status in _LIVE and refund.id not in notes]
+    owed = [refund for refund in refunds if refund.status in GOES_BACK and refund.id not in notes]
     if not owed:
         return notes
     moment = now()

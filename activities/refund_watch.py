@@ -29,6 +29,7 @@ from models.money import Money
 from models.tables import AuditEntry, Order, Refund
 from models.tables.columns import now
 from models.vocabulary import RefundStatus
+from rules.refund_watch import has_come_to_nothing
 
 WATCHED = "watched"
 _AT_ONCE = 1000
@@ -147,7 +148,7 @@ async def _owned(session: AsyncSession, made: stripe.Refund) -> tuple[Refund | N
             return known, RefundOwner.ADOPTED
         return (None, RefundOwner.NOBODY) if await _is_its_jobs(session, known) else (known, RefundOwner.OURS)
     asked_by = our_id(made)
-    came_to_nothing = told_by(made).status in (RefundStatus.FAILED, RefundStatus.CANCELED)
+    came_to_nothing = has_come_to_nothing(told_by(made).status)
     if asked_by is not None and came_to_nothing:
         # Whoever asked for it has not read the answer yet, and will.
         return None, RefundOwner.NOBODY

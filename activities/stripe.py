@@ -29,7 +29,7 @@ from models.tables.columns import now
 from models.vocabulary import PaymentMethod, PaymentStatus
 
 # Stripe may forget an idempotency key after 24 h; older requests are looked up before they are made again.
-_KEY_IS_SURELY_KNOWN = timedelta(hours=20)
+KEY_IS_SURELY_KNOWN = timedelta(hours=20)
 
 
 def open_stripe(api_key: str, api_base: str | None) -> stripe.StripeClient:
@@ -169,7 +169,7 @@ class StripeActivities:
         A key may be forgotten after 24 h, and a stored 500 is repeated for as long as it is remembered: in both
         cases what exists at Stripe is looked up first, by the order's id.
         """
-        if now() - due.payment.created_at > _KEY_IS_SURELY_KNOWN and (found := await self._find(due, attempt)):
+        if now() - due.payment.created_at > KEY_IS_SURELY_KNOWN and (found := await self._find(due, attempt)):
             return found
         try:
             return await self._create(due, attempt, key)

@@ -1,21 +1,19 @@
 """Refunds at Stripe: asked for once each, looked up, read, cancelled. The port that refund steps share."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import stripe
 from temporalio import activity
 
 from activities.adopted_refunds import our_id
 from activities.refund_record import REFUNDED_ELSEWHERE, Told
+from activities.stripe import KEY_IS_SURELY_KNOWN
 from activities.stripe_errors import as_failure, meaning_of
 from models.identifiers import step_key
 from models.tables import Refund
 from models.tables.columns import now
 from models.vocabulary import RefundStatus
-
-# Stripe may forget an idempotency key after 24 h; older requests are looked up before they are made again.
-_KEY_IS_SURELY_KNOWN = timedelta(hours=20)
 
 
 class LessIsLeftError(Exception):
@@ -33,7 +31,7 @@ class StripeRefunds:
 
         Raises `LessIsLeftError`, and what may pass as a retryable `ApplicationError`.
         """
-        is_old = now() - refund.created_at > _KEY_IS_SURELY_KNOWN
+        is_old = now() - refund.created_at > KEY_IS_SURELY_KNOWN
         made = await self._find(refund, attempt) if is_old else None
         try:
             made = made or await self._create(refund, attempt)

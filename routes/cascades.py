@@ -15,12 +15,13 @@ from sqlmodel import col
 from activities.cascade_preview import preview_cascade
 from activities.cascades import counts_of
 from activities.database import Sessions
+from activities.refund_record import GOES_BACK
 from models.errors import Reason
 from models.identifiers import cascade_id_for
 from models.messages.cascades import CascadeCount, CascadeWish
 from models.money import Money
 from models.tables import Cascade, CascadePlace, Course, Note, Person, Refund
-from models.vocabulary import CascadeKind, CascadeStatus, RefundShare, RefundStatus, Role
+from models.vocabulary import CascadeKind, CascadeStatus, RefundShare, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.cascade_start import keep_reason, start_cascade, tell_cascade
 from routes.documentation import answer, location_header, problems
@@ -34,7 +35,6 @@ from workflows.cascade import CascadeWorkflow
 router = APIRouter(prefix="/v1/cascades", tags=["cascades"], route_class=AuthenticatedRoute)
 
 _SORTABLE = {"created_at": col(Cascade.created_at)}
-_GOES_BACK = (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.SUCCEEDED)
 _MayStart = Annotated[Principal, Depends(require(Role.ADMIN, Role.SERVICE))]
 _MayRead = Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN, Role.SERVICE))]
 
@@ -311,7 +311,7 @@ async def _views(session: AsyncSession, cascades: Sequence[Cascade]) -> list[Cas
         .where(
             col(Cascade.id).in_(ids),
             col(Refund.created_at) >= col(Cascade.created_at),
-            col(Refund.status).in_(_GOES_BACK),
+            col(Refund.status).in_(GOES_BACK),
         )
         .group_by(col(Cascade.id), col(Refund.currency))
     )

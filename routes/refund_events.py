@@ -1,7 +1,6 @@
 """Webhooks about refunds: passed on to the watch of the refund, which reads it again; nothing is decided from them."""
 
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlmodel import col
@@ -16,6 +15,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.database import Sessions
+from activities.refund_record import GOES_BACK
 from models import search
 from models.identifiers import (
     refund_sweep_workflow_id,
@@ -24,17 +24,16 @@ from models.identifiers import (
 )
 from models.messages.refund_watch import SweepRefunds, WatchRefund
 from models.tables import Payment, Refund
-from models.vocabulary import RefundStatus, StripeEventStatus, WaitingFor
+from models.vocabulary import StripeEventStatus
 from routes.outages import is_not_found
 from routes.parts import Connections
 from routes.stripe_events import CHARGE_REFUNDED, REFUND_FAILED, Event
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.refund_sweep import RefundSweepWorkflow
-from workflows.refund_watch import RefundWatchWorkflow
+from workflows.refund_watch import SUMMARY, RefundWatchWorkflow, watch_attributes
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
 _PATIENCE = timedelta(seconds=5)
-_GOES_BACK = (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.SUCCEEDED)
 
 
 async def pass_on_refund(connections: Connections, event: Event) -> StripeEventStatus:
@@ -63,12 +62,6 @@ async def _wake(temporal: Client, stripe_refund_id: str) -> StripeEventStatus:
 
 async def _begin_watch(temporal: Client, stripe_refund_id: str, *, is_again: bool) -> None:
     """Signal the watch and start it if it does not run; only what failed late is watched a second time."""
-    attributes: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(search.JOB, "refund_watch"),
-        SearchAttributePair(search.STATE, RefundStatus.PENDING.value),
-        SearchAttributePair(search.WAITING_FOR, WaitingFor.STRIPE.value),
-        SearchAttributePair(search.NEEDS_HUMAN, False),
-    ]
     reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if is_again else WorkflowIDReusePolicy.REJECT_DUPLICATE
     try:
         await temporal.start_workflow(
@@ -79,8 +72,8 @@ async def _begin_watch(temporal: Client, stripe_refund_id: str, *, is_again: boo
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=reuse,
             start_signal="refund_changed",
-            search_attributes=TypedSearchAttributes(attributes),
-            static_summary="A refund at Stripe, watched to its end",
+            search_attributes=watch_attributes(),
+            static_summary=SUMMARY,
             rpc_timeout=_PATIENCE,
         )
     except WorkflowAlreadyStartedError:
@@ -115,7 +108,7 @@ async def _known_amount(sessions: Sessions, payment_intent_id: str) -> int | Non
     """What goes back of the payment by our record, in minor units; none if it is not a payment of an order."""
     goes_back = (
         select(func.coalesce(func.sum(col(Refund.amount)), 0))
-        .where(col(Refund.payment_intent_id) == payment_intent_id, col(Refund.status).in_(_GOES_BACK))
+        .where(col(Refund.payment_intent_id) == payment_intent_id, col(Refund.status).in_(GOES_BACK))
         .scalar_subquery()
     )
     query = select(goes_back).where(col(Payment.payment_intent_id) == payment_intent_id)

@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shielding import to_its_end
     from workflows.waiting import happened
 
+SUMMARY = "A refund at Stripe, watched to its end"
 _NO_FUNDS = "insufficient_funds"
 
 
@@ -284,6 +285,22 @@ async def watch_refund(stripe_refund_id: str, seen: SeenRefund | None = None, *,
 
     `seen` is how it stands, where the job knows that for certain; `order_id` is what it is listed by.
     """
+    try:
+        await workflow.start_child_workflow(
+            RefundWatchWorkflow.run,
+            WatchRefund(stripe_refund_id=stripe_refund_id, seen=seen),
+            id=refund_watch_workflow_id(stripe_refund_id),
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=watch_attributes(seen, order_id),
+            static_summary=SUMMARY,
+        )
+    except WorkflowAlreadyStartedError:
+        return  # a webhook was faster
+
+
+def watch_attributes(seen: SeenRefund | None = None, order_id: UUID | None = None) -> TypedSearchAttributes:
+    """How a watch is listed from its start, whoever starts it."""
     state, waiting_for = _listed(seen)
     attributes: list[SearchAttributePair[Any]] = [
         SearchAttributePair(search.JOB, "refund_watch"),
@@ -292,18 +309,7 @@ async def watch_refund(stripe_refund_id: str, seen: SeenRefund | None = None, *,
         SearchAttributePair(search.NEEDS_HUMAN, False),
         *([] if order_id is None else [SearchAttributePair(search.ORDER_ID, str(order_id))]),
     ]
-    try:
-        await workflow.start_child_workflow(
-            RefundWatchWorkflow.run,
-            WatchRefund(stripe_refund_id=stripe_refund_id, seen=seen),
-            id=refund_watch_workflow_id(stripe_refund_id),
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=TypedSearchAttributes(attributes),
-            static_summary="A refund at Stripe, watched to its end",
-        )
-    except WorkflowAlreadyStartedError:
-        return  # a webhook was faster
+    return TypedSearchAttributes(attributes)
 
 
 def _listed(seen: SeenRefund | None) -> tuple[str, WaitingFor]:
