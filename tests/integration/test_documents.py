@@ -1,8 +1,8 @@
 """Documents on record: printed of what is there, made once, and made again as they were when their file is lost."""
 
 import asyncio
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqlmodel import col
 from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
+from activities.document_pdf import render_pdf
 from activities.documents import DocumentActivities
 from activities.files import FileStore
 from activities.printed import (
@@ -406,20 +407,17 @@ async def test_the_facts_take_few_statements(documents: DocumentActivities, engi
         event.remove(engine.sync_engine, "before_cursor_execute", count)
 
 
-async def test_the_event_loop_is_never_blocked(documents: DocumentActivities) -> None:
+async def test_a_document_is_set_beside_the_event_loop(
+    documents: DocumentActivities, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, completed = await complete_order(documents.sessions, courses=COURSES)
-    longest, done = 0.0, asyncio.Event()
+    handed_over: list[object] = []
+    submit = executor.submit
 
-    async def watch() -> None:
-        nonlocal longest
-        loop = asyncio.get_running_loop()
-        while not done.is_set():
-            before = loop.time()
-            await asyncio.sleep(0.005)
-            longest = max(longest, loop.time() - before)
+    def count(work: Callable[..., object], *arguments: object) -> Future[object]:
+        handed_over.append(work)
+        return submit(work, *arguments)
 
-    watching = asyncio.create_task(watch())
+    monkeypatch.setattr(executor, "submit", count)
     await rendered(documents, completed.receipt_id)
-    done.set()
-    await watching
-    assert longest < 0.25
+    assert handed_over == [render_pdf]
