@@ -59,6 +59,25 @@ class Reason(StrEnum):
     REFUND_NOT_ELIGIBLE = "refund_not_eligible"
     REFUND_IN_PROGRESS = "refund_in_progress"
     CASCADE_NOT_RUNNING = "cascade_not_running"
+    # tutor applications
+    ALREADY_TUTOR = "already_tutor"
+    APPLICATION_EXISTS = "application_exists"
+    REAPPLY_TOO_SOON = "reapply_too_soon"
+    TOO_MANY_APPLICATIONS = "too_many_applications"
+    APPLICATION_INCOMPLETE = "application_incomplete"
+    APPLICATION_NOT_EDITABLE = "application_not_editable"
+    APPLICATION_NOT_IN_REVIEW = "application_not_in_review"
+    APPLICATION_OVER = "application_over"
+    NO_INFO_REQUESTED = "no_info_requested"
+    TOO_MANY_INFO_ROUNDS = "too_many_info_rounds"
+    UNKNOWN_SUBJECT = "unknown_subject"
+    UNSUPPORTED_FILE = "unsupported_file"
+    TOO_MANY_DOCUMENTS = "too_many_documents"
+    VERDICTS_MISSING = "verdicts_missing"
+    REASONS_REQUIRED = "reasons_required"
+    NOT_A_REVIEWER = "not_a_reviewer"
+    OWN_APPLICATION = "own_application"
+    FOUR_EYES_REQUIRED = "four_eyes_required"
     # documents
     DOCUMENT_NOT_READY = "document_not_ready"
     RECEIPT_NOT_READY = "receipt_not_ready"
@@ -74,12 +93,15 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-def refusal(reason: Reason, detail: str) -> ApplicationError:
+def refusal(reason: Reason, detail: str, *items: str) -> ApplicationError:
     """A refusal as Temporal carries it: never retried, and not counted as a failure of ours.
 
-    `detail` is a sentence for the caller; it must not hold personal data, since it is stored in the history.
+    `detail` is a sentence for the caller, and `items` are what is wrong one by one, in words of ours, if there is more
+    to say; neither holds personal data, since both are stored in the history.
     """
-    return ApplicationError(detail, type=reason.value, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
+    return ApplicationError(
+        detail, *items, type=reason.value, non_retryable=True, category=ApplicationErrorCategory.BENIGN
+    )
 
 
 class IllegalTransitionError(ApplicationError):

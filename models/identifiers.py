@@ -115,3 +115,18 @@ def cascade_workflow_id(cascade_id: UUID) -> str:
 def cascade_request_id_for(cascade_id: UUID, enrollment_id: UUID) -> UUID:
     """The wish for the refund of one enrollment that a cascade ends."""
     return uuid5(REGISTRAR_NAMESPACE, f"cascade-refund:{cascade_id}:{enrollment_id}")
+
+
+def tutor_application_id_for(principal: str, idempotency_key: str) -> UUID:
+    """The application that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"tutor-application:{principal}:{idempotency_key}")
+
+
+def tutor_application_workflow_id(application_id: UUID) -> str:
+    """The workflow that owns the application of a tutor."""
+    return f"tutor-application-{application_id}"
+
+
+def tutor_profile_id_for(person_id: UUID) -> UUID:
+    """The one profile of a tutor (TutorHub G30)."""
+    return uuid5(REGISTRAR_NAMESPACE, f"tutor-profile:{person_id}")

@@ -241,6 +241,61 @@ class CascadeStatus(StrEnum):
     DONE = "done"
 
 
+class ApplicationStatus(StrEnum):
+    """How far the application of a tutor is; the reviewers' clock runs in `submitted` and `in_review` alone."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    IN_REVIEW = "in_review"
+    INFO_REQUESTED = "info_requested"
+    INACTIVE = "inactive"
+    APPROVED = "approved"
+    REJECTED_SOFT = "rejected_soft"
+    REJECTED_HARD = "rejected_hard"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class ApplicationDocumentKind(StrEnum):
+    """What an applicant shows; a video is a link, everything else a file."""
+
+    CERTIFICATION = "certification"
+    IDENTITY = "identity"
+    VIDEO = "video"
+
+
+class DocumentVerdict(StrEnum):
+    """What a reviewer says of one document."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class ReviewReason(StrEnum):
+    """Why a document or an application is not good enough. A closed list, since it is kept in the history."""
+
+    DOCUMENT_UNREADABLE = "document_unreadable"
+    DOCUMENT_EXPIRED = "document_expired"
+    DOCUMENT_UNSUITABLE = "document_unsuitable"
+    NAME_DIFFERS = "name_differs"
+    QUALIFICATION_UNPROVEN = "qualification_unproven"
+    EXPERIENCE_TOO_LITTLE = "experience_too_little"
+    PROFILE_TOO_THIN = "profile_too_thin"
+    VIDEO_UNSUITABLE = "video_unsuitable"
+    SUBJECT_NOT_NEEDED = "subject_not_needed"
+    DOCUMENT_FORGED = "document_forged"
+    CONDUCT = "conduct"
+    OTHER = "other"
+
+
+class TutorProfileStatus(StrEnum):
+    """Whether the profile of a tutor is shown; it exists once an application is being approved (TutorHub G31)."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    WITHDRAWN = "withdrawn"
+
+
 class DocumentKind(StrEnum):
     """The numbered papers of an order."""
 
@@ -286,6 +341,9 @@ class TaskKind(StrEnum):
     REFUND_DELAYED = "refund_delayed"
     ALTERNATIVE_PAYOUT = "alternative_payout"
     DISPUTE = "dispute"
+    TUTOR_REVIEW = "tutor_review"
+    TUTOR_SECOND_OPINION = "tutor_second_opinion"
+    TUTOR_PROVISIONING_FAILED = "tutor_provisioning_failed"
 
 
 class TaskQueue(StrEnum):
@@ -293,6 +351,7 @@ class TaskQueue(StrEnum):
 
     FINANCE = "finance"
     SUPPORT = "support"
+    REVIEW = "review"
 
 
 class TaskStatus(StrEnum):
@@ -309,6 +368,9 @@ class TaskAction(StrEnum):
     DISMISS = "dismiss"
     APPROVE = "approve"
     REJECT = "reject"
+    REQUEST_INFO = "request_info"
+    REJECT_SOFT = "reject_soft"
+    REJECT_HARD = "reject_hard"
 
 
 class MailStatus(StrEnum):
@@ -339,6 +401,15 @@ class MailTemplate(StrEnum):
     REFUND_NOTICE = "refund_notice"
     PLACE_ENDED = "place_ended"
     TASK_REMINDER = "task_reminder"
+    APPLICATION_DRAFT_REMINDER = "application_draft_reminder"
+    APPLICATION_RECEIVED = "application_received"
+    APPLICATION_INFO_REQUESTED = "application_info_requested"
+    APPLICATION_INFO_REMINDER = "application_info_reminder"
+    APPLICATION_LATE = "application_late"
+    APPLICATION_APPROVED = "application_approved"
+    APPLICATION_REJECTED = "application_rejected"
+    APPLICATION_CLOSED = "application_closed"
+    APPLICATION_ASSIGNED = "application_assigned"
     DOCUMENT_COPY = "document_copy"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from models.errors import IllegalTransitionError
-from models.vocabulary import EnrollmentStatus, MailStatus, OrderStatus
+from models.vocabulary import ApplicationStatus, EnrollmentStatus, MailStatus, OrderStatus
 
 _ORDER = {
     OrderStatus.PENDING_PAYMENT: {OrderStatus.COMPLETED, OrderStatus.FAILED, OrderStatus.CANCELLED},
@@ -35,10 +35,43 @@ _MAIL = {
     MailStatus.UNKNOWN: {MailStatus.SENT, MailStatus.BOUNCED},
     MailStatus.SENT: {MailStatus.BOUNCED},
 }
+_DECIDED_BY_REVIEWERS = {
+    ApplicationStatus.INFO_REQUESTED,
+    ApplicationStatus.APPROVED,
+    ApplicationStatus.REJECTED_SOFT,
+    ApplicationStatus.REJECTED_HARD,
+}
+_APPLICATION = {
+    ApplicationStatus.DRAFT: {ApplicationStatus.SUBMITTED, ApplicationStatus.WITHDRAWN, ApplicationStatus.EXPIRED},
+    # Nobody is rejected because nobody had time: an application that waited too long is still decided (reference 5).
+    ApplicationStatus.SUBMITTED: {
+        ApplicationStatus.IN_REVIEW,
+        ApplicationStatus.INACTIVE,
+        ApplicationStatus.WITHDRAWN,
+    },
+    ApplicationStatus.IN_REVIEW: {
+        *_DECIDED_BY_REVIEWERS,
+        ApplicationStatus.SUBMITTED,
+        ApplicationStatus.INACTIVE,
+        ApplicationStatus.WITHDRAWN,
+    },
+    ApplicationStatus.INACTIVE: {
+        *_DECIDED_BY_REVIEWERS,
+        ApplicationStatus.WITHDRAWN,
+        ApplicationStatus.EXPIRED,
+    },
+    ApplicationStatus.INFO_REQUESTED: {
+        ApplicationStatus.SUBMITTED,
+        ApplicationStatus.IN_REVIEW,
+        ApplicationStatus.WITHDRAWN,
+        ApplicationStatus.EXPIRED,
+    },
+}
 _MACHINES: Mapping[type[StrEnum], Mapping[StrEnum, set[StrEnum]]] = {
     OrderStatus: _ORDER,  # type: ignore[dict-item]
     EnrollmentStatus: _ENROLLMENT,  # type: ignore[dict-item]
     MailStatus: _MAIL,  # type: ignore[dict-item]
+    ApplicationStatus: _APPLICATION,  # type: ignore[dict-item]
 }
 
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from models.vocabulary import TaskKind, TaskQueue
-from rules.business_days import after_working_days
+from rules.business_days import after_working_time
 
 DECIDE_WITHIN = 2
 REMIND_AFTER = 1
 ESCALATE_AFTER = (2, 4)
+
+_DAY = timedelta(days=1)
 
 REMINDER, ESCALATION, SECOND_ESCALATION = 1, 2, 3
 
@@ -36,8 +38,15 @@ class Moments:
 
 
 # Whatever is not named here is about money.
-_QUEUES: Mapping[TaskKind, TaskQueue] = {TaskKind.PROVISIONING_FAILED: TaskQueue.SUPPORT}
-_PACES: Mapping[TaskKind, Pace] = {}
+_QUEUES: Mapping[TaskKind, TaskQueue] = {
+    TaskKind.PROVISIONING_FAILED: TaskQueue.SUPPORT,
+    TaskKind.TUTOR_REVIEW: TaskQueue.REVIEW,
+    TaskKind.TUTOR_SECOND_OPINION: TaskQueue.REVIEW,
+    TaskKind.TUTOR_PROVISIONING_FAILED: TaskQueue.SUPPORT,
+}
+# The reviewer at three, the lead at five, the head at eight (reference list 10.3).
+_REVIEW = Pace(decide_within=5, remind_after=3, escalate_after=5, escalate_again_after=8)
+_PACES: Mapping[TaskKind, Pace] = {TaskKind.TUTOR_REVIEW: _REVIEW}
 _USUAL = Pace()
 
 
@@ -59,25 +68,31 @@ def moments(
     *,
     due_at: datetime | None = None,
     until: datetime | None = None,
+    used: timedelta = timedelta(),
 ) -> Moments:
     """The moments of a task on the academy's business calendar.
 
     A fixed `due_at` stays, and nobody is told that it is late before it is. From `until` on nobody waits for the
-    decision any more, so nobody is reminded of it.
+    decision any more, so nobody is reminded of it. `used` is working time that has passed before, while the same
+    decision was waited for: whoever was told then is not told again.
     """
 
-    def after(days: int, since: datetime = opened_at) -> datetime:
-        return after_working_days(since, days, zone, country)
+    def after(days: int, since: datetime = opened_at, used: timedelta = used) -> datetime:
+        return after_working_time(since, max(days * _DAY - used, timedelta()), zone, country)
 
-    def unless_over(moment: datetime) -> datetime | None:
-        return moment if until is None or moment < until else None
+    def is_news(days: int, moment: datetime) -> datetime | None:
+        was_told, is_over = timedelta() < days * _DAY <= used, until is not None and until <= moment
+        return None if was_told or is_over else moment
 
     due = due_at or after(pace.decide_within)
     escalate_at = max(due, after(pace.escalate_after))
     patience = pace.escalate_again_after - pace.escalate_after
+    again_at = after(pace.escalate_again_after)
+    if due_at is not None:
+        again_at = max(again_at, after(patience, escalate_at, timedelta()))
     return Moments(
         due_at=due,
-        remind_at=unless_over(after(pace.remind_after)),
-        escalate_at=unless_over(escalate_at),
-        escalate_again_at=unless_over(max(after(pace.escalate_again_after), after(patience, escalate_at))),
+        remind_at=is_news(pace.remind_after, after(pace.remind_after)),
+        escalate_at=is_news(pace.escalate_after, escalate_at),
+        escalate_again_at=is_news(pace.escalate_again_after, again_at),
     )

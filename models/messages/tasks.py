@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from models.messages.message import Actor, Message, WorkflowId
-from models.vocabulary import TaskAction, TaskKind, TaskQueue
+from models.vocabulary import ReviewReason, TaskAction, TaskKind, TaskQueue
 
 
 class OpenTask(Message):
@@ -25,6 +25,8 @@ class OpenTask(Message):
         default=None, ge=1, le=60, description="to decide in, by the academy's calendar; none where `due_at` is fixed"
     )
     until: datetime | None = Field(default=None, description="when nobody waits for the decision any more")
+    assignee: Actor | None = Field(default=None, description="who is to take it")
+    used_seconds: int = Field(default=0, ge=0, description="working time that it has waited before, under other ids")
 
 
 class OpenedTask(Message):
@@ -59,6 +61,9 @@ class DecideTask(Message):
     actor: Actor
     note: str | None = Field(
         default=None, max_length=500, description="why; kept in the history, so it names nobody: the API keeps its own"
+    )
+    reasons: tuple[ReviewReason, ...] = Field(
+        default=(), max_length=len(ReviewReason), description="why, where an application is not approved"
     )
 
 

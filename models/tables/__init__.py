@@ -1,5 +1,14 @@
 """The tables, the record of everything (DESIGN §3.1). Importing this package fills `SQLModel.metadata`."""
 
+from models.tables.applications import (
+    ApplicationDecision,
+    ApplicationDocument,
+    Reviewer,
+    RoleGrant,
+    Subject,
+    TutorApplication,
+    TutorProfile,
+)
 from models.tables.cascades import Cascade, CascadePlace
 from models.tables.catalog import (
     BundleCourse,
@@ -25,6 +34,8 @@ from models.tables.tasks import HumanTask, Note, TaskContact
 
 __all__ = [
     "Academy",
+    "ApplicationDecision",
+    "ApplicationDocument",
     "AuditEntry",
     "BundleCourse",
     "Cascade",
@@ -52,9 +63,14 @@ __all__ = [
     "Person",
     "Refund",
     "RefundRequest",
+    "Reviewer",
+    "RoleGrant",
     "ScreeningMeeting",
     "StripeCustomer",
     "StripeEvent",
+    "Subject",
     "TaskContact",
     "TaxRate",
+    "TutorApplication",
+    "TutorProfile",
 ]

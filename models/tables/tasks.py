@@ -63,7 +63,7 @@ class Note(Row, table=True):
     __tablename__ = "notes"
     __table_args__ = (Index("ix_notes_subject", "subject_kind", "subject_id", "created_at"),)
 
-    subject_kind: str = Field(max_length=32, description="`task`, `refund_request` or `cascade`")
+    subject_kind: str = Field(max_length=32, description="`task`, `applicant_message`, `refund_request` or `cascade`")
     subject_id: UUID
     author: str = Field(max_length=80, description="the actor, e.g. `staff:<id>`")
     text: str = Field(max_length=2000)

@@ -27,7 +27,7 @@ def at(opened: str, *, country: str = "DE", pace: Pace | None = None, **fixed: d
         ("2026-11-16T10:30", "DE", "2026-11-17T10:30", "2026-11-18T10:30", "2026-11-20T10:30"),
         # Over a weekend, and opened on one.
         ("2026-11-19T10:30", "DE", "2026-11-20T10:30", "2026-11-23T10:30", "2026-11-25T10:30"),
-        ("2026-11-21T23:59", "DE", "2026-11-23T23:59", "2026-11-24T23:59", "2026-11-26T23:59"),
+        ("2026-11-21T23:59", "DE", "2026-11-24T00:00", "2026-11-25T00:00", "2026-11-27T00:00"),
         # Christmas and the holidays around it; Poland has Christmas Eve as well.
         ("2026-12-23T10:30", "DE", "2026-12-24T10:30", "2026-12-28T10:30", "2026-12-30T10:30"),
         ("2026-12-23T10:30", "PL", "2026-12-28T10:30", "2026-12-29T10:30", "2026-12-31T10:30"),
@@ -68,10 +68,24 @@ def test_another_kind_may_have_another_pace() -> None:
     )
 
 
-def test_money_is_for_finance_and_a_course_that_does_not_open_for_support() -> None:
-    support = {kind for kind in TaskKind if queue_of(kind) is TaskQueue.SUPPORT}
-    assert support == {TaskKind.PROVISIONING_FAILED}
-    assert {pace_of(kind).decide_within for kind in TaskKind} == {2}
+def test_money_is_for_finance_and_what_the_platform_does_not_take_for_support() -> None:
+    kinds = {queue: {kind for kind in TaskKind if queue_of(kind) is queue} for queue in TaskQueue}
+    assert kinds[TaskQueue.SUPPORT] == {TaskKind.PROVISIONING_FAILED, TaskKind.TUTOR_PROVISIONING_FAILED}
+    assert kinds[TaskQueue.REVIEW] == {TaskKind.TUTOR_REVIEW, TaskKind.TUTOR_SECOND_OPINION}
+    slow = {kind for kind in TaskKind if pace_of(kind).decide_within != 2}
+    assert slow == {TaskKind.TUTOR_REVIEW}
+
+
+def test_whoever_was_told_before_an_answer_was_waited_for_is_not_told_again() -> None:
+    review = pace_of(TaskKind.TUTOR_REVIEW)
+    opened = berlin("2026-11-16T10:30")
+    fresh = moments(review, opened, BERLIN, "DE", used=timedelta(days=2, hours=12))
+    assert fresh.remind_at == berlin("2026-11-16T22:30")
+    assert fresh.due_at == fresh.escalate_at == berlin("2026-11-18T22:30")
+    assert fresh.escalate_again_at == berlin("2026-11-23T22:30")
+    late = moments(review, opened, BERLIN, "DE", used=timedelta(days=6))
+    assert late == Moments(opened, None, None, berlin("2026-11-18T10:30"))
+    assert moments(review, opened, BERLIN, "DE", used=timedelta(days=9)) == Moments(opened, None, None, None)
 
 
 @given(

@@ -1,0 +1,99 @@
+"""An application as it stands on record: what it says, what it shows, what it lacks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.task_record import person_of
+from models.tables import Academy, ApplicationDocument, Reviewer, Subject, TutorApplication
+from models.vocabulary import ApplicationDocumentKind, DocumentVerdict, ReviewReason, Role
+from rules.tutor_application import Required, Said, Shown, missing
+
+APPLICATION = "tutor_application"
+APPLICANT_MESSAGE = "applicant_message"
+
+
+@dataclass(frozen=True)
+class ApplicationFacts:
+    """One application with its current documents, the oldest first, and what its subjects ask for."""
+
+    application: TutorApplication
+    documents: Sequence[ApplicationDocument]
+    required: tuple[Required, ...]
+
+    @property
+    def said(self) -> Said:
+        """What the applicant says."""
+        application = self.application
+        return Said(
+            application.certifications, application.qualifications, application.bio, tuple(application.subjects)
+        )
+
+    @property
+    def shown(self) -> tuple[Shown, ...]:
+        """What the applicant shows."""
+        return tuple(shown_of(document) for document in self.documents)
+
+    def missing(self, today: date) -> tuple[str, ...]:
+        """What it lacks on this day of the academy's (rules/tutor_application.py)."""
+        return missing(self.said, self.required, self.shown, today)
+
+
+def shown_of(document: ApplicationDocument) -> Shown:
+    """The document as the rules see it."""
+    return Shown(
+        kind=ApplicationDocumentKind(document.kind),
+        subject=document.subject,
+        expires_on=document.expires_on,
+        verdict=None if document.verdict is None else DocumentVerdict(document.verdict),
+        reason=None if document.verdict_reason is None else ReviewReason(document.verdict_reason),
+    )
+
+
+async def application_facts(
+    session: AsyncSession, application_id: UUID, *, for_update: bool = False
+) -> ApplicationFacts | None:
+    """The application; none if there is no such. With `for_update` the caller's transaction holds its row."""
+    application = await session.get(TutorApplication, application_id, with_for_update=for_update or None)
+    if application is None:
+        return None
+    documents = await session.execute(
+        select(ApplicationDocument)
+        .where(
+            col(ApplicationDocument.application_id) == application_id, col(ApplicationDocument.replaced_at).is_(None)
+        )
+        .order_by(col(ApplicationDocument.created_at), col(ApplicationDocument.id))
+    )
+    subjects = await session.execute(select(Subject).where(col(Subject.code).in_(application.subjects)))
+    required = tuple(
+        Required(subject.code, subject.requires_certification, subject.requires_video, subject.is_open)
+        for subject in subjects.scalars()
+    )
+    return ApplicationFacts(application, documents.scalars().all(), required)
+
+
+async def is_reviewer(session: AsyncSession, actor: str) -> bool:
+    """Whether this actor may review applications: an admin, or a member of staff on the list of reviewers."""
+    if actor.startswith(f"{Role.ADMIN}:"):
+        return True
+    person_id = person_of(actor)
+    if person_id is None:
+        return False
+    return bool((await session.execute(select(exists().where(col(Reviewer.person_id) == person_id)))).scalar_one())
+
+
+async def academy_day(session: AsyncSession, moment: datetime) -> date:
+    """The day it is at the academy."""
+    zone = (await session.execute(select(col(Academy.time_zone)))).scalar_one_or_none()
+    return moment.astimezone(ZoneInfo(zone or "UTC")).date()
+
+
+def is_own(application: TutorApplication, actor: str) -> bool:
+    """Whether the actor is the applicant, in whatever role."""
+    return actor.partition(":")[2] == str(application.applicant_id)
