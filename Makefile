@@ -26,8 +26,8 @@ demo: $(INSTALLED)   ## play every job once on an embedded stack, results in var
 up: $(INSTALLED)   ## keep the same stack running until Ctrl-C
 	@$(BIN)/registrar up
 
-test: $(INSTALLED) lint   ## lint, types, layering, all tests, two files at a time
-	$(BIN)/pytest -n 2 --dist loadfile
+test: $(INSTALLED) lint   ## lint, types, layering, all tests, three files at a time
+	$(BIN)/pytest -n 3 --dist loadfile
 
 lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
