@@ -78,6 +78,12 @@ class Reason(StrEnum):
     NOT_A_REVIEWER = "not_a_reviewer"
     OWN_APPLICATION = "own_application"
     FOUR_EYES_REQUIRED = "four_eyes_required"
+    # carts and mail lists
+    CART_OVER = "cart_over"
+    CART_EMPTY = "cart_empty"
+    LINK_INVALID = "link_invalid"
+    LINK_EXPIRED = "link_expired"
+    LINK_USED = "link_used"
     # documents
     DOCUMENT_NOT_READY = "document_not_ready"
     RECEIPT_NOT_READY = "receipt_not_ready"

@@ -130,3 +130,18 @@ def tutor_application_workflow_id(application_id: UUID) -> str:
 def tutor_profile_id_for(person_id: UUID) -> UUID:
     """The one profile of a tutor (TutorHub G30)."""
     return uuid5(REGISTRAR_NAMESPACE, f"tutor-profile:{person_id}")
+
+
+def cart_workflow_id(cart_id: UUID) -> str:
+    """The workflow that looks after a cart."""
+    return f"cart-{cart_id}"
+
+
+def cart_order_id(cart_id: UUID, attempt: int) -> UUID:
+    """The order that is placed from a cart; another attempt is another order, after one that came to nothing."""
+    return uuid5(REGISTRAR_NAMESPACE, f"cart-order:{cart_id}:{attempt}")
+
+
+def cart_coupon_id(cart_id: UUID) -> UUID:
+    """The one coupon that a cart's last mail may offer."""
+    return uuid5(REGISTRAR_NAMESPACE, f"cart-coupon:{cart_id}")

@@ -296,6 +296,43 @@ class TutorProfileStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class CartStatus(StrEnum):
+    OPEN = "open"
+    ABANDONED = "abandoned"
+    RECOVERED = "recovered"
+    LOST = "lost"
+    ORDERED = "ordered"
+    CLEARED = "cleared"
+
+
+class MailList(StrEnum):
+    """The kinds of marketing mail that a person can have or refuse, one by one."""
+
+    CART = "cart"
+    LEARNING = "learning"
+    ANNOUNCEMENTS = "announcements"
+
+
+class ConsentMode(StrEnum):
+    """Who may get marketing mail: whoever said yes, customers too as long as they do not object, or whoever did not."""
+
+    OPT_IN = "opt_in"
+    SOFT_OPT_IN = "soft_opt_in"
+    OFF = "off"
+
+
+class ConsentSource(StrEnum):
+    """How somebody said yes or no to a list."""
+
+    CHECKOUT = "checkout"
+    ACCOUNT = "account"
+    IMPORT = "import"
+    STAFF = "staff"
+    UNSUBSCRIBE_PAGE = "unsubscribe_page"
+    ONE_CLICK = "one_click"
+    COMPLAINT = "complaint"
+
+
 class DocumentKind(StrEnum):
     """The numbered papers of an order."""
 
@@ -410,6 +447,7 @@ class MailTemplate(StrEnum):
     APPLICATION_REJECTED = "application_rejected"
     APPLICATION_CLOSED = "application_closed"
     APPLICATION_ASSIGNED = "application_assigned"
+    CART_REMINDER = "cart_reminder"
     DOCUMENT_COPY = "document_copy"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from models.errors import IllegalTransitionError
-from models.vocabulary import ApplicationStatus, EnrollmentStatus, MailStatus, OrderStatus
+from models.vocabulary import ApplicationStatus, CartStatus, EnrollmentStatus, MailStatus, OrderStatus
 
 _ORDER = {
     OrderStatus.PENDING_PAYMENT: {OrderStatus.COMPLETED, OrderStatus.FAILED, OrderStatus.CANCELLED},
@@ -67,11 +67,25 @@ _APPLICATION = {
         ApplicationStatus.EXPIRED,
     },
 }
+_CART = {
+    CartStatus.OPEN: {CartStatus.ABANDONED, CartStatus.ORDERED, CartStatus.CLEARED},
+    # Somebody who comes back and changes it has not abandoned it; who buys without our link has simply ordered.
+    CartStatus.ABANDONED: {
+        CartStatus.OPEN,
+        CartStatus.RECOVERED,
+        CartStatus.ORDERED,
+        CartStatus.LOST,
+        CartStatus.CLEARED,
+    },
+    # Money may come in for a cart that was given up in the meantime.
+    CartStatus.LOST: {CartStatus.ORDERED, CartStatus.RECOVERED},
+}
 _MACHINES: Mapping[type[StrEnum], Mapping[StrEnum, set[StrEnum]]] = {
     OrderStatus: _ORDER,  # type: ignore[dict-item]
     EnrollmentStatus: _ENROLLMENT,  # type: ignore[dict-item]
     MailStatus: _MAIL,  # type: ignore[dict-item]
     ApplicationStatus: _APPLICATION,  # type: ignore[dict-item]
+    CartStatus: _CART,  # type: ignore[dict-item]
 }
 
 

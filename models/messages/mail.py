@@ -1,5 +1,6 @@
 """What is said about mails: who gets which template about which fact. Never what is in it."""
 
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field
@@ -26,3 +27,6 @@ class MailReport(Message):
     mail_id: UUID
     status: MailStatus
     reason: str | None = Field(default=None, max_length=200)
+    deferred_until: datetime | None = Field(
+        default=None, description="when to try again, of marketing mail that the person may not get yet"
+    )

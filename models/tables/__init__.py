@@ -9,6 +9,7 @@ from models.tables.applications import (
     TutorApplication,
     TutorProfile,
 )
+from models.tables.carts import Cart, CartLine, CartSettings, Consent, Subscription
 from models.tables.cascades import Cascade, CascadePlace
 from models.tables.catalog import (
     BundleCourse,
@@ -38,10 +39,14 @@ __all__ = [
     "ApplicationDocument",
     "AuditEntry",
     "BundleCourse",
+    "Cart",
+    "CartLine",
+    "CartSettings",
     "Cascade",
     "CascadePlace",
     "Certificate",
     "ClassSession",
+    "Consent",
     "Coupon",
     "CouponUse",
     "Course",
@@ -69,6 +74,7 @@ __all__ = [
     "StripeCustomer",
     "StripeEvent",
     "Subject",
+    "Subscription",
     "TaskContact",
     "TaxRate",
     "TutorApplication",

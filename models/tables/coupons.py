@@ -39,6 +39,9 @@ class Coupon(Row, table=True):
     amount: int | None = Field(default=None, sa_type=MINOR_UNITS)
     currency: str | None = Field(default=None, sa_type=CURRENCY)
     expires_on: date | None = Field(default=None, description="last day it is good, in the academy's zone")
+    expires_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="when it ends, of one that is good for hours"
+    )
     usage_limit: int | None = Field(default=None, description="uses in all")
     per_person_limit: int | None = Field(default=None, description="uses by one payer")
     minimum_amount: int | None = Field(

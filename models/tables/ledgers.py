@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import STATE, TIMESTAMP, Row, now, one_of
-from models.vocabulary import MailStatus, MailTemplate, StripeEventStatus
+from models.vocabulary import MailList, MailStatus, MailTemplate, StripeEventStatus
 
 
 class Mail(Row, table=True):
@@ -23,6 +23,14 @@ class Mail(Row, table=True):
         one_of("status", MailStatus),
         UniqueConstraint("recipient_id", "template", "subject_id", "occasion"),
         CheckConstraint("(status = 'sent') = (sent_at IS NOT NULL)", name="sent_has_time"),
+        CheckConstraint("list IS NULL OR list IN ('cart', 'learning', 'announcements')", name="list_known"),
+        CheckConstraint("(deferred_until IS NULL) = (deferred_reason IS NULL)", name="deferred_has_reason"),
+        Index(
+            "ix_mails_recipient_id_handed_over_at",
+            "recipient_id",
+            "handed_over_at",
+            postgresql_where=text("list IS NOT NULL"),
+        ),
         Index("ix_mails_unsent", "created_at", postgresql_where=text("status IN ('queued', 'unknown')")),
     )
 
@@ -33,6 +41,11 @@ class Mail(Row, table=True):
     status: MailStatus = Field(default=MailStatus.QUEUED, sa_type=STATE)
     status_reason: str | None = Field(default=None, max_length=200)
     workflow_id: str = Field(max_length=255)
+    list: MailList | None = Field(default=None, sa_type=STATE, description="of marketing mail; none is transactional")
+    deferred_until: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="when the arbiter of marketing mail lets it go, while queued"
+    )
+    deferred_reason: str | None = Field(default=None, max_length=32, description="`capped` or `quiet_hours`")
     handed_over_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     sent_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)

@@ -62,6 +62,7 @@ class Person(Row, table=True):
     cart_mails_quiet_until: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, description="no mail about a cart before; set by refunds"
     )
+    is_guest: bool = Field(default=False, description="known by a cart alone, without an account")
     may_pay_by_invoice: bool = Field(default=False, description="trusted to pay later; staff may always grant it")
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 
