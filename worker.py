@@ -16,6 +16,7 @@ from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, Wo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from activities.carts import CartActivities
 from activities.cascades import CascadeActivities
 from activities.database import open_database, sessions_of
 from activities.disputes import DisputeActivities
@@ -88,6 +89,7 @@ def build_workers(
     refund_requests = RefundRequestActivities(sessions)
     refund_watch = RefundWatchActivities(client_of_stripe, sessions)
     cascades = CascadeActivities(sessions)
+    carts = CartActivities(sessions, has_links=settings.link_secret is not None)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     disputes = DisputeActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
@@ -136,6 +138,10 @@ def build_workers(
                 cascades.settled_places,
                 cascades.count_cascade,
                 cascades.mark_cascade,
+                carts.change_cart,
+                carts.abandon_cart,
+                carts.check_reminder,
+                carts.end_cart,
                 unmatched.find_payment,
                 unmatched.pay_back,
                 disputes.read_dispute,
@@ -189,6 +195,8 @@ async def run_worker(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     client = await connect(**settings.temporal_connection, runtime=_runtime(settings))
     async with running_workers(client, settings):
+        if settings.link_secret is None:
+            _log.warning("LINK_SECRET is not set: no mails about carts are sent")
         _log.info("worker polls %s and %s on %s", REGISTRAR_QUEUE, DOCUMENTS_QUEUE, settings.temporal_address)
         await stop.wait()
         _log.info("worker drains, for at most %s s", settings.worker_graceful_shutdown_seconds)

@@ -1,49 +1,231 @@
 """The steps of a cart: changed, abandoned, reminded of, over."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from sqlalchemy import delete, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 from temporalio import activity
 
+from activities.audit import StateChange, write_audit
+from activities.cart_coupons import make_cart_coupon
+from activities.cart_facts import cart_facts
+from activities.cart_pricing import quote_courses
+from activities.cart_record import end_carts, live_carts, locked_cart
+from activities.cart_settings import cart_settings
 from activities.database import Sessions
+from activities.guests import is_erased
+from activities.mail_ledger import skip_reminder, skip_waiting_reminders
+from activities.people import lock_people
+from models.errors import Reason
 from models.messages.carts import (
     AbandonedCart,
     CartStep,
+    ChangeCart,
     ChangedCart,
     CheckedReminder,
     CheckReminder,
     EndCart,
     RecordChange,
 )
+from models.quote import Quote
+from models.tables import Cart, CartLine, CartSettings, Person
+from models.tables.columns import now
+from models.vocabulary import CartStatus
+from rules.cart import FINAL, LIVE, LOST_AFTER, is_watched, reminders_due, skipped_because
+from rules.decision import Refused
+from rules.lifecycle import may_follow, require_transition
+
+_BOUGHT = (CartStatus.RECOVERED, CartStatus.ORDERED)
 
 
 @dataclass
 class CartActivities:
-    """What becomes of a cart. Each step may be repeated: the second time finds the work done."""
+    """What becomes of a cart. Each step may be repeated: the second time finds the work done.
+
+    `has_links` says whether links can be signed; without them there are no mails about carts.
+    """
 
     sessions: Sessions
+    has_links: bool = True
 
     @activity.defn
     async def change_cart(self, step: RecordChange) -> ChangedCart:
         """Write what is in the cart from now on, priced as now; the newest cart of a person ends their older ones.
 
-        Refused with `cart_over`, `unknown_course`, `unknown_person`. No courses: the cart is cleared.
+        Refused with `cart_over`, `not_found` (it is another person's), `unknown_course`, `unknown_person`. No courses:
+        the cart is cleared.
         """
-        raise NotImplementedError
+        async with self.sessions.begin() as session:
+            return await _change(session, step.change, step.workflow_id)
 
     @activity.defn
     async def abandon_cart(self, step: CartStep) -> AbandonedCart:
         """Nobody has touched it: open → abandoned, and when each mail is due that is left."""
-        raise NotImplementedError
+        async with self.sessions.begin() as session:
+            cart = await locked_cart(session, step.cart_id)
+            if cart is None:
+                return AbandonedCart(status=CartStatus.CLEARED)
+            if cart.status == CartStatus.OPEN:
+                await _move(session, cart, CartStatus.ABANDONED, "nobody touched it", "system", step.workflow_id)
+                cart.abandoned_at = cart.updated_at
+            if cart.status != CartStatus.ABANDONED or cart.abandoned_at is None:
+                return AbandonedCart(status=CartStatus(cart.status))
+            settings = await cart_settings(session)
+            return AbandonedCart(
+                status=CartStatus.ABANDONED,
+                reminders_at=reminders_due(cart.abandoned_at, _delays(settings), cart.reminders)
+                if _is_watched(settings, cart.is_staff)
+                else (),
+                first_reminder=cart.reminders + 1,
+                lost_at=cart.abandoned_at + LOST_AFTER,
+            )
 
     @activity.defn
     async def check_reminder(self, step: CheckReminder) -> CheckedReminder:
         """Look at the record whether this mail may go out, and make its coupon ready if it offers one.
 
-        A skip is written down in the ledger of mails with its reason.
+        A skip is written down in the ledger of mails with its reason, but for `active_again`: the mail of a cart that
+        is open again is still to come.
         """
-        raise NotImplementedError
+        async with self.sessions.begin() as session:
+            cart, moment = await locked_cart(session, step.cart_id), now()
+            facts = None if cart is None else await cart_facts(session, step.cart_id, moment)
+            if cart is None or facts is None:
+                return CheckedReminder(status=CartStatus.CLEARED, skipped="cleared", is_last=True)
+            settings = await cart_settings(session)
+            skipped = skipped_because(facts, moment) or self._why_never(step, settings)
+            if skipped is None:
+                if settings.coupon_percent is not None and step.number >= len(settings.delays_minutes):
+                    await make_cart_coupon(session, cart, settings.coupon_percent, moment)
+            elif skipped != "active_again":
+                await skip_reminder(session, cart, step.number, skipped, step.workflow_id, moment)
+            return CheckedReminder(
+                status=CartStatus(cart.status),
+                skipped=skipped,
+                is_last=skipped in FINAL or step.number >= len(settings.delays_minutes),
+            )
+
+    def _why_never(self, step: CheckReminder, settings: CartSettings) -> str | None:
+        if step.number > len(settings.delays_minutes):
+            return "not_watched"
+        return None if self.has_links else "no_link_secret"
 
     @activity.defn
     async def end_cart(self, step: EndCart) -> CheckedReminder:
-        """Let it end, and forget what was in it and who a guest was. A cart that was bought meanwhile stays so."""
-        raise NotImplementedError
+        """Let it end, and forget what was in it and who a guest was. A cart that was bought meanwhile stays so, and one
+        that is open again is not lost."""
+        async with self.sessions.begin() as session:
+            cart = await locked_cart(session, step.cart_id)
+            if cart is None:
+                return CheckedReminder(status=CartStatus.CLEARED, is_last=True)
+            if may_follow(CartStatus(cart.status), step.status):
+                await end_carts(
+                    session, [cart], step.status, step.reason, actor=step.actor, workflow_id=step.workflow_id
+                )
+            return CheckedReminder(status=CartStatus(cart.status), is_last=cart.status not in LIVE)
+
+
+async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str) -> ChangedCart:
+    await lock_people(session, [change.person_id])
+    person = await session.get(Person, change.person_id, populate_existing=True)
+    if person is None or is_erased(person):
+        return ChangedCart(refusal=Reason.UNKNOWN_PERSON, refusal_detail="There is no such person.")
+    cart = await session.get(Cart, change.cart_id, with_for_update=True)
+    if cart is not None and (refused := _why_not(cart, change)) is not None:
+        return ChangedCart(status=CartStatus(cart.status), refusal=refused.reason, refusal_detail=refused.detail)
+    if not change.course_ids:
+        return await _emptied(session, cart, change, workflow_id)
+    moment = now()
+    quote = await quote_courses(session, change.person_id, change.course_ids, change.coupon_code, moment)
+    if isinstance(quote, Refused) and quote.reason in (Reason.UNKNOWN_COURSE, Reason.UNKNOWN_PERSON):
+        return ChangedCart(refusal=quote.reason, refusal_detail=quote.detail)
+    older = [each for each in await live_carts(session, [change.person_id]) if each.id != change.cart_id]
+    await end_carts(
+        session,
+        older,
+        CartStatus.CLEARED,
+        "superseded",
+        actor=change.actor,
+        workflow_id=workflow_id,
+        forgets_guests=False,
+    )
+    cart = await _write(session, cart, change, None if isinstance(quote, Refused) else quote, workflow_id, moment)
+    settings = await cart_settings(session)
+    return ChangedCart(
+        status=CartStatus.OPEN,
+        is_watched=_is_watched(settings, cart.is_staff),
+        cutoff_at=moment + timedelta(minutes=settings.cutoff_minutes),
+        superseded=tuple(each.id for each in older),
+    )
+
+
+def _why_not(cart: Cart, change: ChangeCart) -> Refused | None:
+    """A cart is one person's for good, and over for good once it was bought or has forgotten what was in it.
+
+    A guest who was forgotten comes back as somebody else: they are told that it is over, too.
+    """
+    if cart.person_id != change.person_id and cart.erased_at is None:
+        return Refused(Reason.NOT_FOUND, "There is no such cart.")
+    if cart.erased_at is not None or cart.status in _BOUGHT:
+        return Refused(Reason.CART_OVER, "The cart is over; the next one needs another id.")
+    return None
+
+
+async def _emptied(session: AsyncSession, cart: Cart | None, change: ChangeCart, workflow_id: str) -> ChangedCart:
+    """Nothing is left in it. Who has an account may fill it again, a guest is forgotten with it."""
+    if cart is not None and cart.status in LIVE:
+        await end_carts(session, [cart], CartStatus.CLEARED, "emptied", actor=change.actor, workflow_id=workflow_id)
+        if not (await session.get_one(Person, cart.person_id)).is_guest:
+            cart.erased_at = None
+    return ChangedCart(status=CartStatus.CLEARED)
+
+
+async def _write(
+    session: AsyncSession,
+    cart: Cart | None,
+    change: ChangeCart,
+    quote: Quote | None,
+    workflow_id: str,
+    moment: datetime,
+) -> Cart:
+    """The cart as it is from now on. One that had been left is open again, and what was held up for it is skipped."""
+    if cart is None:
+        cart = Cart(id=change.cart_id, person_id=change.person_id, changed_at=moment, workflow_id=workflow_id)
+        session.add(cart)
+        opened = StateChange("cart", cart.id, None, CartStatus.OPEN)
+        await write_audit(session, [opened], actor=change.actor, reason="cart filled", workflow_id=workflow_id)
+    elif cart.status != CartStatus.OPEN:
+        await skip_waiting_reminders(session, [cart.id], "active_again", workflow_id)
+        await _move(session, cart, CartStatus.OPEN, "cart changed", change.actor, workflow_id)
+    cart.is_staff, cart.coupon_code = change.is_staff, change.coupon_code
+    cart.currency, cart.total_amount = (None, None) if quote is None else (quote.currency, quote.total_amount)
+    cart.changed_at = cart.updated_at = moment
+    cart.ended_at = cart.status_reason = None
+    await session.flush()
+    prices = {} if quote is None else {line.course_id: line.total_amount for line in quote.lines}
+    lines = [
+        {"cart_id": cart.id, "course_id": course_id, "position": position, "price_amount": prices.get(course_id)}
+        for position, course_id in enumerate(dict.fromkeys(change.course_ids), start=1)
+    ]
+    await session.execute(delete(CartLine).where(col(CartLine.cart_id) == cart.id))
+    await session.execute(insert(CartLine).values(lines))
+    return cart
+
+
+async def _move(
+    session: AsyncSession, cart: Cart, status: CartStatus, reason: str, actor: str, workflow_id: str
+) -> None:
+    require_transition(CartStatus(cart.status), status)
+    change = StateChange("cart", cart.id, cart.status, status)
+    cart.status, cart.updated_at = status, now()
+    await write_audit(session, [change], actor=actor, reason=reason, workflow_id=workflow_id)
+
+
+def _delays(settings: CartSettings) -> list[timedelta]:
+    return [timedelta(minutes=minutes) for minutes in settings.delays_minutes]
+
+
+def _is_watched(settings: CartSettings, is_staff: bool) -> bool:
+    return is_watched(settings.is_enabled, settings.tracks_staff, is_staff)

@@ -4,16 +4,18 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select, update
+from sqlalchemy import any_, func, literal, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
+from activities.cart_record import bought_carts, buy_carts
 from activities.coupon_uses import confirm_coupon
 from activities.holds import book_slots, retake_places
 from activities.numbers import Series, next_number
+from activities.people import lock_people
 from models.messages.orders import CompletedOrder, CompleteOrder, PaymentFacts
-from models.tables import Academy, Course, Document, Enrollment, Order, OrderLine, Payment
+from models.tables import Academy, Course, Document, Enrollment, LessonSlot, Order, OrderLine, Payment
 from models.tables.columns import now
 from models.vocabulary import DocumentKind, EnrollmentStatus, OrderStatus, PaymentMethod, PaymentStatus
 
@@ -21,7 +23,9 @@ from models.vocabulary import DocumentKind, EnrollmentStatus, OrderStatus, Payme
 async def complete(session: AsyncSession, order: Order, step: CompleteOrder) -> CompletedOrder:
     """Complete the locked order. A place that was given back while the payment was on its way is taken again if it is
     still free; what cannot be had any more is told as lost."""
+    await _lock_buyers(session, order)
     moment = now()
+    cart_ids = await buy_carts(session, order, workflow_id=step.workflow_id, moment=moment)
     changes = [StateChange("order", order.id, OrderStatus.PENDING_PAYMENT, OrderStatus.COMPLETED)]
     changes += await write_payment(session, order.id, step.payment)
     lost: list[UUID] = []
@@ -47,7 +51,11 @@ async def complete(session: AsyncSession, order: Order, step: CompleteOrder) -> 
     actor, reason = _why(order, step)
     await write_audit(session, changes, actor=actor, reason=reason, workflow_id=step.workflow_id)
     return CompletedOrder(
-        payer_id=order.payer_id, receipt_id=receipt.id, enrollment_ids=tuple(activated), lost_ids=tuple(lost)
+        payer_id=order.payer_id,
+        receipt_id=receipt.id,
+        enrollment_ids=tuple(activated),
+        lost_ids=tuple(lost),
+        cart_ids=tuple(cart_ids),
     )
 
 
@@ -68,6 +76,7 @@ async def completed_before(session: AsyncSession, order: Order) -> CompletedOrde
         receipt_id=receipt_id,
         enrollment_ids=tuple(place for place, enrolled_at in places if enrolled_at is not None),
         lost_ids=tuple(place for place, enrolled_at in places if enrolled_at is None),
+        cart_ids=tuple(await bought_carts(session, order)),
     )
 
 
@@ -86,6 +95,19 @@ async def write_payment(session: AsyncSession, order_id: UUID, facts: PaymentFac
     payment.updated_at = now()
     payment.succeeded_at = payment.updated_at if facts.status is PaymentStatus.SUCCEEDED else None
     return [change]
+
+
+async def _lock_buyers(session: AsyncSession, order: Order) -> None:
+    """Whoever is about to remind the payer or a student of a cart waits, and then sees that it was bought.
+
+    Tutors whose hours may have to be taken again are locked with them: people are locked all at once, by their ids.
+    """
+    of_order = col(OrderLine.order_id) == order.id
+    people = [select(literal(order.payer_id)), select(col(OrderLine.student_id)).where(of_order)]
+    if order.hold_lapsed_at is not None:
+        hours = col(LessonSlot.id) == any_(col(OrderLine.slot_ids))
+        people.append(select(col(LessonSlot.tutor_id)).join(OrderLine, hours).where(of_order))
+    await lock_people(session, union(*people))
 
 
 async def _activate_enrollments(session: AsyncSession, order_id: UUID, moment: datetime) -> list[UUID]:

@@ -1,7 +1,7 @@
 """The places of an order: held together, given back together, taken again, ended, whatever the number of lines.
 
-Every transaction locks people, courses, slots, enrollments, coupon and number series in this order, and rows of a kind
-in the order of their ids, so that two orders never deadlock.
+Every transaction locks its order, people, carts, courses, slots, enrollments, coupon and number series in this order,
+and rows of a kind in the order of their ids, so that two orders never deadlock.
 """
 
 from collections import Counter

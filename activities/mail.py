@@ -25,6 +25,7 @@ from models.messages.mail import MailReport, SendMail
 from models.tables import Document
 from models.tables.columns import now
 from models.vocabulary import DocumentKind, MailStatus
+from rules.marketing import LISTS
 
 _SECONDS_PER_COMMAND = 20
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
@@ -96,14 +97,17 @@ class MailActivities:
 
         What it says is read now. The end is `sent`, `bounced` (the server refused it for good), `unknown` (the
         connection was lost while the server had the mail in hand; there is never a second copy) or `skipped` (what it
-        should tell is not true any more; the reason says what is). What may pass is raised as a retryable
+        should tell is not true any more; the reason says what is). Marketing mail that the person may not get yet stays
+        `queued`, and the report says until when and why. What may pass is raised as a retryable
         `ApplicationError`, without any personal data: `receipt_not_ready` and `document_not_ready` while a file to be
         attached is not there. Raises the non-retryable `MailWithoutSubjectError`.
         """
-        ledger = MailLedger(self.sessions)
+        ledger = MailLedger(self.sessions, LISTS.get(request.template))
         report = await ledger.open(request)
         if report.status is not MailStatus.QUEUED:
             return report
+        if (held := await ledger.look(report.mail_id)) is not None:
+            return held
         try:
             letter = await self._write(request, report.mail_id)
         except InvalidAddressError:
@@ -201,6 +205,8 @@ class MailActivities:
         except (SMTPException, OSError) as error:
             raise _passing(error, "MAIL or RCPT") from None
         handed_over_at = await ledger.hand_over(letter.mail_id)
+        if isinstance(handed_over_at, MailReport):
+            return handed_over_at
         if handed_over_at is None:
             raise ApplicationError("another attempt is sending this mail", type="mail_under_way")
         try:

@@ -3,32 +3,41 @@
 A mail is `queued` until its end is known. Just before its body is handed to the mail server, `handed_over_at` says so;
 whoever finds a queued mail with that mark knows that nobody can know whether it arrived. Every change of state is made
 here, with its audit row.
+
+Marketing mail is looked at once more in the transaction that hands it over, with its recipient locked: it may have to
+wait (`deferred_until`) or not go out at all. Whoever changes such a mail locks its recipient first.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
+from activities.marketing_mail import count_reminder, held_up
+from activities.people import lock_people
+from activities.subscriptions import token_of
 from models.identifiers import mail_id_for
 from models.messages.mail import MailReport, SendMail
-from models.tables import Mail
+from models.tables import Cart, Mail
 from models.tables.columns import now
-from models.vocabulary import MailStatus
+from models.vocabulary import MailList, MailStatus, MailTemplate
 from rules.lifecycle import may_follow, require_transition
+from rules.marketing import LISTS
 
 
 @dataclass
 class MailLedger:
-    """Each method is one transaction."""
+    """Each method is one transaction. `list_` is that of marketing mail; a transactional one is on none."""
 
     sessions: Sessions
+    list_: MailList | None = None
 
     async def open(self, request: SendMail) -> MailReport:
         """Queue the mail unless it is known already, and say how it stands. Only if `queued` may it be sent.
@@ -47,18 +56,36 @@ class MailLedger:
             occasion=request.occasion,
             status=MailStatus.QUEUED,
             workflow_id=request.workflow_id,
+            list=self.list_,
         )
         async with self.sessions.begin() as session:
+            if self.list_ is not None:
+                await lock_people(session, [request.recipient_id])
+                await token_of(session, request.recipient_id, self.list_)
             made = await session.execute(wanted.on_conflict_do_nothing().returning(col(Mail.id)))
             if made.first() is not None:
                 await _audit(session, mail_id, None, MailStatus.QUEUED, "mail queued", request.workflow_id)
             mail = await session.get_one(Mail, mail_id, with_for_update=True)
             if mail.status == MailStatus.QUEUED and mail.handed_over_at is not None:
-                await _settle(session, mail, MailStatus.UNKNOWN, "interrupted", request.workflow_id)
+                await settle(session, mail, MailStatus.UNKNOWN, "interrupted", request.workflow_id)
             return _report(mail)
 
-    async def hand_over(self, mail_id: UUID) -> datetime | None:
-        """Mark the mail as being handed over now; none if another attempt is ahead, then it must not be sent."""
+    async def look(self, mail_id: UUID) -> MailReport | None:
+        """How a queued marketing mail stands that must not go now: deferred, or over. None if it may be written, as
+        every transactional mail may."""
+        if self.list_ is None:
+            return None
+        async with self.sessions.begin() as session:
+            mail = await self._locked(session, mail_id)
+            return await _look(session, mail, now()) if mail.status == MailStatus.QUEUED else _report(mail)
+
+    async def hand_over(self, mail_id: UUID) -> datetime | MailReport | None:
+        """Mark the mail as being handed over now; none if another attempt is ahead, then it must not be sent.
+
+        Marketing mail is looked at once more: it may not go after all, then the report says why.
+        """
+        if self.list_ is not None:
+            return await self._hand_over_marketing(mail_id)
         moment = now()
         claim = (
             update(Mail)
@@ -68,6 +95,19 @@ class MailLedger:
         )
         async with self.sessions.begin() as session:
             return moment if (await session.execute(claim)).first() is not None else None
+
+    async def _hand_over_marketing(self, mail_id: UUID) -> datetime | MailReport | None:
+        async with self.sessions.begin() as session:
+            mail = await self._locked(session, mail_id)
+            # With the lock: what was committed before this moment is seen, what comes later comes after the mail.
+            moment = now()
+            if mail.status != MailStatus.QUEUED or mail.handed_over_at is not None:
+                return None
+            held = await _look(session, mail, moment)
+            if held is None:
+                mail.handed_over_at = mail.updated_at = moment
+                await count_reminder(session, mail, sent_at=moment)
+            return held or moment
 
     async def take_back(self, mail_id: UUID, handed_over_at: datetime) -> None:
         """The server has surely not accepted what was handed over at that moment: the mail may be tried again."""
@@ -96,21 +136,85 @@ class MailLedger:
         `handed_over_at` is what `hand_over` returned to this attempt; none before that.
         """
         async with self.sessions.begin() as session:
-            mail = await session.get_one(Mail, mail_id, with_for_update=True)
+            mail = await self._locked(session, mail_id)
             # The attempt that handed a mail over may learn its end after another one had to call it unknown.
             late = mail.status == MailStatus.UNKNOWN and handed_over_at is not None
             is_ours = mail.handed_over_at == handed_over_at and (mail.status == MailStatus.QUEUED or late)
             if is_ours and may_follow(MailStatus(mail.status), status):
-                await _settle(session, mail, status, reason, workflow_id)
+                await settle(session, mail, status, reason, workflow_id)
             return _report(mail)
 
+    async def _locked(self, session: AsyncSession, mail_id: UUID) -> Mail:
+        """The mail, locked; its recipient before it where it is marketing."""
+        if self.list_ is not None:
+            query = select(col(Mail.recipient_id)).where(col(Mail.id) == mail_id)
+            await lock_people(session, [(await session.execute(query)).scalar_one()])
+        return await session.get_one(Mail, mail_id, with_for_update=True)
 
-async def _settle(session: AsyncSession, mail: Mail, status: MailStatus, reason: str | None, workflow_id: str) -> None:
+
+async def skip_reminder(
+    session: AsyncSession, cart: Cart, number: int, reason: str, workflow_id: str, moment: datetime
+) -> None:
+    """A mail about a cart will not be sent, and the ledger says why. One that has come to its end before, or is being
+    sent, is left alone. Wants the person locked."""
+    template, occasion = MailTemplate.CART_REMINDER, str(number)
+    mail_id = mail_id_for(cart.person_id, template, cart.id, occasion)
+    mail = await session.get(Mail, mail_id, with_for_update=True)
+    if mail is None:
+        mail = Mail(
+            id=mail_id,
+            created_at=moment,
+            recipient_id=cart.person_id,
+            template=template,
+            subject_id=cart.id,
+            occasion=occasion,
+            workflow_id=workflow_id,
+            list=LISTS[template],
+        )
+        session.add(mail)
+        await session.flush()
+        await _audit(session, mail_id, None, MailStatus.QUEUED, "mail queued", workflow_id)
+    if mail.status == MailStatus.QUEUED and mail.handed_over_at is None:
+        await settle(session, mail, MailStatus.SKIPPED, reason, workflow_id)
+
+
+async def skip_waiting_reminders(
+    session: AsyncSession, cart_ids: Collection[UUID], reason: str, workflow_id: str
+) -> None:
+    """What the ledger still wants to send about these carts, is not sent. Wants their people locked."""
+    waiting = select(Mail).where(
+        col(Mail.template) == MailTemplate.CART_REMINDER,
+        col(Mail.subject_id).in_(cart_ids),
+        col(Mail.recipient_id).in_(select(col(Cart.person_id)).where(col(Cart.id).in_(cart_ids))),
+        col(Mail.status) == MailStatus.QUEUED,
+        col(Mail.handed_over_at).is_(None),
+    )
+    for mail in (await session.execute(waiting.order_by(col(Mail.id)).with_for_update())).scalars().all():
+        await settle(session, mail, MailStatus.SKIPPED, reason, workflow_id)
+
+
+async def _look(session: AsyncSession, mail: Mail, moment: datetime) -> MailReport | None:
+    """Whether the locked mail is held up, written down if it is."""
+    held = await held_up(session, mail, moment)
+    if held is None or held.until is not None:
+        mail.deferred_until = None if held is None else held.until
+        mail.deferred_reason = None if held is None else held.reason
+        mail.updated_at = moment
+    else:
+        await settle(session, mail, MailStatus.SKIPPED, held.reason, mail.workflow_id)
+    await session.flush()
+    return None if held is None else _report(mail)
+
+
+async def settle(session: AsyncSession, mail: Mail, status: MailStatus, reason: str | None, workflow_id: str) -> None:
+    """Write the end of a locked mail."""
     before = MailStatus(mail.status)
     require_transition(before, status)
     mail.status, mail.status_reason, mail.updated_at = status, reason, now()
     mail.sent_at = mail.updated_at if status is MailStatus.SENT else None
+    mail.deferred_until = mail.deferred_reason = None
     await _audit(session, mail.id, before, status, reason or f"mail {status}", workflow_id)
+    await count_reminder(session, mail)
 
 
 async def _audit(
@@ -121,4 +225,9 @@ async def _audit(
 
 
 def _report(mail: Mail) -> MailReport:
-    return MailReport(mail_id=mail.id, status=MailStatus(mail.status), reason=mail.status_reason)
+    return MailReport(
+        mail_id=mail.id,
+        status=MailStatus(mail.status),
+        reason=mail.status_reason or mail.deferred_reason,
+        deferred_until=mail.deferred_until,
+    )

@@ -39,11 +39,10 @@ from models.vocabulary import (
     TaxBehavior,
 )
 from rules.decision import Refused
-from rules.entitlement import WantedPlaces, share_out, wanted_places
+from rules.entitlement import WantedPlaces, share_out
 from rules.holds import APPROVAL_HOLD, hold_length
 from rules.invoicing import cancelled_at, due_day
 from rules.packs import PackRules, check_pack
-from rules.pricing import quote_order
 
 _GRANT_INVOICES = (Role.STAFF, Role.ADMIN, Role.SERVICE)
 _Decided = TypeVar("_Decided")
@@ -160,22 +159,10 @@ async def _place(session: AsyncSession, request: OrderRequest, workflow_id: str)
 
 async def _plan(session: AsyncSession, request: OrderRequest) -> _Plan:
     moment = now()
-    sale = _or_refuse(await load_sale(session, request))
+    sale = _or_refuse(await load_sale(session, request.payer_id, request.lines, request.coupon_code))
     if request.payment_method is PaymentMethod.INVOICE and not _may_pay_by_invoice(request, sale):
         raise _RefusedError(Refused(Reason.INVOICE_NOT_ALLOWED, "Only payers whom the academy trusts pay by invoice."))
-    wanted = _or_refuse(wanted_places(request.lines, sale.offers, sale.places, moment))
-    quote = _or_refuse(
-        quote_order(
-            request.lines,
-            sale.offers,
-            sale.coupon,
-            sale.tax,
-            entitled=wanted.entitled,
-            payer_email=sale.payer_email,
-            academy_zone=sale.zone,
-            moment=moment,
-        )
-    )
+    wanted, quote = _or_refuse(sale.quoted(request.lines, moment))
     if refused := _screening_missing(request, sale, wanted) or _wrong_slots(request, sale):
         raise _RefusedError(refused)
     return _Plan(

@@ -1,8 +1,9 @@
 """What has to be known to sell: who buys, the courses, the coupon, the tax, what the students have already."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.errors import Reason
-from models.messages.orders import OrderLineRequest, OrderRequest
+from models.messages.orders import OrderLineRequest
 from models.money import Money
+from models.quote import Quote
 from models.tables import (
     Academy,
     BundleCourse,
@@ -37,8 +39,9 @@ from models.vocabulary import (
     TaxBehavior,
 )
 from rules.decision import Refused
-from rules.entitlement import Place
+from rules.entitlement import Place, WantedPlaces, wanted_places
 from rules.offers import CouponOffer, CourseOnSale, IncludedCourse, TaxRule
+from rules.pricing import quote_order
 
 _IN_A_BUNDLE = (CourseKind.SELF_PACED, CourseKind.COHORT)
 _STANDING = (
@@ -71,18 +74,48 @@ class Sale:
     slot_starts: Mapping[UUID, datetime]
     screened: frozenset[tuple[UUID, UUID]]
 
+    def quoted(
+        self, lines: Sequence[OrderLineRequest], moment: datetime, *, has_slots: bool = True
+    ) -> tuple[WantedPlaces, Quote] | Refused:
+        """Which places the lines ask for and what they cost at `moment` (UTC), or why they cannot be bought.
+
+        Without `has_slots` the hours of tutors' packs are chosen later.
+        """
+        wanted = wanted_places(lines, self.offers, self.places, moment)
+        if isinstance(wanted, Refused):
+            return wanted
+        quote = quote_order(
+            lines,
+            self.offers,
+            self.coupon,
+            self.tax,
+            entitled=wanted.entitled,
+            payer_email=self.payer_email,
+            academy_zone=self.zone,
+            moment=moment,
+            has_slots=has_slots,
+        )
+        return quote if isinstance(quote, Refused) else (wanted, quote)
+
+    @property
+    def without_coupon(self) -> Self:
+        """The same without its coupon."""
+        return replace(self, coupon=None, coupon_id=None)
+
     @property
     def limited(self) -> frozenset[UUID]:
         """The courses that have a number of seats."""
         return frozenset(course.id for course in self.courses.values() if course.capacity is not None)
 
 
-async def load_sale(session: AsyncSession, request: OrderRequest) -> Sale | Refused:
+async def load_sale(
+    session: AsyncSession, payer_id: UUID, lines: Sequence[OrderLineRequest], coupon_code: str | None
+) -> Sale | Refused:
     """Read the facts in three statements, one more each for slots and screenings where there are any.
 
     Refuses an unknown person or coupon. Unknown courses are left to pricing.
     """
-    people = {request.payer_id, *(line.student_id for line in request.lines)}
+    people = {payer_id, *(line.student_id for line in lines)}
     known = select(func.count()).select_from(Person).where(col(Person.id).in_(people)).scalar_subquery()
     around = (
         select(
@@ -91,20 +124,20 @@ async def load_sale(session: AsyncSession, request: OrderRequest) -> Sale | Refu
             col(Person.email),
             col(Person.may_pay_by_invoice),
             Coupon,
-            _uses_by(request.payer_id),
+            _uses_by(payer_id),
             TaxRate,
         )
         .select_from(Academy)
-        .join(Person, col(Person.id) == request.payer_id, isouter=True)
-        .join(Coupon, func.lower(Coupon.code) == func.lower(request.coupon_code or ""), isouter=True)
+        .join(Person, col(Person.id) == payer_id, isouter=True)
+        .join(Coupon, func.lower(Coupon.code) == func.lower(coupon_code or ""), isouter=True)
         .join(TaxRate, col(TaxRate.country) == func.coalesce(col(Person.country), col(Academy.country)), isouter=True)
     )
     zone, known_people, email, may_pay_by_invoice, coupon, uses, rate = (await session.execute(around)).one()
     if known_people < len(people):
         return Refused(Reason.UNKNOWN_PERSON, "The payer or a student is not known here.")
-    if request.coupon_code is not None and coupon is None:
+    if coupon_code is not None and coupon is None:
         return Refused(Reason.UNKNOWN_COUPON, "There is no such coupon.")
-    wanted = {line.course_id for line in request.lines}
+    wanted = {line.course_id for line in lines}
     courses, included = await _load_courses(session, wanted)
     return Sale(
         zone=ZoneInfo(zone),
@@ -116,8 +149,8 @@ async def load_sale(session: AsyncSession, request: OrderRequest) -> Sale | Refu
         coupon_id=None if coupon is None else coupon.id,
         tax=None if rate is None else TaxRule(rate.country, rate.name, rate.percent, TaxBehavior(rate.behavior)),
         places=await _load_places(session, courses, people),
-        slot_starts=await _load_slot_starts(session, request.lines),
-        screened=await _load_screened(session, request.lines, courses),
+        slot_starts=await _load_slot_starts(session, lines),
+        screened=await _load_screened(session, lines, courses),
     )
 
 
@@ -251,6 +284,7 @@ def _offer(coupon: Coupon, uses_by_payer: int) -> CouponOffer:
         percent=coupon.percent,
         amount=_money(coupon.amount, coupon.currency),
         expires_on=coupon.expires_on,
+        expires_at=coupon.expires_at,
         usage_limit=coupon.usage_limit,
         uses=coupon.uses,
         per_person_limit=coupon.per_person_limit,

@@ -1,6 +1,6 @@
 """A cart that was left: when it counts as abandoned, and whether its owner is reminded (reference list 10.4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,6 +41,8 @@ class CartFacts:
     # When another cart of theirs was reminded of first.
     other_reminded_at: datetime | None
     reminded_at: datetime | None
+    # An order of theirs with one of its courses waits for an approval, an invoice or a bank.
+    is_being_bought: bool = False
 
 
 def skipped_because(cart: CartFacts, moment: datetime) -> str | None:
@@ -55,6 +57,7 @@ def _hindrances(cart: CartFacts, moment: datetime) -> Iterator[tuple[str, bool]]
     yield "cleared", cart.is_empty or cart.status not in LIVE
     yield "active_again", cart.status is not CartStatus.ABANDONED
     yield "not_watched", not cart.is_watched
+    yield "being_bought", cart.is_being_bought
     if cart.refused_because is not None:
         yield cart.refused_because, True
     yield "refunded_lately", cart.has_dispute or (refunded_until is not None and moment < refunded_until)
@@ -62,6 +65,16 @@ def _hindrances(cart: CartFacts, moment: datetime) -> Iterator[tuple[str, bool]]
     is_first = cart.reminded_at is None
     yield "reminded_lately", is_first and began is not None and moment < began + REENTRY_AFTER
     yield "sold_out", cart.is_sold_out
+
+
+def is_watched(is_enabled: bool, tracks_staff: bool, is_staff: bool) -> bool:
+    """Whether the cart is watched."""
+    return is_enabled and (tracks_staff or not is_staff)
+
+
+def reminders_due(abandoned_at: datetime, delays: Sequence[timedelta], done: int) -> tuple[datetime, ...]:
+    """When the mails are due (UTC) that are left after `done` of them, the first first, however the delays are set."""
+    return tuple(abandoned_at + delay for delay in sorted(delays))[done:]
 
 
 def is_recovered(clicked_at: datetime | None, ordered_at: datetime) -> bool:

@@ -52,8 +52,8 @@ def apply_coupon(
 def _why_not_at_all(
     coupon: CouponOffer, currency: str, payer_email: str, zone: ZoneInfo, moment: datetime
 ) -> Refused | None:
-    if coupon.expires_on is not None and moment.astimezone(zone).date() > coupon.expires_on:
-        return Refused(Reason.COUPON_EXPIRED, "The coupon's last day has passed.")
+    if _has_ended(coupon, zone, moment):
+        return Refused(Reason.COUPON_EXPIRED, "The coupon's time has passed.")
     if coupon.usage_limit is not None and coupon.uses >= coupon.usage_limit:
         return Refused(Reason.COUPON_USED_UP, "The coupon has been used as often as it may be.")
     if coupon.allowed_emails and _plain(payer_email) not in map(_plain, coupon.allowed_emails):
@@ -63,6 +63,13 @@ def _why_not_at_all(
     if coupon.amount is not None and coupon.amount.currency != currency:
         return Refused(Reason.COUPON_CURRENCY, f"The coupon is good for {coupon.amount.currency} only.")
     return None
+
+
+def _has_ended(coupon: CouponOffer, zone: ZoneInfo, moment: datetime) -> bool:
+    """Whether its last day in the academy's zone, or its last moment, has passed."""
+    if coupon.expires_at is not None and moment >= coupon.expires_at:
+        return True
+    return coupon.expires_on is not None and moment.astimezone(zone).date() > coupon.expires_on
 
 
 def _why_not_on_these(coupon: CouponOffer, eligible: Money) -> Refused | None:

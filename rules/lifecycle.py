@@ -68,7 +68,8 @@ _APPLICATION = {
     },
 }
 _CART = {
-    CartStatus.OPEN: {CartStatus.ABANDONED, CartStatus.ORDERED, CartStatus.CLEARED},
+    # A mail may have led back to a cart that was changed before it was bought.
+    CartStatus.OPEN: {CartStatus.ABANDONED, CartStatus.RECOVERED, CartStatus.ORDERED, CartStatus.CLEARED},
     # Somebody who comes back and changes it has not abandoned it; who buys without our link has simply ordered.
     CartStatus.ABANDONED: {
         CartStatus.OPEN,
@@ -79,6 +80,8 @@ _CART = {
     },
     # Money may come in for a cart that was given up in the meantime.
     CartStatus.LOST: {CartStatus.ORDERED, CartStatus.RECOVERED},
+    # Who has taken everything out may put something in again.
+    CartStatus.CLEARED: {CartStatus.OPEN},
 }
 _MACHINES: Mapping[type[StrEnum], Mapping[StrEnum, set[StrEnum]]] = {
     OrderStatus: _ORDER,  # type: ignore[dict-item]

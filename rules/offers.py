@@ -53,6 +53,7 @@ class CouponOffer:
     percent: Decimal | None = None
     amount: Money | None = None
     expires_on: date | None = None
+    expires_at: datetime | None = None
     usage_limit: int | None = None
     uses: int = 0
     per_person_limit: int | None = None

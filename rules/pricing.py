@@ -32,14 +32,16 @@ def quote_order(
     payer_email: str,
     academy_zone: ZoneInfo,
     moment: datetime,
+    has_slots: bool = True,
 ) -> Quote | Refused:
     """Price the lines at `moment` (UTC), or say why they cannot be bought.
 
     `entitled` are the pairs (course, student) where the student has valid access already: such a line costs nothing
-    and takes part in nothing. An order of such lines alone does not look at its coupon, good or not.
+    and takes part in nothing. An order of such lines alone does not look at its coupon, good or not. Without
+    `has_slots`, as in a cart, the hours of tutors' packs are still to be chosen.
     """
     for line in lines:
-        if refused := _why_not(line, courses.get(line.course_id), moment):
+        if refused := _why_not(line, courses.get(line.course_id), moment, has_slots):
             return refused
     currencies = {courses[line.course_id].price.currency for line in lines}
     if len(currencies) > 1:
@@ -65,7 +67,7 @@ def quote_order(
     return _add_up(lines, priced, currency, off, tax, tuple(reasons))
 
 
-def _why_not(line: OrderLineRequest, course: CourseOnSale | None, moment: datetime) -> Refused | None:
+def _why_not(line: OrderLineRequest, course: CourseOnSale | None, moment: datetime, has_slots: bool) -> Refused | None:
     if course is None:
         return Refused(Reason.UNKNOWN_COURSE, f"There is no course {line.course_id}.")
     if course.status is not CourseStatus.PUBLISHED or (course.kind is CourseKind.BUNDLE and not course.included):
@@ -74,9 +76,8 @@ def _why_not(line: OrderLineRequest, course: CourseOnSale | None, moment: dateti
         return Refused(Reason.ENROLLMENT_CLOSED, f"Enrollment in course {course.id} has closed.")
     if course.kind is not CourseKind.TUTOR_PACK and line.slot_ids:
         return Refused(Reason.SLOTS_NOT_ALLOWED, f"Course {course.id} has no lesson slots to book.")
-    if course.kind is CourseKind.TUTOR_PACK and (
-        len(line.slot_ids) != course.lessons_included or len(set(line.slot_ids)) < len(line.slot_ids)
-    ):
+    is_booked = has_slots and course.kind is CourseKind.TUTOR_PACK
+    if is_booked and (len(line.slot_ids) != course.lessons_included or len(set(line.slot_ids)) < len(line.slot_ids)):
         return Refused(
             Reason.SLOTS_REQUIRED, f"Course {course.id} is booked with {course.lessons_included} different slots."
         )

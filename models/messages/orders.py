@@ -213,7 +213,7 @@ class CompletedOrder(Message):
     is_provisioned_elsewhere: bool = Field(
         default=False, description="whether a learning platform has to be told of every enrollment"
     )
-    cart_ids: tuple[UUID, ...] = Field(default=(), max_length=10, description="the carts that it has emptied")
+    cart_ids: tuple[UUID, ...] = Field(default=(), max_length=MAX_PLACES, description="the carts that it has emptied")
 
 
 class RefundPlaces(Message):

@@ -90,4 +90,4 @@ async def test_the_statements_of_completing_do_not_grow_with_the_lines(
     placed = await orders.place_order(step)
     with statements_of(engine) as sent:
         await orders.complete_order(completing(step, placed))
-    assert len(sent) == 10
+    assert len(sent) == 12

@@ -1,0 +1,97 @@
+"""Whether a person gets a marketing mail now, later or not at all, looked at in the transaction that would claim it.
+
+The person is locked meanwhile (`activities/people.py`). Whoever buys, says no or changes a cart takes the same lock, so
+what is committed before the claim is seen, and of two mails to one person the second counts the first.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.cart_facts import cart_facts
+from activities.cart_settings import cart_settings
+from activities.subscriptions import standing_of
+from models.tables import Academy, Cart, Mail, Person
+from models.vocabulary import MailList, MailStatus, MailTemplate
+from rules.cart import skipped_because
+from rules.marketing import WEEK, is_too_late, refused_because, slot_for
+
+_COUNTED = (MailStatus.QUEUED, MailStatus.SENT, MailStatus.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class HeldUp:
+    """Why it does not go now; without `until` it never does."""
+
+    reason: str
+    until: datetime | None = None
+
+
+async def held_up(session: AsyncSession, mail: Mail, moment: datetime) -> HeldUp | None:
+    """What speaks against this mail at `moment` (UTC): a stop rule of its kind, else what the person has had already
+    and the time of their day; none if it may go. Wants the person locked.
+    """
+    stopped = await _STOPPED.get(MailTemplate(mail.template), _refused)(session, mail, moment)
+    if stopped is not None:
+        return HeldUp(stopped)
+    slot = slot_for(await _handed_over(session, mail, moment), moment, await _zone_of(session, mail.recipient_id))
+    if slot.reason is None:
+        return None
+    return HeldUp(slot.reason, None if is_too_late(mail.created_at, slot) else slot.at)
+
+
+async def count_reminder(session: AsyncSession, mail: Mail, *, sent_at: datetime | None = None) -> None:
+    """A mail about a cart is done with: the cart's next one has the next number. Nothing for other mails."""
+    if mail.template != MailTemplate.CART_REMINDER or not mail.occasion.isdigit():
+        return
+    done: dict[str, object] = {"reminders": func.greatest(col(Cart.reminders), int(mail.occasion))}
+    if sent_at is not None:
+        done["reminded_at"] = func.coalesce(col(Cart.reminded_at), sent_at)
+    await session.execute(
+        update(Cart).where(col(Cart.id) == mail.subject_id).values(done).execution_options(synchronize_session=False)
+    )
+
+
+async def _cart_stopped(session: AsyncSession, mail: Mail, moment: datetime) -> str | None:
+    facts = await cart_facts(session, mail.subject_id, moment)
+    return "cleared" if facts is None else skipped_because(facts, moment)
+
+
+async def _refused(session: AsyncSession, mail: Mail, moment: datetime) -> str | None:
+    """Mail of which nothing more is known than that it is marketing."""
+    settings = await cart_settings(session)
+    assert mail.list is not None  # noqa: S101 - only marketing mail comes here
+    return refused_because(await standing_of(session, mail.recipient_id, MailList(mail.list)), settings.consent_mode)
+
+
+_STOPPED: Mapping[MailTemplate, Callable[[AsyncSession, Mail, datetime], Awaitable[str | None]]] = {
+    MailTemplate.CART_REMINDER: _cart_stopped
+}
+
+
+async def _handed_over(session: AsyncSession, mail: Mail, moment: datetime) -> list[datetime]:
+    """When the person got, or may be getting, other marketing mail of the last seven days."""
+    query = select(col(Mail.handed_over_at)).where(
+        col(Mail.recipient_id) == mail.recipient_id,
+        col(Mail.list).is_not(None),
+        col(Mail.handed_over_at) > moment - WEEK,
+        col(Mail.status).in_(_COUNTED),
+        col(Mail.id) != mail.id,
+    )
+    return [at for at in (await session.execute(query)).scalars() if at is not None]
+
+
+async def _zone_of(session: AsyncSession, person_id: UUID) -> ZoneInfo:
+    """The person's zone, the academy's where nobody knows theirs."""
+    query = select(col(Person.time_zone), col(Academy.time_zone)).where(col(Person.id) == person_id)
+    theirs, academys = (await session.execute(query)).one()
+    try:
+        return ZoneInfo(theirs)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(academys)
