@@ -14,6 +14,7 @@ from activities.subscriptions import standing_of
 from models.tables import BundleCourse, Cart, CartLine, Course, Dispute, Enrollment, Order, OrderLine, Payment, Person
 from models.vocabulary import (
     CartStatus,
+    ConsentMode,
     CourseKind,
     CourseStatus,
     EnrollmentStatus,
@@ -63,7 +64,7 @@ async def cart_facts(session: AsyncSession, cart_id: UUID, moment: datetime) -> 
         is_empty=not is_filled,
         is_bought=is_theirs or cart.status in (CartStatus.RECOVERED, CartStatus.ORDERED),
         is_sold_out=is_gone,
-        refused_because=refused_because(standing, settings.consent_mode),
+        refused_because=refused_because(standing, ConsentMode(settings.consent_mode)),
         last_purchase_at=purchase,
         quiet_until=quiet_until,
         has_dispute=has_dispute,

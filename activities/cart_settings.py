@@ -31,7 +31,7 @@ def default_cart_settings(academy_id: UUID) -> CartSettings:
 
 async def keep_cart_settings(session: AsyncSession, wanted: CartSettings) -> None:
     """Let these settings hold from now on. Carts that are asleep keep the moments they were told."""
-    values = {**wanted.model_dump(), "updated_at": now()}
+    values = {**wanted.model_dump(warnings=False), "updated_at": now()}
     changed = {name: value for name, value in values.items() if name != "academy_id"}
     await session.execute(
         insert(CartSettings).values(values).on_conflict_do_update(index_elements=["academy_id"], set_=changed)

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,7 +18,7 @@ from activities.cart_facts import cart_facts
 from activities.cart_settings import cart_settings
 from activities.subscriptions import standing_of
 from models.tables import Academy, Cart, Mail, Person
-from models.vocabulary import MailList, MailStatus, MailTemplate
+from models.vocabulary import ConsentMode, MailList, MailStatus, MailTemplate
 from rules.cart import skipped_because
 from rules.marketing import WEEK, is_too_late, refused_because, slot_for
 
@@ -67,7 +67,8 @@ async def _refused(session: AsyncSession, mail: Mail, moment: datetime) -> str |
     """Mail of which nothing more is known than that it is marketing."""
     settings = await cart_settings(session)
     assert mail.list is not None  # noqa: S101 - only marketing mail comes here
-    return refused_because(await standing_of(session, mail.recipient_id, MailList(mail.list)), settings.consent_mode)
+    standing = await standing_of(session, mail.recipient_id, MailList(mail.list))
+    return refused_because(standing, ConsentMode(settings.consent_mode))
 
 
 _STOPPED: Mapping[MailTemplate, Callable[[AsyncSession, Mail, datetime], Awaitable[str | None]]] = {
@@ -89,8 +90,8 @@ async def _handed_over(session: AsyncSession, mail: Mail, moment: datetime) -> l
 
 async def _zone_of(session: AsyncSession, person_id: UUID) -> ZoneInfo:
     """The person's zone, the academy's where nobody knows theirs."""
-    query = select(col(Person.time_zone), col(Academy.time_zone)).where(col(Person.id) == person_id)
-    theirs, academys = (await session.execute(query)).one()
+    query = select(col(Person.time_zone), col(Academy.time_zone)).join(Academy, true())
+    theirs, academys = (await session.execute(query.where(col(Person.id) == person_id))).one()
     try:
         return ZoneInfo(theirs)
     except (ZoneInfoNotFoundError, ValueError, OSError):
