@@ -68,6 +68,14 @@ def test_coupons_are_good_to_the_last_second_of_the_academys_day(zone: str, next
     assert late.reason is Reason.COUPON_EXPIRED
 
 
+def test_a_coupon_for_hours_is_good_until_its_moment() -> None:
+    coupon = replace(TEN_PERCENT, expires_at=NOW)
+    assert isinstance(applied(coupon, a_line(100), at=NOW - timedelta(seconds=1)), CouponDiscount)
+    late = applied(coupon, a_line(100), at=NOW)
+    assert isinstance(late, Refused)
+    assert late.reason is Reason.COUPON_EXPIRED
+
+
 def test_a_day_of_25_hours_is_a_day() -> None:
     coupon = replace(TEN_PERCENT, expires_on=date(2026, 10, 25))
     end = datetime(2026, 10, 25, 23, tzinfo=UTC)

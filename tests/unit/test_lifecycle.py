@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from models.errors import IllegalTransitionError
 from models.messages.orders import PaymentFacts
 from models.money import Money
-from models.vocabulary import EnrollmentStatus, MailStatus, OrderStatus, PaymentStatus
+from models.vocabulary import CartStatus, EnrollmentStatus, MailStatus, OrderStatus, PaymentStatus
 from rules.lifecycle import may_follow, require_transition
 from rules.payment import Verdict, judge
 
@@ -38,6 +38,12 @@ def test_no_state_follows_itself_and_ends_are_ends(words: type[StrEnum]) -> None
 
 def test_a_canceled_place_can_only_be_taken_again_for_the_payment_that_comes_late() -> None:
     assert {b for a, b in steps(EnrollmentStatus) if a == "canceled"} == {"pending_payment"}
+
+
+def test_a_cart_that_was_bought_is_over_and_an_open_one_is_never_lost() -> None:
+    assert not any(a in ("ordered", "recovered") for a, _ in steps(CartStatus))
+    assert {b for a, b in steps(CartStatus) if a == "open"} == {"abandoned", "recovered", "ordered", "cleared"}
+    assert {b for a, b in steps(CartStatus) if a == "cleared"} == {"open"}
 
 
 def test_illegal_steps_are_never_retried() -> None:
