@@ -106,8 +106,6 @@ class MailActivities:
         report = await ledger.open(request)
         if report.status is not MailStatus.QUEUED:
             return report
-        if (held := await ledger.look(report.mail_id)) is not None:
-            return held
         try:
             letter = await self._write(request, report.mail_id)
         except InvalidAddressError:
@@ -123,6 +121,8 @@ class MailActivities:
             return await ledger.settle(
                 report.mail_id, MailStatus.SKIPPED, reason=letter.reason, workflow_id=request.workflow_id
             )
+        if (held := await ledger.look(report.mail_id)) is not None:
+            return held
         async with self._connected() as client:
             return await self._send(client, letter, ledger)
 
