@@ -108,7 +108,7 @@ class CartWorkflow:
         if self._start.status is CartStatus.OPEN and self._start.cutoff_at is not None:
             self._status, self._cutoff_at = CartStatus.OPEN, self._start.cutoff_at
             return
-        for _ in range(2):
+        for _ in range(2 if self._start.status is None else 0):
             await workflow.wait_condition(lambda: self._is_known or workflow.all_handlers_finished())
             if self._is_known:
                 return
@@ -213,9 +213,9 @@ class CartWorkflow:
                 **RECORD,
             )
             self._status = abandoned.status
-            due = abandoned.reminders_at
-            self._reminders = list(enumerate(due, abandoned.first_reminder))
             self._lost_at = abandoned.lost_at or workflow.now() + LOST_AFTER
+            due = (moment for moment in abandoned.reminders_at if moment < self._lost_at)
+            self._reminders = list(enumerate(due, abandoned.first_reminder))
             if abandoned.status is CartStatus.OPEN:
                 cutoff_at = abandoned.cutoff_at or workflow.now() + CUTOFF
                 self._cutoff_at = max(cutoff_at, workflow.now() + _LOOK_AGAIN_AFTER)

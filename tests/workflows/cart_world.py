@@ -143,11 +143,14 @@ class CartWorld:
             reminded_at=row.reminded_at,
         )
 
+    def may_change(self, row: CartRow) -> bool:
+        return row.status in LIVE or (row.status is CartStatus.CLEARED and not row.is_erased)
+
     @activity.defn
     async def change_cart(self, step: RecordChange) -> ChangedCart:
         moment, change = _now("change", self), step.change
         row = self.carts.get(change.cart_id)
-        if row is not None and row.status not in LIVE and (row.is_erased or row.status is not CartStatus.CLEARED):
+        if row is not None and not self.may_change(row):
             return ChangedCart(refusal=Reason.CART_OVER, refusal_detail="It is over.")
         if not change.course_ids:
             if row is not None:
@@ -210,11 +213,12 @@ class CartWorld:
         assert request.recipient_id == PERSON
         assert request.template is MailTemplate.CART_REMINDER
         mail = self.mails.setdefault((request.subject_id, request.occasion), MailRow(moment))
+        if request.subject_id not in self.carts:
+            return self._send_other(mail, moment)
         row, number = self.carts[request.subject_id], int(request.occasion)
-        if mail.status is not MailStatus.QUEUED:
-            return _report(mail)
-        if mail.handed_over_at is not None:
+        if mail.status is MailStatus.QUEUED and mail.handed_over_at is not None:
             mail.status, mail.reason, row.reminders = MailStatus.UNKNOWN, "interrupted", max(row.reminders, number)
+        if mail.status is not MailStatus.QUEUED:
             return _report(mail)
         self.meanwhile("write")
         if (why := skipped_because(self.facts(request.subject_id), moment)) is not None:
@@ -225,16 +229,23 @@ class CartWorld:
         self.meanwhile("claim")
         # From here to the claim nothing can come in between: the person's row is locked.
         if self.looks_before_claim:
-            if (why := skipped_because(self.facts(request.subject_id), moment)) is not None:
+            why = skipped_because(self.facts(request.subject_id), moment) or self._may_not_yet(mail, moment)
+            if why is not None:
                 return self._skip(mail, row, number, why)
+        if mail.deferred_until is None or mail.deferred_until <= moment:
+            self._claim(request, mail, moment)
+            self.meanwhile("settle")
+            mail.status, mail.deferred_until = MailStatus.SENT, None
+            row.reminders, row.reminded_at = max(row.reminders, number), row.reminded_at or moment
+        return _report(mail)
+
+    def _send_other(self, mail: MailRow, moment: datetime) -> MailReport:
+        """Marketing mail of another job: the arbiter alone decides."""
+        if mail.status is MailStatus.QUEUED:
             if (why := self._may_not_yet(mail, moment)) is not None:
-                return self._skip(mail, row, number, why)
-            if mail.deferred_until is not None and mail.deferred_until > moment:
-                return _report(mail)
-        self._claim(request, mail, moment)
-        self.meanwhile("settle")
-        mail.status, mail.deferred_until = MailStatus.SENT, None
-        row.reminders, row.reminded_at = max(row.reminders, number), row.reminded_at or moment
+                mail.status, mail.reason, mail.deferred_until = MailStatus.SKIPPED, why, None
+            elif mail.deferred_until is None:
+                mail.status, mail.handed_over_at = MailStatus.SENT, moment
         return _report(mail)
 
     def _may_not_yet(self, mail: MailRow, moment: datetime) -> str | None:
@@ -252,7 +263,7 @@ class CartWorld:
     def _claim(self, request: SendMail, mail: MailRow, moment: datetime) -> None:
         if mail.handed_over_at is not None:
             self.wrongs.append(f"mail {request.occasion} went out twice")
-        if self.purchases or self.owns_course:
+        if self.carts[request.subject_id].status in (CartStatus.ORDERED, CartStatus.RECOVERED) or self.owns_course:
             self.wrongs.append(f"mail {request.occasion} went out after the purchase")
         if self.has_withdrawn or self.has_complained:
             self.wrongs.append(f"mail {request.occasion} went out although it is not wanted")
@@ -275,9 +286,7 @@ def _now(step: str, world: CartWorld) -> datetime:
 
 
 def _report(mail: MailRow) -> MailReport:
-    return MailReport(
-        mail_id=UUID(int=1), status=mail.status, reason=mail.reason, deferred_until=mail.deferred_until
-    )
+    return MailReport(mail_id=UUID(int=1), status=mail.status, reason=mail.reason, deferred_until=mail.deferred_until)
 
 
 @dataclass
@@ -298,9 +307,7 @@ class Shopping:
             WorkflowUpdateFailedError: It was refused.
         """
         cart_id = UUID(int=cart)
-        wish = ChangeCart(
-            cart_id=cart_id, person_id=person, course_ids=(COURSE,) * courses, actor=f"student:{person}"
-        )
+        wish = ChangeCart(cart_id=cart_id, person_id=person, course_ids=(COURSE,) * courses, actor=f"student:{person}")
         return cast(CartAnswer, self._update(cart_id, person, CartWorkflow.change, wish))
 
     def clear(self, cart: int = 1) -> CartAnswer:
@@ -333,13 +340,23 @@ class Shopping:
         """Let time pass: `hours=1`."""
         self.simulation.run_for(timedelta(**time))
 
-    def outcome(self, cart: int = 1) -> CartStatus | None:
-        """What the workflow ended with: exactly as the record says."""
+    def outcome(self, cart: int = 1) -> CartStatus:
+        """What the workflow ended with: exactly as the record says, unless its last run was refused."""
         result = cast(CartOutcome, self.run_of(cart).result())
         assert self.world.wrongs == []
-        if result.refusal is None:
-            assert result.status is self.world.carts[UUID(int=cart)].status
-        return result.status
+        status = self.world.carts[UUID(int=cart)].status
+        assert result.status is (status if result.refusal is None else None)
+        return status
+
+
+def dying(chance: random.Random) -> Callable[[str], None]:
+    """A worker that dies now and then between two steps of a send, at worst with the mail handed over."""
+
+    def maybe_die(step: str) -> None:
+        if chance.random() < 0.1:
+            raise ApplicationError(f"the worker died before {step}")
+
+    return maybe_die
 
 
 def shopping(world: CartWorld | None = None, seed: str = "", mishaps: Mishaps | None = None) -> Shopping:
