@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,14 +14,18 @@ from temporalio import workflow
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from models.identifiers import order_workflow_id
 from models.messages.mail import MailReport
-from models.vocabulary import CartStatus, ConsentMode, MailStatus, MailTemplate, WaitingFor
+from models.messages.orders import OrderOutcome
+from models.vocabulary import CartStatus, ConsentMode, MailStatus, MailTemplate, OrderStatus, WaitingFor
 from rules.cart import DELAYS, LIVE
 from rules.marketing import MAX_A_WEEK, ONE_PER, QUIET_FROM, QUIET_UNTIL, WEEK
 from tests.workflows.cart_world import PERSON, CartWorld, Shopping, dying, shopping
-from tests.workflows.simulation import Mishaps
+from tests.workflows.order_world import OrderWorld, Worlds, an_order
+from tests.workflows.simulation import Mishaps, Simulation
 from workflows.cart import CartWorkflow
 from workflows.mailing import send_marketing_mail
+from workflows.order import OrderWorkflow
 
 LOST, ORDERED, RECOVERED, CLEARED, ABANDONED, OPEN = (
     CartStatus.LOST,
@@ -222,6 +227,22 @@ def test_a_signal_that_the_record_does_not_confirm_changes_nothing() -> None:
     assert job.outcome() is LOST
     assert occasions(job) == ["1", "2", "3"]
     assert hours_after_start(job) == [1.5, 24.5, 72.5]
+
+
+def test_an_order_tells_the_carts_it_has_emptied_and_misses_none_that_is_gone() -> None:
+    """The order's workflow signals; one of its carts is looked after by nobody any more."""
+    request = an_order(payer_id=PERSON)
+    orders = Worlds()
+    orders.add(OrderWorld(total=0, cart_ids=(UUID(int=1), UUID(int=2))), request)
+    job = shopping()
+    job.simulation = Simulation([*job.world.steps, *orders.activities], job.simulation.chance)
+    job.put()
+    job.wait(minutes=5)
+    job.world.buy(job.simulation.now)
+    order = job.simulation.start(OrderWorkflow.run, request, order_workflow_id(request.order_id))
+    job.wait(minutes=5)
+    assert cast(OrderOutcome, order.result()).status is OrderStatus.COMPLETED
+    assert job.outcome() is ORDERED
 
 
 # ---- stop rules ----

@@ -43,9 +43,15 @@ def _race(seed: str, *, looks_before_claim: bool = True) -> tuple[str, CartWorld
     world.meanwhile = lambda step: commit(step) if step == wanted else None
     if wanted == "before":
         simulation.after(timedelta(milliseconds=chance.randrange(20_000)), lambda: commit("by the clock"))
-    simulation.run_for(timedelta(seconds=40))
+    # What follows the race is told elsewhere (test_cart.py); ten thousand races have to be short.
+    simulation.run_until(lambda: _is_decided(world) or run.ended is not None)
     commit("after")
     return happened[0], world
+
+
+def _is_decided(world: CartWorld) -> bool:
+    mail = world.mails.get((CART, "1"))
+    return mail is not None and mail.status is not MailStatus.QUEUED
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -66,7 +72,6 @@ def test_a_purchase_that_is_committed_before_the_claim_gives_no_mail(part: int) 
             assert (mail.status, mail.reason) == (MailStatus.SKIPPED, "bought"), seed
         ends[where, mail.status if mail else None] += 1
     assert min(ends["claim", MailStatus.SKIPPED], ends["settle", MailStatus.SENT]) > 100, ends
-    assert ends["by the clock", MailStatus.SENT] > 10, ends
     assert ends["by the clock", None] + ends["by the clock", MailStatus.SKIPPED] > 10, ends
 
 
