@@ -18,7 +18,7 @@ from models.identifiers import order_workflow_id
 from models.messages.mail import MailReport
 from models.messages.orders import OrderOutcome
 from models.vocabulary import CartStatus, ConsentMode, MailStatus, MailTemplate, OrderStatus, WaitingFor
-from rules.cart import DELAYS, LIVE
+from rules.cart import DELAYS, LIVE, LOST_AFTER
 from rules.marketing import MAX_A_WEEK, ONE_PER, QUIET_FROM, QUIET_UNTIL, WEEK
 from tests.workflows.cart_world import PERSON, CartWorld, Shopping, dying, shopping
 from tests.workflows.order_world import OrderWorld, Worlds, an_order
@@ -243,6 +243,25 @@ def test_an_order_tells_the_carts_it_has_emptied_and_misses_none_that_is_gone() 
     job.wait(minutes=5)
     assert cast(OrderOutcome, order.result()).status is OrderStatus.COMPLETED
     assert job.outcome() is ORDERED
+
+
+def test_a_change_in_the_last_moment_is_not_lost_with_the_cart() -> None:
+    """Either it is refused, since the cart is over, or the cart is open, and stays so."""
+    answers: set[CartStatus | None] = set()
+    for seed in range(150):
+        job = shopping(seed=str(seed))
+        job.put()
+        job.wait(days=1)
+        lost_at = job.world.carts[UUID(int=1)].abandoned_at
+        assert lost_at is not None
+        until(job, lost_at + LOST_AFTER - timedelta(milliseconds=job.simulation.chance.randrange(6000)))
+        answer = None
+        with suppress(WorkflowUpdateFailedError):
+            answer = job.put().status
+        answers.add(answer)
+        job.wait(minutes=1)
+        assert job.world.carts[UUID(int=1)].status is (answer or LOST), seed
+    assert answers == {OPEN, None}
 
 
 # ---- stop rules ----
