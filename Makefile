@@ -35,9 +35,10 @@ lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)   ## orders and racers per second beside the floor of the same server
+bench: $(INSTALLED)   ## orders and racers per second, and carts asleep, beside the floor of the same server
 	$(BIN)/python -m bench.orders
 	$(BIN)/python -m bench.racers
+	$(BIN)/python -m bench.carts
 
 lock: $(INSTALLED)   ## refresh requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

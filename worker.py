@@ -34,6 +34,7 @@ from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
 from settings import Settings
+from workflows.cart import CartWorkflow
 from workflows.cascade import CascadeWorkflow
 from workflows.connection import connect
 from workflows.deployment import DEPLOYMENT
@@ -59,6 +60,7 @@ WORKFLOWS = (
     UnmatchedPaymentWorkflow,
     DisputeWorkflow,
     DocumentCopyWorkflow,
+    CartWorkflow,
 )
 
 

@@ -9,7 +9,15 @@ import sys
 
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
-from bench.floor_workflow import FLOOR_DOCUMENTS_QUEUE, FLOOR_QUEUE, FloorWorkflow, call, record, render
+from bench.floor_workflow import (
+    FLOOR_DOCUMENTS_QUEUE,
+    FLOOR_QUEUE,
+    FloorWorkflow,
+    SleeperWorkflow,
+    call,
+    record,
+    render,
+)
 from worker import sandboxed_runner
 from workflows.connection import connect
 
@@ -22,7 +30,7 @@ async def run(address: str) -> None:
     orders = Worker(
         client,
         task_queue=FLOOR_QUEUE,
-        workflows=[FloorWorkflow],
+        workflows=[FloorWorkflow, SleeperWorkflow],
         activities=[record, call],
         workflow_runner=sandboxed_runner(),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),

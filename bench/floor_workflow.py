@@ -60,3 +60,18 @@ class FloorWorkflow:
     def paid(self) -> None:
         """It is paid."""
         self._paid = True
+
+
+@workflow.defn(name="SleeperWorkflow")
+class SleeperWorkflow:
+    """A cart of nothing: one step in the database, an answer, and a long sleep."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Sleep as long as a cart does until it is abandoned."""
+        await workflow.sleep(timedelta(minutes=30))
+
+    @workflow.update
+    async def change(self) -> None:
+        """Answers once the step is done."""
+        await workflow.execute_local_activity(record, start_to_close_timeout=_WITHIN)

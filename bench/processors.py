@@ -27,9 +27,7 @@ class ProcessorClock:
         """Seconds by program, with all its processes."""
         spent: dict[str, float] = {}
         mine = psutil.Process()
-        postmaster = psutil.Process(self._postmaster)
-        family = {child.pid: child for root in (mine, postmaster) for child in (root, *root.children(recursive=True))}
-        for process in family.values():
+        for process in self._family():
             try:
                 name = _CALLER if process.pid == mine.pid else _name_of(process)
                 times = process.cpu_times()
@@ -39,6 +37,21 @@ class ProcessorClock:
             except psutil.NoSuchProcess:
                 continue
         return spent
+
+    def resident(self) -> dict[str, float]:
+        """Memory by program, with all its processes: what is resident, in MiB."""
+        held: dict[str, float] = {}
+        for process in self._family():
+            try:
+                name = _name_of(process)
+                held[name] = held.get(name, 0.0) + process.memory_info().rss / 2**20
+            except psutil.NoSuchProcess:
+                continue
+        return held
+
+    def _family(self) -> list[psutil.Process]:
+        roots = (psutil.Process(), psutil.Process(self._postmaster))
+        return list({child.pid: child for root in roots for child in (root, *root.children(recursive=True))}.values())
 
 
 def used(before: dict[str, float], after: dict[str, float], orders: int) -> dict[str, float]:

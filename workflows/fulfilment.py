@@ -15,6 +15,7 @@ from models.messages.orders import CompletedOrder, CompleteOrder, PaymentFacts
 from models.messages.provisioning import ProvisionEnrollment
 from models.vocabulary import MailStatus, MailTemplate, OrderStatus, TaskAction, TaskKind, WaitingFor
 from rules.provisioning import REFUNDED_AFTER, TRIED_FOR
+from workflows.cart import tell_ordered
 from workflows.mailing import send_mail
 from workflows.order_run import OrderRun
 from workflows.policies import DOCUMENTS, PLATFORM, RECORD
@@ -30,6 +31,8 @@ class Fulfilment:
     async def deliver(self, payment: PaymentFacts | None) -> None:
         """Complete the order, give access, send the papers, and pay back what cannot be had any more."""
         completed = await self._complete(payment)
+        for cart_id in completed.cart_ids:
+            self._run.outbox.post(tell_ordered(cart_id))
         self._run.desk.status = OrderStatus.COMPLETED
         self._run.desk.tell(WaitingFor.NOTHING, "The seat is taken; the receipt and the mail are on their way.")
         if self._run.regret is not None:

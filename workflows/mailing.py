@@ -1,7 +1,8 @@
 """Sending mails from a workflow."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
@@ -12,6 +13,10 @@ from models.identifiers import mail_id_for
 from models.messages.mail import MailReport, SendMail
 from models.vocabulary import MailStatus, MailTemplate
 from workflows.policies import MAIL
+from workflows.waiting import happened
+
+# The clocks of the server and of the worker that named the moment may differ.
+_AT_LEAST = timedelta(minutes=1)
 
 
 async def send_mail(
@@ -43,6 +48,29 @@ async def send_mail(
             status=MailStatus.BOUNCED,
             reason="not_written",
         )
+
+
+async def send_marketing_mail(
+    recipient_id: UUID,
+    template: MailTemplate,
+    subject_id: UUID,
+    *,
+    summary: str,
+    occasion: str = "",
+    interrupted: Callable[[], bool] = lambda: False,
+) -> MailReport:
+    """Have the mail sent once its recipient may get marketing mail (rules/marketing.py), and say what became of it.
+
+    The ledger says until when it is deferred, and drops it when that gets too late. Only where the wait was
+    `interrupted` the report is still a deferred one: the mail is queued, and sending it again goes on with it.
+    """
+    while True:
+        report = await send_mail(recipient_id, template, subject_id, summary=summary, occasion=occasion)
+        if report.deferred_until is None:
+            return report
+        until = max(report.deferred_until, workflow.now() + _AT_LEAST)
+        if await happened(interrupted, until, summary="Until the person may get marketing mail"):
+            return report
 
 
 class Outbox:

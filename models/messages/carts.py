@@ -19,6 +19,8 @@ class CartStart(Message):
     cart_id: UUID
     person_id: UUID
     cutoff_at: datetime | None = Field(default=None, description="of a cart that goes on in another run")
+    status: CartStatus | None = Field(default=None, description="how that one is listed")
+    deferred: int | None = Field(default=None, description="the number of its mail that still waits for its slot")
 
 
 class ChangeCart(Message):
@@ -66,6 +68,7 @@ class AbandonedCart(Message):
     )
     first_reminder: int = Field(default=1, ge=1, description="the number of the first of them")
     lost_at: datetime | None = None
+    cutoff_at: datetime | None = Field(default=None, description="of a cart that is still open: when to ask again")
 
 
 class CheckReminder(Message):

@@ -93,6 +93,7 @@ class OrderWorld:
     mail_ends: MailStatus = MailStatus.SENT
     lost_places: int = 0
     is_provisioned_elsewhere: bool = False
+    cart_ids: tuple[UUID, ...] = ()
     refund_ends: list[RefundStatus] = field(default_factory=list)
     refunds_nothing: bool = False
     fail_first: dict[str, int] = field(default_factory=dict)
@@ -196,6 +197,7 @@ class OrderWorld:
             enrollment_ids=tuple(places[self.lost_places :]),
             lost_ids=tuple(places[: self.lost_places]),
             is_provisioned_elsewhere=self.is_provisioned_elsewhere,
+            cart_ids=self.cart_ids,
         )
 
     def release(self, step: ReleaseOrder) -> None:

@@ -108,6 +108,7 @@ class Run:
     ended: commands.WorkflowCommand | None = None
     parent: _Parent | None = None
     successor: "Run | None" = None
+    build: int = 1
 
     @property
     def latest(self) -> "Run":
@@ -147,19 +148,19 @@ class Run:
         assert not answer.HasField("failed"), answer.failed.message
         return cast(Answer, _PAYLOADS.from_payload(answer.succeeded.response, definition.ret_type))
 
-    def update(self, method: object, arg: object, *, with_start: bool = False) -> object:
+    def update(self, method: object, *args: object, with_start: bool = False) -> object:
         """Send an update, along with the start if it is to be, and let time pass until it is answered.
 
         Raises:
             WorkflowUpdateFailedError: The workflow refused it.
         """
         if self.successor is not None:
-            return self.latest.update(method, arg)
+            return self.latest.update(method, *args)
         definition = method._defn  # type: ignore[attr-defined]
         update_id = f"update-{len(self.updates)}"
         sent = activations.DoUpdate(
             id=update_id, protocol_instance_id=update_id, name=definition.name,
-            input=_PAYLOADS.to_payloads([arg]), run_validator=True,
+            input=_PAYLOADS.to_payloads(args), run_validator=True,
         )  # fmt: skip
         job = activations.WorkflowActivationJob(do_update=sent)
         if with_start:
@@ -196,7 +197,10 @@ class Run:
 
     def _activate(self, jobs: Sequence[activations.WorkflowActivationJob]) -> Sequence[commands.WorkflowCommand]:
         news = activations.WorkflowActivation(
-            run_id=self.workflow_id, jobs=jobs, continue_as_new_suggested=self.simulation.suggests_continuing
+            run_id=self.workflow_id,
+            jobs=jobs,
+            continue_as_new_suggested=self.simulation.suggests_continuing,
+            target_worker_deployment_version_changed=self.build != self.simulation.build,
         )
         news.timestamp.FromDatetime(self.simulation.now)
         completion = self.instance.activate(news)
@@ -364,6 +368,8 @@ class Simulation:
         self.now = self.started = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
         self.runs: dict[str, Run] = {}
         self.suggests_continuing = False
+        # Runs begin on the newest build, and stay on it.
+        self.build = 1
         definitions = [workflow._Definition.must_from_class(each) for each in workflows]
         self._definitions = {str(each.name): each for each in definitions}
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -376,7 +382,7 @@ class Simulation:
 
     def _begin(self, definition: workflow._Definition, workflow_id: str, arguments: Sequence[Payload]) -> Run:
         instance = _instance(self._details(definition, workflow_id))
-        run = self.runs[workflow_id] = Run(self, definition, workflow_id, instance)
+        run = self.runs[workflow_id] = Run(self, definition, workflow_id, instance, build=self.build)
         first = activations.InitializeWorkflow(
             workflow_type=str(definition.name), workflow_id=workflow_id, arguments=arguments,
             randomness_seed=self.chance.getrandbits(63), attempt=1,
