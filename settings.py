@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Annotated, Self, TypedDict
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -95,6 +95,9 @@ class Settings(BaseSettings):
         description="the platform's page of an order, e.g. https://learn.example/orders/{order_id}; linked in mails",
     )
     jwt_secret: SecretStr | None = Field(default=None, description="HS256 secret, at least 32 bytes")
+    link_secret: SecretStr | None = Field(
+        default=None, description="signs the links in mails about carts, at least 32 bytes; without it there are none"
+    )
     jwt_jwks_url: str | None = Field(default=None, description="or the JWKS of your identity provider (RS256, ES256)")
     jwt_audience: str = "registrar"
     jwt_issuer: str | None = None
@@ -106,11 +109,11 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("jwt_secret")
+    @field_validator("jwt_secret", "link_secret")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+    def _long_enough(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < 32:
-            raise ValueError("JWT_SECRET needs at least 32 bytes")
+            raise ValueError(f"{str(info.field_name).upper()} needs at least 32 bytes")
         return value
 
     @model_validator(mode="after")

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import delete
+from sqlmodel import col
 from temporalio import activity
 
+from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from models.messages.carts import (
     AbandonedCart,
@@ -14,6 +17,10 @@ from models.messages.carts import (
     EndCart,
     RecordChange,
 )
+from models.tables import Cart, CartLine
+from models.tables.columns import now
+from models.vocabulary import CartStatus
+from rules.cart import LIVE
 
 
 @dataclass
@@ -46,4 +53,12 @@ class CartActivities:
     @activity.defn
     async def end_cart(self, step: EndCart) -> CheckedReminder:
         """Let it end, and forget what was in it and who a guest was. A cart that was bought meanwhile stays so."""
-        raise NotImplementedError
+        async with self.sessions.begin() as session:
+            cart = await session.get_one(Cart, step.cart_id, with_for_update=True)
+            if cart.status in LIVE:
+                change = StateChange("cart", cart.id, cart.status, step.status)
+                cart.status, cart.status_reason, cart.coupon_code = step.status, step.reason, None
+                cart.ended_at = cart.erased_at = cart.updated_at = now()
+                await session.execute(delete(CartLine).where(col(CartLine.cart_id) == cart.id))
+                await write_audit(session, [change], actor=step.actor, reason=step.reason, workflow_id=step.workflow_id)
+            return CheckedReminder(status=CartStatus(cart.status), is_last=True)
