@@ -77,7 +77,7 @@ async def offer_of(session: AsyncSession, cart: Cart, moment: datetime) -> CartO
     sale = await load_sale(session, request)
     if isinstance(sale, Refused):
         raise LookupError(sale.reason)
-    own = dict((await session.execute(_places_of_own_order(cart))).tuples().all())
+    own = {row[0]: row[1] for row in (await session.execute(_places_of_own_order(cart))).all()}
     sale = replace(sale, places=[each for each in sale.places if each.enrollment_id not in own])
     lines = [_offered(cart_line, course, request, sale, frozenset(own.values()), moment) for cart_line, course in rows]
     buyable = [line for line in request.lines if line.course_id in {each.course_id for each in lines if each.price}]

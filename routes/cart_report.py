@@ -117,7 +117,7 @@ async def get_cart_report(
     counted = and_(
         col(Cart.abandoned_at) >= begins_at,
         col(Cart.abandoned_at) < ends_at,
-        not_(exists().where(col(Order.id) == col(Cart.order_id), col(Order.is_test))),
+        not_(exists().where(col(Order.id) == col(Cart.order_id), col(Order.is_test)).correlate(Cart)),
     )
     async with connections.sessions() as session:
         totals = await _totals(session, counted)
@@ -146,6 +146,7 @@ async def _totals(session: AsyncSession, counted: ColumnElement[bool]) -> tuple[
             func.count().filter(is_recovered),
             func.coalesce(func.sum(paid).filter(is_recovered), 0),
         )
+        .select_from(Cart)
         # An order in another currency than the cart's is no measure of it.
         .join(
             Order,

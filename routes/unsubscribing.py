@@ -4,12 +4,14 @@ The token in the address is the permission: random, one for each person and list
 forms carry no token against forgery.
 """
 
+import re
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
-from sqlalchemy import Select, select
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.subscriptions import subscribe, unsubscribe
@@ -25,6 +27,8 @@ from routes.parts import TheConnections
 router = APIRouter(prefix="/v1/unsubscribe", tags=["pages"])
 
 ONE_CLICK = "List-Unsubscribe"
+# What else comes here was never a token, and PostgreSQL knows no NUL in a text.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REFUSED = {
     **refusal_pages(Reason.LINK_INVALID),
     **problems(Reason.INVALID_REQUEST, Reason.PAYLOAD_TOO_LARGE, Reason.UNAVAILABLE),
@@ -60,7 +64,7 @@ async def look_at_subscription_from_afar(token: str) -> Response:
 async def get_unsubscribe(token: str, request: Request, connections: TheConnections) -> HTMLResponse:
     """A page with a button. It changes nothing itself, since mail scanners follow links."""
     async with connections.sessions() as session:
-        found = (await session.execute(_subscription(token))).one_or_none()
+        found = await _found(session, token)
     if found is None:
         return refusal_page(request, Reason.LINK_INVALID)
     subscription, locale = found
@@ -83,8 +87,8 @@ async def post_unsubscribe(token: str, request: Request, connections: TheConnect
     form = await request.form()
     source = ConsentSource.ONE_CLICK if ONE_CLICK in form else ConsentSource.UNSUBSCRIBE_PAGE
     async with connections.sessions.begin() as session:
-        found = (await session.execute(_subscription(token))).one_or_none()
-        done = await unsubscribe(session, token, source=source)
+        found = await _found(session, token)
+        done = None if found is None else await unsubscribe(session, token, source=source)
     if found is None or done is None:
         return refusal_page(request, Reason.LINK_INVALID)
     if done.is_new and done.list is MailList.CART:
@@ -101,7 +105,7 @@ async def post_unsubscribe(token: str, request: Request, connections: TheConnect
 async def post_subscribe_again(token: str, request: Request, connections: TheConnections) -> HTMLResponse:
     """The way back of who has clicked by mistake."""
     async with connections.sessions.begin() as session:
-        found = (await session.execute(_subscription(token))).one_or_none()
+        found = await _found(session, token)
         if found is None:
             return refusal_page(request, Reason.LINK_INVALID)
         subscription, locale = found
@@ -117,12 +121,17 @@ async def post_subscribe_again(token: str, request: Request, connections: TheCon
     return _question(token, locale, mail_list, "subscribed")
 
 
-def _subscription(token: str) -> Select[Subscription, str]:
-    return (
+async def _found(session: AsyncSession, token: str) -> tuple[Subscription, str] | None:
+    """What the token stands for, and its person's language; none if it is not one of ours."""
+    if _TOKEN.fullmatch(token) is None:
+        return None
+    query = (
         select(Subscription, col(Person.locale))
         .join(Person, col(Person.id) == col(Subscription.person_id))
         .where(col(Subscription.token) == token)
     )
+    found = (await session.execute(query)).one_or_none()
+    return None if found is None else (found[0], found[1])
 
 
 def _question(token: str, locale: str, mail_list: MailList, subject: str) -> HTMLResponse:
