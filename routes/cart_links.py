@@ -14,6 +14,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from markupsafe import Markup, escape
 from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -38,7 +39,7 @@ from routes.cart_offers import CartOffer, OfferedLine, offer_of
 from routes.cart_start import clear_cart
 from routes.documentation import problems
 from routes.order_start import Started
-from routes.pages import PAGE, note, page, refusal_page, refusal_pages
+from routes.pages import PAGE, note, page, refusal_page, refusal_pages, say
 from routes.parts import Connections, Parts, TheConnections, TheParts
 from routes.problems import KINDS, RETRY_AFTER_SECONDS, ProblemError
 from rules.cart import LIVE
@@ -124,6 +125,7 @@ async def get_recovery(token: str, request: Request, parts: TheParts, connection
             "content": {"text/html": {"schema": {"type": "string"}, "example": "(nothing)"}},
         },
         **PAGE,
+        409: {**PAGE[200], "description": "The page once more: something is not as it was shown"},
         **_REFUSED,
     },
     openapi_extra=_FORM,
@@ -269,7 +271,7 @@ async def _recovery_page(
             if standing is None
             else await _shown_order(session, standing, guest.texts)
         )
-    notices = [shown.notice, None if notice is None else guest.texts[notice]]
+    notices = [shown.notice, Markup() if notice is None else escape(guest.texts[notice])]
     return page(
         "cart_recovery.html.j2",
         status=status,
@@ -279,7 +281,7 @@ async def _recovery_page(
         extras=shown.extras,
         total=shown.total,
         seen=shown.seen,
-        notice=" ".join(filter(None, notices)),
+        notice=Markup(" ").join(filter(None, notices)),
         action=f"/v1/carts/recover/{token}",
     )
 
@@ -296,7 +298,7 @@ class _Shown:
     lines: list[dict[str, object]]
     total: str | None
     extras: tuple[dict[str, str], ...] = ()
-    notice: str | None = None
+    notice: str = ""
     seen: str = ""
 
 
@@ -307,34 +309,34 @@ def _shown_offer(offer: CartOffer, texts: Texts) -> _Shown:
 
     quote = offer.quote
     extras: list[dict[str, str]] = []
-    notices: list[str] = []
+    notices: list[Markup] = []
     if quote is not None and offer.coupon_code is not None:
-        label = texts.say("recovery.coupon", code=offer.coupon_code)
+        label = say(texts, "recovery.coupon", code=offer.coupon_code)
         extras.append({"label": label, "amount": f"−{written(quote.coupon_amount)}"})
     if quote is not None and quote.tax is not None and quote.tax.behavior is TaxBehavior.EXCLUSIVE:
         extras.append(
             {"label": f"{quote.tax.name} {percent_text(quote.tax.percent)}", "amount": written(quote.tax_amount)}
         )
     if offer.refused_coupon is not None:
-        notices.append(texts.say("recovery.coupon_gone", code=offer.refused_coupon))
+        notices.append(say(texts, "recovery.coupon_gone", code=offer.refused_coupon))
     if quote is not None and len(offer.course_ids) < len(offer.lines):
-        notices.append(texts["recovery.left_out"])
+        notices.append(escape(texts["recovery.left_out"]))
     return _Shown(
         lines=[_shown_line(line, texts) for line in offer.lines],
         total=None if quote is None else written(quote.total_amount),
         extras=tuple(extras),
-        notice=" ".join(notices),
+        notice=Markup(" ").join(notices),
         seen=offer.fingerprint,
     )
 
 
 def _shown_line(line: OfferedLine, texts: Texts) -> dict[str, object]:
-    told = None
+    told: str | None = None
     if line.refused is not None:
         told = texts[_NOTE_OF.get(line.refused, "recovery.sold_out")]
     elif line.is_price_changed and line.price is not None and line.price_seen is not None:
         before = Money(amount=line.price_seen, currency=line.price.currency).format(texts.locale)
-        told = texts.say("recovery.price_was", price=before)
+        told = say(texts, "recovery.price_was", price=before)
     return {
         "title": one_line(line.title),
         "price": None if line.price is None else line.price.format(texts.locale),

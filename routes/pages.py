@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from activities.translations import Texts, languages, texts_for
 from models.errors import Reason
@@ -76,9 +77,14 @@ def note(
         form_action="'none'" if action is None else "'self'",
         texts=texts,
         heading=texts[f"{subject}.heading"],
-        text=texts.say(f"{subject}.text", **values),
+        text=say(texts, f"{subject}.text", **values),
         button=shown,
     )
+
+
+def say(texts: Texts, key: str, /, **values: str) -> Markup:
+    """`Texts.say` for a page, with each value set apart, so that an amount keeps its direction."""
+    return escape(texts[key]).format(**{name: Markup("<bdi>{}</bdi>").format(value) for name, value in values.items()})
 
 
 def refusal_page(request: Request, reason: Reason) -> HTMLResponse:

@@ -183,7 +183,7 @@ async def test_a_price_that_changed_is_told_and_asked_again(
     address = recovery(cart_id)
     page = await client.get(address)
     assert "€50.00" in page.text
-    assert "It was €40.00 when you left." in page.text
+    assert "It was <bdi>€40.00</bdi> when you left." in page.text
     async with sessions.begin() as session:
         await session.execute(update(Course).where(col(Course.id) == school.course).values(price_amount=6000))
     shown_again = await client.post(address, data={"seen": seen(page)})
