@@ -14,6 +14,10 @@ from temporalio.client import Client
 from activities.database import Sessions, open_database, sessions_of
 from activities.files import FileStore
 from routes import (
+    cart_links,
+    cart_report,
+    cart_settings,
+    carts,
     cascades,
     checkout_pages,
     courses,
@@ -28,7 +32,9 @@ from routes import (
     orders,
     problems,
     refunds,
+    subscriptions,
     tasks,
+    unsubscribing,
     webhooks,
 )
 from routes.envelope import Envelope
@@ -81,6 +87,13 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         refunds,
         cascades,
         disputes,
+        # Before the carts, whose ids its name would be taken for.
+        cart_report,
+        carts,
+        cart_links,
+        cart_settings,
+        subscriptions,
+        unsubscribing,
         jobs,
         webhooks,
         checkout_pages,

@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     @classmethod
     def _long_enough(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < 32:
-            raise ValueError(f"{(info.field_name or '').upper()} needs at least 32 bytes")
+            raise ValueError(f"{str(info.field_name).upper()} needs at least 32 bytes")
         return value
 
     @model_validator(mode="after")

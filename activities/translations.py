@@ -9,7 +9,7 @@ from typing import Literal
 
 from babel import Locale, UnknownLocaleError
 
-Folder = Literal["mail", "documents"]
+Folder = Literal["mail", "documents", "pages"]
 
 _FALLBACK = "en"
 

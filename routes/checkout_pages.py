@@ -1,15 +1,11 @@
 """Where the browser comes back to from Stripe: two small pages that hold no personal fact and decide nothing."""
 
 import asyncio
-import base64
-import hashlib
 import logging
-from pathlib import Path
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
@@ -17,7 +13,8 @@ from temporalio.exceptions import TemporalError
 
 from models.identifiers import order_workflow_id
 from models.tables import Payment
-from routes.documentation import Responses, problems
+from routes.documentation import problems
+from routes.pages import PAGE, page
 from routes.parts import Connections, TheConnections
 from workflows.order import OrderWorkflow
 
@@ -25,19 +22,6 @@ router = APIRouter(prefix="/checkout", tags=["pages"])
 
 _log = logging.getLogger("registrar.api")
 _PATIENCE_SECONDS = 2
-_FOLDER = Path(__file__).resolve().parent.parent / "templates" / "pages"
-_STYLE = (_FOLDER / "page.css").read_text(encoding="utf-8")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_templates = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)
-_PAGE: Responses = {
-    200: {
-        "description": "The page",
-        "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
-    }
-}
 
 # Read by hand: a person with a broken link gets the page too, not a problem document.
 _PARAMETERS = [
@@ -53,31 +37,24 @@ _PARAMETERS = [
     "/return",
     summary="Come back from a finished checkout",
     response_class=HTMLResponse,
-    responses={**_PAGE, **problems()},
+    responses={**PAGE, **problems()},
     openapi_extra={"parameters": _PARAMETERS},
 )
 async def return_from_checkout(request: Request, connections: TheConnections) -> HTMLResponse:
     """Says that the payment is being confirmed. The order's workflow is told to look, which only makes it faster."""
     await _hurry(connections, request.query_params.get("order"), request.query_params.get("session_id"))
-    return _page("checkout_return.html.j2")
+    return page("checkout_return.html.j2")
 
 
 @router.get(
     "/cancelled",
     summary="Come back from a checkout that was left",
     response_class=HTMLResponse,
-    responses={**_PAGE, **problems()},
+    responses={**PAGE, **problems()},
 )
 async def leave_checkout() -> HTMLResponse:
     """Says that nothing was paid and that the place is still held for a while."""
-    return _page("checkout_cancelled.html.j2")
-
-
-def _page(template: str) -> HTMLResponse:
-    return HTMLResponse(
-        _templates.get_template(template).render(style=_STYLE),
-        headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"},
-    )
+    return page("checkout_cancelled.html.j2")
 
 
 async def _hurry(connections: Connections, order: str | None, session_id: str | None) -> None:

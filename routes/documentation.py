@@ -42,9 +42,14 @@ TAGS = [
     {"name": "enrollments", "description": "Who has a place in which course."},
     {"name": "refunds", "description": "Money back: whether it may be had, asking for it, and what became of it."},
     {"name": "cascades", "description": "Many places that end at once, because their tutor or course is gone."},
+    {"name": "carts", "description": "What people are about to buy, how they are reminded of it, and what came back."},
+    {"name": "subscriptions", "description": "Who has said yes or no to which marketing mail."},
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
     {"name": "webhooks", "description": "Where Stripe reports that something changed."},
-    {"name": "pages", "description": "Where a browser comes back to from Stripe."},
+    {
+        "name": "pages",
+        "description": "Where a browser comes back to from Stripe, and where links in mails lead. No login.",
+    },
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -112,14 +113,33 @@ def order_request(body: OrderBody, principal: Principal, idempotency_key: str) -
     if not principal.is_staff and any(line.student_id != payer_id for line in lines):
         raise ProblemError(Reason.NOT_YOURS, "You can order for yourself only.")
     _refuse_repeated(lines)
+    return _request(body, order_id_for(principal.subject, idempotency_key), payer_id, lines, principal.actor)
+
+
+def order_of_courses(
+    order_id: UUID, payer_id: UUID, course_ids: Sequence[UUID], coupon_code: str | None, requested_by: str
+) -> OrderRequest:
+    """The workflow's input for an order of courses that the payer takes themselves and pays on Stripe's page."""
+    body = OrderBody(
+        lines=tuple(LineBody(course_id=each) for each in course_ids),
+        coupon_code=coupon_code,
+        payment_method=PaymentMethod.CHECKOUT,
+    )
+    lines = tuple(OrderLineRequest(course_id=each, student_id=payer_id) for each in course_ids)
+    return _request(body, order_id, payer_id, lines, requested_by)
+
+
+def _request(
+    body: OrderBody, order_id: UUID, payer_id: UUID, lines: tuple[OrderLineRequest, ...], requested_by: str
+) -> OrderRequest:
     return OrderRequest(
-        order_id=order_id_for(principal.subject, idempotency_key),
+        order_id=order_id,
         payer_id=payer_id,
         lines=lines,
         coupon_code=body.coupon_code,
         payment_method=body.payment_method,
         is_test=body.is_test or False,
-        requested_by=principal.actor,
+        requested_by=requested_by,
         digest=_digest(body, payer_id, lines),
     )
 

@@ -122,6 +122,7 @@ async def shared_installation(
                 "files_url": (folder / "files").as_uri(),
                 "public_url": public_url,
                 "jwt_secret": os.urandom(32).hex(),
+                "link_secret": os.urandom(32).hex(),
             }
         )
         async with serving(settings, listener):

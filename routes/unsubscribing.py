@@ -1,0 +1,148 @@
+"""Saying no to a kind of mail, from its link or with a mail program's own button (RFC 8058). No login, no cookie.
+
+The token in the address is the permission: random, one for each person and list, and unknown to any other site, so the
+forms carry no token against forgery.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.subscriptions import subscribe, unsubscribe
+from activities.translations import texts_for
+from models.errors import Reason
+from models.tables import Person, Subscription
+from models.vocabulary import ConsentSource, MailList
+from routes.cart_start import tell_carts_unsubscribed
+from routes.documentation import problems
+from routes.pages import PAGE, note, refusal_page, refusal_pages
+from routes.parts import TheConnections
+
+router = APIRouter(prefix="/v1/unsubscribe", tags=["pages"])
+
+ONE_CLICK = "List-Unsubscribe"
+# What else comes here was never a token, and PostgreSQL knows no NUL in a text.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REFUSED = {
+    **refusal_pages(Reason.LINK_INVALID),
+    **problems(Reason.INVALID_REQUEST, Reason.PAYLOAD_TOO_LARGE, Reason.UNAVAILABLE),
+}
+_ONE_CLICK_FORM = {
+    "schema": {"type": "object", "properties": {ONE_CLICK: {"type": "string"}}},
+    "example": {ONE_CLICK: "One-Click"},
+}
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "description": "a mail program sends `List-Unsubscribe=One-Click`; the page's button sends nothing",
+        "content": {
+            "application/x-www-form-urlencoded": _ONE_CLICK_FORM,
+            "multipart/form-data": _ONE_CLICK_FORM,
+        },
+    }
+}
+
+
+@router.head("/{token}", include_in_schema=False)
+async def look_at_subscription_from_afar(token: str) -> Response:
+    """What programs that check links do: it reads and changes nothing, and tells nothing of the token."""
+    return Response(media_type="text/html")
+
+
+@router.get(
+    "/{token}",
+    summary="Ask to get no more of these mails",
+    response_class=HTMLResponse,
+    responses={**PAGE, **_REFUSED},
+)
+async def get_unsubscribe(token: str, request: Request, connections: TheConnections) -> HTMLResponse:
+    """A page with a button. It changes nothing itself, since mail scanners follow links."""
+    async with connections.sessions() as session:
+        found = await _found(session, token)
+    if found is None:
+        return refusal_page(request, Reason.LINK_INVALID)
+    subscription, locale = found
+    if subscription.withdrawn_at is not None:
+        return _way_back(token, locale, MailList(subscription.list))
+    return _question(token, locale, MailList(subscription.list), "unsubscribe")
+
+
+@router.post(
+    "/{token}",
+    summary="Get no more of these mails",
+    response_class=HTMLResponse,
+    responses={**PAGE, **_REFUSED},
+    openapi_extra=_FORM,
+)
+async def post_unsubscribe(token: str, request: Request, connections: TheConnections) -> HTMLResponse:
+    """Effective with the answer, for mails too that are about to be sent; as often as you like. There is no redirect,
+    which mail programs would not follow.
+    """
+    form = await request.form()
+    source = ConsentSource.ONE_CLICK if ONE_CLICK in form else ConsentSource.UNSUBSCRIBE_PAGE
+    async with connections.sessions.begin() as session:
+        found = await _found(session, token)
+        is_new = found is not None and found[0].withdrawn_at is None
+        done = None if found is None else await unsubscribe(session, token, source=source)
+    if found is None or done is None:
+        return refusal_page(request, Reason.LINK_INVALID)
+    mail_list = MailList(done.list)
+    if is_new and mail_list is MailList.CART:
+        await tell_carts_unsubscribed(connections, done.person_id)
+    return _way_back(token, found[1], mail_list)
+
+
+@router.post(
+    "/{token}/undo",
+    summary="Get these mails again",
+    response_class=HTMLResponse,
+    responses={**PAGE, **_REFUSED},
+)
+async def post_subscribe_again(token: str, request: Request, connections: TheConnections) -> HTMLResponse:
+    """The way back of who has clicked by mistake."""
+    async with connections.sessions.begin() as session:
+        found = await _found(session, token)
+        if found is None:
+            return refusal_page(request, Reason.LINK_INVALID)
+        subscription, locale = found
+        mail_list = MailList(subscription.list)
+        await subscribe(
+            session,
+            subscription.person_id,
+            mail_list,
+            source=ConsentSource.UNSUBSCRIBE_PAGE,
+            text_version=None,
+            actor=f"recipient:{subscription.person_id}",
+        )
+    return _question(token, locale, mail_list, "subscribed")
+
+
+async def _found(session: AsyncSession, token: str) -> tuple[Subscription, str] | None:
+    """What the token stands for, and its person's language; none if it is not one of ours."""
+    if _TOKEN.fullmatch(token) is None:
+        return None
+    query = (
+        select(Subscription, col(Person.locale))
+        .join(Person, col(Person.id) == col(Subscription.person_id))
+        .where(col(Subscription.token) == token)
+    )
+    found = (await session.execute(query)).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+def _question(token: str, locale: str, mail_list: MailList, subject: str) -> HTMLResponse:
+    texts = texts_for("pages", locale)
+    action, named = f"/v1/unsubscribe/{token}", texts[f"list.{mail_list}"]
+    return note(texts, subject, action=action, button="unsubscribe.button", list=named)
+
+
+def _way_back(token: str, locale: str, mail_list: MailList) -> HTMLResponse:
+    texts = texts_for("pages", locale)
+    action, named = f"/v1/unsubscribe/{token}/undo", texts[f"list.{mail_list}"]
+    return note(texts, "unsubscribed", action=action, status=HTTPStatus.OK, list=named)
