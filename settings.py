@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Annotated, Self, TypedDict
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -94,6 +94,10 @@ class Settings(BaseSettings):
         default=None,
         description="the platform's page of an order, e.g. https://learn.example/orders/{order_id}; linked in mails",
     )
+    link_secret: SecretStr | None = Field(
+        default=None,
+        description="signs the links of mails about carts, at least 32 bytes; without it there are no such mails",
+    )
     jwt_secret: SecretStr | None = Field(default=None, description="HS256 secret, at least 32 bytes")
     jwt_jwks_url: str | None = Field(default=None, description="or the JWKS of your identity provider (RS256, ES256)")
     jwt_audience: str = "registrar"
@@ -106,11 +110,11 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("jwt_secret")
+    @field_validator("jwt_secret", "link_secret")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+    def _long_enough(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < 32:
-            raise ValueError("JWT_SECRET needs at least 32 bytes")
+            raise ValueError(f"{(info.field_name or '').upper()} needs at least 32 bytes")
         return value
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from activities.cascades import CascadeActivities
 from activities.database import open_database, sessions_of
 from activities.disputes import DisputeActivities
 from activities.documents import DocumentActivities
+from activities.errand import PublicPages
 from activities.files import FileStore
 from activities.heartbeat import Heartbeat
 from activities.mail import MailActivities, SmtpSettings
@@ -98,6 +99,9 @@ def build_workers(
         SmtpSettings.from_url(settings.smtp_url.get_secret_value(), settings.mail_from, settings.mail_domain),
         settings.order_page_url,
         settings.job_page_url,
+        public_pages=PublicPages(
+            settings.public_url, settings.link_secret.get_secret_value() if settings.link_secret else None
+        ),
     )
     documents = DocumentActivities(sessions, files, executor)
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)

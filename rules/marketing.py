@@ -1,12 +1,15 @@
 """Marketing mail: how much of it a person gets, and when (reference list 10.4). Transactional mail is not counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from models.vocabulary import ConsentMode
+from models.vocabulary import ConsentMode, MailList, MailTemplate
 from rules.local_time import at_local
+
+# What is not listed here is transactional: never counted, never held up, without a link to unsubscribe.
+LISTS: Mapping[MailTemplate, MailList] = {MailTemplate.CART_REMINDER: MailList.CART}
 
 ONE_PER = timedelta(hours=16)
 WEEK = timedelta(days=7)
