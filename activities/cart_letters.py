@@ -1,5 +1,6 @@
 """The letter about a cart that was left, and what it tells, read from the record in few statements."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -18,16 +19,19 @@ from activities.cart_links import (
     recovery_token,
     unsubscribe_address,
 )
-from activities.cart_offers import CartOffer, offers_in_cart
+from activities.cart_pricing import quote_courses
 from activities.cart_settings import default_cart_settings
 from activities.errand import Draft, PublicPages, Skipped, link
 from activities.mail_message import Mailing
 from activities.mail_rendering import Words
 from activities.one_line import one_line
 from activities.subscriptions import token_of
-from models.tables import Academy, Cart, CartSettings, Coupon, Person
+from models.money import Money
+from models.quote import Quote, QuotedLine
+from models.tables import Academy, Cart, CartLine, CartSettings, Coupon, Person
 from models.vocabulary import MailList
 from rules.cart import LINK_VALID_FOR, CartFacts, skipped_because
+from rules.decision import Refused
 
 _FIRST, _NEXT, _LAST = "first", "next", "last"
 
@@ -36,15 +40,18 @@ _FIRST, _NEXT, _LAST = "first", "next", "last"
 class CartLetterFacts:
     """A cart, who left it and how the academy reminds of carts; `standing` says whether a mail may go out at all.
 
-    `coupon` is the one of its last mail, as long as it is good. `unsubscribe_token` is the key of the recipient's link.
+    `quote` is what is in it at the prices of now, or why it cannot be bought. `seen` are the prices that the person
+    saw, in minor units of the cart's currency. `coupon` is the one of its last mail, as long as it is good;
+    `unsubscribe_token` the key of the recipient's link.
     """
 
     recipient: Person
     cart: Cart
     academy: Academy
     settings: CartSettings
-    offers: tuple[CartOffer, ...]
     standing: CartFacts
+    quote: Quote | Refused
+    seen: Mapping[UUID, int | None]
     coupon: Coupon | None
     unsubscribe_token: str = field(repr=False)
 
@@ -103,29 +110,40 @@ async def facts_of_cart(
     if found is None or standing is None:
         return None
     recipient, cart, academy, settings = found
+    seen = await _prices_seen(session, cart_id)
     return CartLetterFacts(
         recipient=recipient,
         cart=cart,
         academy=academy,
         settings=settings or default_cart_settings(academy.id),
-        offers=await offers_in_cart(session, cart_id, moment),
         standing=standing,
+        quote=await quote_courses(session, cart.person_id, list(seen), cart.coupon_code, moment),
+        seen=seen,
         coupon=await cart_coupon(session, cart_id, moment),
         unsubscribe_token=await token_of(session, recipient_id, MailList.CART),
     )
 
 
+async def _prices_seen(session: AsyncSession, cart_id: UUID) -> dict[UUID, int | None]:
+    query = (
+        select(col(CartLine.course_id), col(CartLine.price_amount))
+        .where(col(CartLine.cart_id) == cart_id)
+        .order_by(col(CartLine.position), col(CartLine.course_id))
+    )
+    return {row.course_id: row.price_amount for row in (await session.execute(query)).all()}
+
+
 def cart_reminder(errand: CartErrand) -> Draft | Skipped:
     """What was left in the cart, at the prices of now, and the ways on: back to it, no thanks, no more such mails.
 
-    Not sent where `rules/cart.py` says so, nothing of it can be had any more, or no link can be signed.
+    Not sent where `rules/cart.py` says so, where the courses cannot be bought together, and where no link can be made.
     """
     facts, words, secret = errand.facts, errand.words, errand.pages.link_secret
     if reason := skipped_because(facts.standing, errand.moment):
         return Skipped(reason)
-    available = [offer for offer in facts.offers if offer.is_available]
-    if not available:
-        return Skipped("sold_out" if facts.offers else "cleared")
+    quote = facts.quote
+    if isinstance(quote, Refused):
+        return Skipped("cannot_be_bought")
     if secret is None:
         return Skipped("no_link_secret")
     cart_id, url = facts.cart.id, errand.pages.url
@@ -139,8 +157,8 @@ def cart_reminder(errand: CartErrand) -> Draft | Skipped:
         key=f"cart_reminder.{errand.tone}",
         mailing=Mailing(MailList.CART, unsubscribe),
         values={
-            "offers": [_told(offer, words) for offer in available],
-            "gone": [one_line(offer.title) for offer in facts.offers if not offer.is_available],
+            "lines": [_told(line, facts, quote.currency, words) for line in quote.lines],
+            "total": _price(quote.total_amount, quote.currency, words) if len(quote.lines) > 1 else None,
             "coupon": _coupon(facts.coupon, words),
             "recovery_url": back,
             "valid_until": words.moment(errand.moment + LINK_VALID_FOR),
@@ -150,13 +168,18 @@ def cart_reminder(errand: CartErrand) -> Draft | Skipped:
     )
 
 
-def _told(offer: CartOffer, words: Words) -> dict[str, object]:
-    before = offer.changed_from
+def _told(line: QuotedLine, facts: CartLetterFacts, currency: str, words: Words) -> dict[str, object]:
+    """A course at the price of now, with the price that the person saw if it was another one."""
+    seen = facts.seen.get(line.course_id) if facts.cart.currency == currency else None
     return {
-        "title": one_line(offer.title),
-        "amount": words.money(offer.price) if offer.price.amount else words.texts["nothing_paid"],
-        "was": None if before is None else words.money(before),
+        "title": one_line(line.title),
+        "amount": _price(line.total_amount, currency, words),
+        "was": None if seen is None or seen == line.total_amount else _price(seen, currency, words),
     }
+
+
+def _price(amount: int, currency: str, words: Words) -> str:
+    return words.money(Money(amount=amount, currency=currency)) if amount else words.texts["nothing_paid"]
 
 
 def _coupon(coupon: Coupon | None, words: Words) -> dict[str, str] | None:

@@ -104,12 +104,13 @@ async def load_sale(session: AsyncSession, request: OrderRequest) -> Sale | Refu
         return Refused(Reason.UNKNOWN_PERSON, "The payer or a student is not known here.")
     if request.coupon_code is not None and coupon is None:
         return Refused(Reason.UNKNOWN_COUPON, "There is no such coupon.")
-    courses, offers = await load_offers(session, {line.course_id for line in request.lines})
+    wanted = {line.course_id for line in request.lines}
+    courses, included = await _load_courses(session, wanted)
     return Sale(
         zone=ZoneInfo(zone),
         payer_email=email,
         may_pay_by_invoice=may_pay_by_invoice,
-        offers=offers,
+        offers={each: _on_sale(courses[each], included.get(each, ())) for each in wanted if each in courses},
         courses=courses,
         coupon=None if coupon is None else _offer(coupon, uses),
         coupon_id=None if coupon is None else coupon.id,
@@ -118,14 +119,6 @@ async def load_sale(session: AsyncSession, request: OrderRequest) -> Sale | Refu
         slot_starts=await _load_slot_starts(session, request.lines),
         screened=await _load_screened(session, request.lines, courses),
     )
-
-
-async def load_offers(
-    session: AsyncSession, wanted: Collection[UUID]
-) -> tuple[Mapping[UUID, Course], Mapping[UUID, CourseOnSale]]:
-    """The courses that are wanted and those that come with a bundle, and the offers of those wanted: one statement."""
-    courses, included = await _load_courses(session, wanted)
-    return courses, {each: _on_sale(courses[each], included.get(each, ())) for each in wanted if each in courses}
 
 
 def _uses_by(payer_id: UUID) -> ScalarSelect[int]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from models.errors import Reason
 from models.messages.orders import OrderLineRequest
-from models.money import LARGEST_AMOUNT, Money, charge_step, split
+from models.money import LARGEST_AMOUNT, charge_step, split
 from models.quote import Quote, QuotedLine, QuotedTax, Share
 from models.vocabulary import CostScheme, CourseKind, CourseStatus, TaxBehavior
 from rules.coupons import apply_coupon
@@ -122,14 +122,6 @@ def _price_course(course: CourseOnSale, entitled: Sequence[bool], moment: dateti
         )
         for shown, price, has_access in zip(listed, asked, entitled, strict=True)
     ]
-
-
-def asking_price(course: CourseOnSale, moment: datetime) -> Money:
-    """What the course costs one student at `moment` (UTC), before coupon and tax: what a catalog shows."""
-    if course.cost_scheme is CostScheme.FREE:
-        return Money(amount=0, currency=course.price.currency)
-    sale = _sale_price(course, moment)
-    return course.price if sale is None else Money(amount=sale, currency=course.price.currency)
 
 
 def _sale_price(course: CourseOnSale, moment: datetime) -> int | None:

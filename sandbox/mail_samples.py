@@ -7,14 +7,13 @@ from uuid import UUID, uuid5
 
 from activities.calendar import CalendarEntry
 from activities.cart_letters import CartErrand, CartLetterFacts
-from activities.cart_offers import CartOffer
 from activities.cart_settings import default_cart_settings
 from activities.errand import Draft, Errand, PublicPages, Skipped
 from activities.letters import CART_LETTERS, LETTERS, TASK_LETTERS, set_letter
 from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
 from activities.task_letters import TaskErrand, TaskFacts
-from models.money import Money
+from models.quote import Quote, QuotedLine
 from models.tables import (
     Academy,
     Cart,
@@ -52,6 +51,7 @@ from models.vocabulary import (
     TaskQueue,
 )
 from rules.cart import CartFacts
+from rules.decision import Refused
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = "https://academy.test/orders/{order_id}?a=b&c=d"
@@ -267,13 +267,19 @@ STANDING = CartFacts(
 )  # fmt: skip
 
 
-def an_offer(
-    title: str = "Spanish for beginners", amount: int = 4900, *, seen: int | None = None, currency: str = "EUR",
-    is_available: bool = True,
-) -> CartOffer:  # fmt: skip
-    """A course of a cart; `seen` is what it cost when it was chosen, none as much as now."""
-    price = Money(amount=amount, currency=currency)
-    return CartOffer(an_id(title), title, price, amount if seen is None else seen, is_available)
+def a_quote(*prices: tuple[str, int], currency: str = "EUR") -> Quote:
+    """Courses at these prices."""
+    lines = tuple(
+        QuotedLine(
+            course_id=an_id(title), student_id=an_id("reader"), title=title, list_amount=amount, discount_amount=0,
+            total_amount=amount,
+        )
+        for title, amount in prices
+    )  # fmt: skip
+    total = sum(line.total_amount for line in lines)
+    return Quote(
+        currency=currency, lines=lines, list_amount=total, discount_amount=0, total_amount=total, reasons=()
+    )  # fmt: skip
 
 
 def a_cart_coupon() -> Coupon:
@@ -285,9 +291,9 @@ def a_cart_coupon() -> Coupon:
 
 def cart_errand(
     *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper", occasion: str = "1",
-    title: str = "Spanish for beginners", offers: tuple[CartOffer, ...] | None = None, coupon: Coupon | None = None,
-    settings: CartSettings | None = None, standing: CartFacts = STANDING, moment: datetime = NOW,
-    pages: PublicPages = PUBLIC,
+    title: str = "Spanish for beginners", quote: Quote | Refused | None = None,
+    seen: dict[UUID, int | None] | None = None, coupon: Coupon | None = None, settings: CartSettings | None = None,
+    standing: CartFacts = STANDING, moment: datetime = NOW, pages: PublicPages = PUBLIC,
 ) -> CartErrand:  # fmt: skip
     """A cart of two courses, one of which has become cheaper, that was left an hour ago."""
     reader = a_person(name, locale=locale, zone=zone)
@@ -295,10 +301,12 @@ def cart_errand(
         id=an_id("cart"), person_id=reader.id, status=CartStatus.ABANDONED, currency="EUR", total_amount=11800,
         changed_at=NOW - timedelta(hours=1, minutes=30), abandoned_at=NOW - timedelta(hours=1), workflow_id="w",
     )  # fmt: skip
-    offers = (an_offer(title), an_offer("Watercolor painting", 5900, seen=6900)) if offers is None else offers
+    watercolor = "Watercolor painting"
+    quote = quote or a_quote((title, 4900), (watercolor, 5900))
+    seen = {an_id(title): 4900, an_id(watercolor): 6900} if seen is None else seen
     academy = order_facts().academy
     facts = CartLetterFacts(
-        reader, cart, academy, settings or default_cart_settings(academy.id), offers, standing, coupon,
+        reader, cart, academy, settings or default_cart_settings(academy.id), standing, quote, seen, coupon,
         "k7Wj2mQpX9sVtR4bN8cYhA",
     )  # fmt: skip
     return CartErrand(facts, occasion, moment, pages)

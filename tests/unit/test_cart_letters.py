@@ -15,16 +15,18 @@ from activities.errand import Draft, PublicPages, Skipped
 from activities.letters import set_letter
 from activities.mail_message import Mailing, compose, mailbox
 from activities.mail_rendering import RenderedMail
+from models.errors import Reason
 from models.tables import CartSettings
 from models.vocabulary import CartStatus, MailList, MailTemplate
+from rules.decision import Refused
 from sandbox.mail_samples import (
     LANGUAGES,
     NOW,
     PUBLIC,
     STANDING,
     a_cart_coupon,
+    a_quote,
     an_id,
-    an_offer,
     cart_errand,
     write,
     write_about_cart,
@@ -48,17 +50,21 @@ def test_a_reminder_says_what_was_left_at_the_prices_of_now() -> None:
     assert "- Spanish for beginners: €49.00\n" in told
     assert "- Watercolor painting: €59.00 (was €69.00 when you chose it)\n" in told
     assert "The link works until Wednesday, March 4, 2026, 12:00 PM (Dublin time)" in told
-    assert "Not available" not in told
+    assert "Total: €108.00\n" in told
     assert "code" not in told
     assert "placed an order" not in told
 
 
-def test_what_is_gone_is_said_and_not_offered() -> None:
-    told = plain(write_about_cart(offers=(an_offer("Here", 0), an_offer("Sold out", 1000, is_available=False))))
-    assert "- Here: Free of charge\n" in told
-    assert "Not available any more: Sold out\n" in told
-    assert "- Sold out" not in told
-    assert "€10.00" not in told
+def test_one_course_needs_no_total_and_may_be_free() -> None:
+    told = plain(write_about_cart(quote=a_quote(("Free course", 0)), seen={an_id("Free course"): 1000}))
+    assert "- Free course: Free of charge (was €10.00 when you chose it)\n" in told
+    assert "Total" not in told
+    assert "- Dear: €10.00\n" in plain(write_about_cart(quote=a_quote(("Dear", 1000)), seen={an_id("Dear"): None}))
+
+
+def test_prices_of_another_currency_are_not_compared() -> None:
+    quote = a_quote(("Here", 1000), currency="USD")
+    assert "was" not in plain(write_about_cart(quote=quote, seen={an_id("Here"): 900}))
 
 
 @pytest.mark.parametrize(
@@ -119,8 +125,7 @@ def test_the_texts_hold_no_address_of_the_reader() -> None:
         ({"standing": replace(STANDING, status=CartStatus.CLEARED)}, "cleared"),
         ({"standing": replace(STANDING, refused_because="unsubscribed")}, "unsubscribed"),
         ({"standing": replace(STANDING, is_watched=False)}, "not_watched"),
-        ({"offers": (an_offer(is_available=False),)}, "sold_out"),
-        ({"offers": ()}, "cleared"),
+        ({"quote": Refused(Reason.MIXED_CURRENCIES, "EUR and USD")}, "cannot_be_bought"),
         ({"pages": PublicPages(PUBLIC.url, None)}, "no_link_secret"),
         ({"pages": PublicPages("", PUBLIC.link_secret)}, "no_public_url"),
         ({"pages": PublicPages("javascript:alert(1)", PUBLIC.link_secret)}, "no_public_url"),

@@ -32,13 +32,11 @@ from sandbox.mail_samples import (
     a_line,
     a_wish,
     an_id,
-    an_offer,
     asked_for,
     facts_for,
     money_back,
     order_facts,
     write,
-    write_about_cart,
     write_about_task,
 )
 from tests.unit.names import NAMES, STEERING
@@ -227,7 +225,6 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
         write_about_task(occasion=occasion, moment=NOW + timedelta(days=3), assignee=f"staff:{an_id('Grace Hopper')}")
     for occasion in ("1", "2", "3"):
         write(MailTemplate.CART_REMINDER, occasion=occasion)
-    write_about_cart(offers=(an_offer(), an_offer("Gone", is_available=False)))
     assert watched.texts.keys() - watched.read == set()
 
 
