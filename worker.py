@@ -191,8 +191,6 @@ async def run_worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if settings.link_secret is None:
-        _log.warning("LINK_SECRET is not set: nobody is reminded of a cart")
     if settings.cart_clock_speed != 1:
         _log.warning("carts grow old %s times as fast: this is a demonstration", settings.cart_clock_speed)
     client = await connect(**settings.temporal_connection, runtime=_runtime(settings))

@@ -38,7 +38,7 @@ async def cart_left(player: Player, scene: Scene) -> None:
     await player.put(f"/v1/carts/{cart_id}", body, "platform", Role.SERVICE)
     scene.workflow_id = cart_workflow_id(cart_id)
     cart = await player.get(f"/v1/carts/{cart_id}", "support", Role.STAFF)
-    yes = {"subscribed": True, "source": "checkout", "text_version": "2026-01"}
+    yes = {"is_subscribed": True, "source": "checkout", "text_version": "2026-01"}
     await player.put(f"/v1/people/{cart['person_id']}/subscriptions/cart", yes, "platform", Role.SERVICE)
     player.say("Nobody touches it: it counts as abandoned, and an hour later a mail says what was left")
     mail = await player.mail_to(address)
