@@ -12,10 +12,10 @@ from models.vocabulary import Role
 from rules.marketing import slot_for
 from sandbox.play import Json, Player, Scene
 from sandbox.sample_academy import sample_id
+from sandbox.scenes import VISA
 
 # Half an hour without a change is a second and a half, and the hour until the first mail three seconds.
 CLOCK_SPEED = 1200
-VISA = "4242 4242 4242 4242"
 _AROUND_THE_WORLD = ("Europe/Berlin", "America/New_York", "Asia/Shanghai")
 _RECOVERY = re.compile(r"https?://\S+/v1/carts/recover/\S+")
 
@@ -49,7 +49,8 @@ async def cart_left(player: Player, scene: Scene) -> None:
     paying = await _pressed(found.group())
     player.say("The page shows the price of now; its button leads to the payment")
     await player.pay_on_page(paying, VISA)
-    won: Json = await player.cart_is(str(cart_id), "recovered")
+    won = await player.cart_is(str(cart_id), "recovered")
+    await player.mailed(await player.get(f"/v1/orders/{won['order_id']}", "support", Role.STAFF))
     scene.state = won["status"]
 
 
@@ -61,7 +62,8 @@ async def cart_bought(player: Player, scene: Scene) -> None:
     order: Json = (await player.post(f"/v1/carts/{cart_id}/checkout", {}, "emile")).json()
     await player.pay_on_page(order["payment"]["checkout_url"], VISA)
     done = await player.order_is(order["id"], "completed", "emile")
-    cart: Json = await player.cart_is(str(cart_id), "ordered")
+    cart = await player.cart_is(str(cart_id), "ordered")
+    await player.mailed(done)
     player.say(f"{done['number']} is completed, his cart is {cart['status']}: there is nothing to remind him of")
     reminded = [mail["status"] for mail in cart["mails"] if mail["status"] == "sent"]
     if reminded:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from sandbox.cart_scenes import CLOCK_SPEED
+from sandbox.cart_scenes import CART_SCENES, CLOCK_SPEED
 from sandbox.home import Home, claim_home
 from sandbox.play import Player, Scene
 from sandbox.scenes import SCENES
@@ -37,7 +37,7 @@ async def play(console: Console) -> int:
             Stack(home, _progress(console), environment=_hastened()) as stack,
             Player.on(stack, console) as player,
         ):
-            for scene in SCENES:
+            for scene in (*SCENES, *CART_SCENES):
                 await player.play(scene)
             await player.collect(home.path)
             _print_ending(console, player.scenes, home.path)
