@@ -117,6 +117,8 @@ async def test_only_its_owner_gets_it(mails: MailActivities, mailbox: Mailbox) -
     cart = await left(mails, "spanish-a1")
     with pytest.raises(Exception, match="nothing of this kind"):
         await send(mails, MailTemplate.CART_REMINDER, cart.id, to=GRACE, occasion="1")
+    report = await send(mails, MailTemplate.CART_REMINDER, uuid4(), to=EMILE, occasion="1")
+    assert (report.status, report.reason) == (MailStatus.SKIPPED, "cleared")
     assert mailbox.mails() == []
 
 
