@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,7 +15,7 @@ from rich.console import Console
 
 import migrations
 from activities.database import open_database, sessions_of
-from models.vocabulary import Role
+from models.vocabulary import MailTemplate, Role
 from settings import Settings
 from settings import settings as settings_from_environment
 from workflows.connection import connect
@@ -24,6 +25,8 @@ from workflows.registration import register_search_attributes
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The back office of a learning platform.")
 academy = typer.Typer(no_args_is_help=True, help="The sample academy of the sandbox.")
 app.add_typer(academy, name="academy")
+mail = typer.Typer(no_args_is_help=True, help="The mails that people get.")
+app.add_typer(mail, name="mail")
 
 console = Console()
 if console.width < 100 and not console.is_terminal:
@@ -119,6 +122,19 @@ def load() -> None:
 
     loaded = asyncio.run(run())
     console.print("Loaded the sample academy: " + ", ".join(f"{count} {what}" for what, count in loaded.items()) + ".")
+
+
+@mail.command()
+def preview(
+    template: Annotated[MailTemplate | None, typer.Argument(help="one mail; without it all of them")] = None,
+    locale: Annotated[str, typer.Option(help="the reader's language, e.g. de or ar-KW")] = "en",
+    out: Annotated[Path, typer.Option(help="where the files go")] = Path("var/mails"),
+) -> None:
+    """Write mails about made-up facts as .html and .txt, and an index.html that shows them side by side."""
+    from sandbox.mail_preview import write_previews  # noqa: PLC0415
+
+    written = write_previews(out, list(MailTemplate) if template is None else [template], locale)
+    console.print(f"Wrote {len(written)} files; open {written[0]}.")
 
 
 def _settings() -> Settings:

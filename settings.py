@@ -98,6 +98,12 @@ class Settings(BaseSettings):
         default=None,
         description="signs the links of mails about carts, at least 32 bytes; without it there are no such mails",
     )
+    cart_clock_speed: float = Field(
+        default=1,
+        ge=1,
+        allow_inf_nan=False,
+        description="how much faster carts grow old, for demonstrations on the Stripe double alone",
+    )
     jwt_secret: SecretStr | None = Field(default=None, description="HS256 secret, at least 32 bytes")
     jwt_jwks_url: str | None = Field(default=None, description="or the JWKS of your identity provider (RS256, ES256)")
     jwt_audience: str = "registrar"
@@ -121,6 +127,12 @@ class Settings(BaseSettings):
     def _signed_provisioning(self) -> Self:
         if self.provisioning_url is not None and self.provisioning_secret is None:
             raise ValueError("PROVISIONING_URL needs PROVISIONING_SECRET")
+        return self
+
+    @model_validator(mode="after")
+    def _real_time(self) -> Self:
+        if self.cart_clock_speed != 1 and (self.is_live or self.stripe_api_base is None):
+            raise ValueError("CART_CLOCK_SPEED is for demonstrations on the Stripe double alone")
         return self
 
     @property

@@ -21,6 +21,7 @@ from activities.cascades import CascadeActivities
 from activities.database import open_database, sessions_of
 from activities.disputes import DisputeActivities
 from activities.documents import DocumentActivities
+from activities.errand import PublicPages
 from activities.files import FileStore
 from activities.heartbeat import Heartbeat
 from activities.mail import MailActivities, SmtpSettings
@@ -91,7 +92,9 @@ def build_workers(
     refund_requests = RefundRequestActivities(sessions)
     refund_watch = RefundWatchActivities(client_of_stripe, sessions)
     cascades = CascadeActivities(sessions)
-    carts = CartActivities(sessions, has_links=settings.link_secret is not None)
+    carts = CartActivities(
+        sessions, has_links=settings.link_secret is not None, clock_speed=settings.cart_clock_speed
+    )
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     disputes = DisputeActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
@@ -102,6 +105,9 @@ def build_workers(
         SmtpSettings.from_url(settings.smtp_url.get_secret_value(), settings.mail_from, settings.mail_domain),
         settings.order_page_url,
         settings.job_page_url,
+        public_pages=PublicPages(
+            settings.public_url, settings.link_secret.get_secret_value() if settings.link_secret else None
+        ),
     )
     documents = DocumentActivities(sessions, files, executor)
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
@@ -195,6 +201,8 @@ async def run_worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if settings.cart_clock_speed != 1:
+        _log.warning("carts grow old %s times as fast: this is a demonstration", settings.cart_clock_speed)
     client = await connect(**settings.temporal_connection, runtime=_runtime(settings))
     async with running_workers(client, settings):
         if settings.link_secret is None:

@@ -33,7 +33,7 @@ from models.quote import Quote
 from models.tables import Cart, CartLine, CartSettings, Person
 from models.tables.columns import now
 from models.vocabulary import CartStatus
-from rules.cart import FINAL, LIVE, LOST_AFTER, is_watched, reminders_due, skipped_because
+from rules.cart import FINAL, LIVE, LOST_AFTER, hastened, is_watched, reminders_due, skipped_because
 from rules.decision import Refused
 from rules.lifecycle import may_follow, require_transition
 
@@ -44,11 +44,13 @@ _BOUGHT = (CartStatus.RECOVERED, CartStatus.ORDERED)
 class CartActivities:
     """What becomes of a cart. Each step may be repeated: the second time finds the work done.
 
-    `has_links` says whether links can be signed; without them there are no mails about carts.
+    `has_links` says whether links can be signed; without them there are no mails about carts. `clock_speed` is 1, but
+    in demonstrations.
     """
 
     sessions: Sessions
     has_links: bool = True
+    clock_speed: float = 1
 
     @activity.defn
     async def change_cart(self, step: RecordChange) -> ChangedCart:
@@ -58,28 +60,35 @@ class CartActivities:
         the cart is cleared.
         """
         async with self.sessions.begin() as session:
-            return await _change(session, step.change, step.workflow_id)
+            return await _change(session, step.change, step.workflow_id, self.clock_speed)
 
     @activity.defn
     async def abandon_cart(self, step: CartStep) -> AbandonedCart:
-        """Nobody has touched it: open → abandoned, and when each mail is due that is left."""
+        """Nobody has touched it until its cut-off: open → abandoned, and when each mail is due that is left.
+
+        Before the cut-off it stays open, and the answer says when that is.
+        """
         async with self.sessions.begin() as session:
             cart = await locked_cart(session, step.cart_id)
             if cart is None:
                 return AbandonedCart(status=CartStatus.CLEARED)
+            settings = await cart_settings(session)
             if cart.status == CartStatus.OPEN:
+                cutoff_at = cart.changed_at + _cutoff(settings, self.clock_speed)
+                if now() < cutoff_at:
+                    return AbandonedCart(status=CartStatus.OPEN, cutoff_at=cutoff_at)
                 await _move(session, cart, CartStatus.ABANDONED, "nobody touched it", "system", step.workflow_id)
                 cart.abandoned_at = cart.updated_at
             if cart.status != CartStatus.ABANDONED or cart.abandoned_at is None:
                 return AbandonedCart(status=CartStatus(cart.status))
-            settings = await cart_settings(session)
+            delays = [hastened(timedelta(minutes=minutes), self.clock_speed) for minutes in settings.delays_minutes]
             return AbandonedCart(
                 status=CartStatus.ABANDONED,
-                reminders_at=reminders_due(cart.abandoned_at, _delays(settings), cart.reminders)
+                reminders_at=reminders_due(cart.abandoned_at, delays, cart.reminders)
                 if _is_watched(settings, cart.is_staff)
                 else (),
                 first_reminder=cart.reminders + 1,
-                lost_at=cart.abandoned_at + LOST_AFTER,
+                lost_at=cart.abandoned_at + hastened(LOST_AFTER, self.clock_speed),
             )
 
     @activity.defn
@@ -127,7 +136,7 @@ class CartActivities:
             return CheckedReminder(status=CartStatus(cart.status), is_last=cart.status not in LIVE)
 
 
-async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str) -> ChangedCart:
+async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str, clock_speed: float) -> ChangedCart:
     await lock_people(session, [change.person_id])
     person = await session.get(Person, change.person_id, populate_existing=True)
     if person is None or is_erased(person):
@@ -156,7 +165,7 @@ async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str) -
     return ChangedCart(
         status=CartStatus.OPEN,
         is_watched=_is_watched(settings, cart.is_staff),
-        cutoff_at=moment + timedelta(minutes=settings.cutoff_minutes),
+        cutoff_at=moment + _cutoff(settings, clock_speed),
         superseded=tuple(each.id for each in older),
     )
 
@@ -223,8 +232,8 @@ async def _move(
     await write_audit(session, [change], actor=actor, reason=reason, workflow_id=workflow_id)
 
 
-def _delays(settings: CartSettings) -> list[timedelta]:
-    return [timedelta(minutes=minutes) for minutes in settings.delays_minutes]
+def _cutoff(settings: CartSettings, clock_speed: float) -> timedelta:
+    return hastened(timedelta(minutes=settings.cutoff_minutes), clock_speed)
 
 
 def _is_watched(settings: CartSettings, is_staff: bool) -> bool:

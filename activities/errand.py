@@ -11,6 +11,7 @@ from uuid import UUID
 from temporalio.exceptions import ApplicationError
 
 from activities.calendar import CalendarEntry
+from activities.mail_message import Mailing
 from activities.mail_rendering import Words
 from activities.one_line import one_line
 from activities.order_facts import BoughtLine, OrderFacts
@@ -33,13 +34,15 @@ class MailWithoutSubjectError(ApplicationError):
 class Draft:
     """What the letter says, before it is set: values for its template, and what travels with it.
 
-    `key` begins the names of its title, subject and preheader among the texts; none is the template's name.
+    `key` begins the names of its title, subject and preheader among the texts; none is the template's name. `mailing`
+    is set for marketing mail alone.
     """
 
     values: Mapping[str, object] = field(default_factory=dict)
     papers: tuple[Document, ...] = ()
     dates: tuple[CalendarEntry, ...] = ()
     key: str | None = None
+    mailing: Mailing | None = None
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,23 @@ class Addressed(Protocol):
 
 
 @dataclass(frozen=True)
+class PublicPages:
+    """Our own pages that need no login: where they are reached, and what signs the links to them."""
+
+    url: str
+    link_secret: str | None = field(repr=False)
+
+
+NO_PUBLIC_PAGES = PublicPages("", None)
+
+
+@dataclass(frozen=True)
 class Pages:
     """Where mails lead to: the platform's page of an order (`{order_id}`), the Web UI of a job (`{workflow_id}`)."""
 
     order: str | None
     job: str | None = None
+    public: PublicPages = NO_PUBLIC_PAGES
 
 
 @dataclass(frozen=True)

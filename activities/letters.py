@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.cart_letters import CartErrand, CartLetterFacts, cart_reminder, facts_of_cart
 from activities.confirmation_letter import order_confirmation
 from activities.errand import Addressed, Draft, Errand, MailWithoutSubjectError, Pages, Skipped
 from activities.mail_rendering import RenderedMail, render
@@ -72,6 +73,22 @@ class TaskLetter:
         return errand, self.write(errand)
 
 
+@dataclass(frozen=True)
+class CartLetter:
+    """How one kind of mail about a cart comes about."""
+
+    write: Callable[[CartErrand], Draft | Skipped]
+    load: Callable[[AsyncSession, UUID, UUID, datetime], Awaitable[CartLetterFacts | None]] = facts_of_cart
+
+    async def written(self, session: AsyncSession, asked: SendMail, moment: datetime, pages: Pages) -> Written:
+        """The letter on what is true now. Raises `MailWithoutSubjectError`."""
+        facts = await self.load(session, asked.subject_id, asked.recipient_id, moment)
+        if facts is None or asked.recipient_id != facts.cart.person_id:
+            raise MailWithoutSubjectError
+        errand = CartErrand(facts, asked.occasion, moment, pages.public)
+        return errand, self.write(errand)
+
+
 LETTERS: Mapping[MailTemplate, Letter] = {
     MailTemplate.ORDER_CONFIRMATION: Letter(order_confirmation, facts_of_confirmation),
     MailTemplate.ORDER_APPROVED: Letter(order_approved),
@@ -96,9 +113,12 @@ LETTERS: Mapping[MailTemplate, Letter] = {
 TASK_LETTERS: Mapping[MailTemplate, TaskLetter] = {MailTemplate.TASK_REMINDER: TaskLetter(task_reminder)}
 
 
-def letter_of(template: MailTemplate) -> Letter | TaskLetter:
+CART_LETTERS: Mapping[MailTemplate, CartLetter] = {MailTemplate.CART_REMINDER: CartLetter(cart_reminder)}
+
+
+def letter_of(template: MailTemplate) -> Letter | TaskLetter | CartLetter:
     """How this mail comes about."""
-    return TASK_LETTERS.get(template) or LETTERS[template]
+    return TASK_LETTERS.get(template) or CART_LETTERS.get(template) or LETTERS[template]
 
 
 def set_letter(template: MailTemplate, errand: Addressed, draft: Draft) -> RenderedMail:

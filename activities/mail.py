@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.calendar import FILE_NAME, MEDIA_TYPE, MEDIA_TYPE_PARAMETERS, calendar_file
 from activities.database import Sessions
-from activities.errand import Addressed, Draft, MailWithoutSubjectError, Pages, Skipped
+from activities.errand import NO_PUBLIC_PAGES, Addressed, Draft, MailWithoutSubjectError, Pages, PublicPages, Skipped
 from activities.files import FileStore
 from activities.letters import letter_of, set_letter
 from activities.mail_ledger import MailLedger
@@ -90,6 +90,7 @@ class MailActivities:
     smtp: SmtpSettings
     order_page_url: str | None
     job_page_url: str | None = None
+    public_pages: PublicPages = NO_PUBLIC_PAGES
 
     @activity.defn
     async def send_mail(self, request: SendMail) -> MailReport:
@@ -127,7 +128,7 @@ class MailActivities:
             return await self._send(client, letter, ledger)
 
     async def _write(self, request: SendMail, mail_id: UUID) -> _SealedLetter | Skipped:
-        pages = Pages(self.order_page_url, self.job_page_url)
+        pages = Pages(self.order_page_url, self.job_page_url, public=self.public_pages)
         async with self.sessions() as session:
             errand, draft = await letter_of(request.template).written(session, request, now(), pages)
         if isinstance(draft, Skipped):
@@ -165,6 +166,7 @@ class MailActivities:
             recipient=recipient,
             moment=errand.moment,
             attachments=attachments,
+            mailing=draft.mailing,
         )
 
     @asynccontextmanager

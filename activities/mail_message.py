@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from uuid import UUID
 
 from activities.mail_rendering import RenderedMail
 from activities.one_line import one_line
+from models.vocabulary import MailList
 
 # What HTML forms accept as an address; anything stranger is not deliverable in practice.
 _ADDRESS = re.compile(
@@ -41,6 +42,31 @@ class Attachment:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Mailing:
+    """The kind of marketing mail that a mail belongs to, and where its recipient leaves it with one POST (RFC 8058)."""
+
+    list: MailList
+    unsubscribe_url: str = field(repr=False)
+
+
+class _Unfolded(UnstructuredHeader, BaseHeader):
+    """A header in one line, however long: folding would break an address into encoded words that no client reads."""
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+def _list_headers() -> HeaderRegistry:
+    headers = HeaderRegistry()
+    for name in ("list-unsubscribe", "list-unsubscribe-post", "list-id"):
+        headers.map_to_type(name, _Unfolded)
+    return headers
+
+
+_MARKETING = SMTP.clone(header_factory=_list_headers())
+
+
 def mailbox(name: str, address: str) -> Address:
     """A name with its address, fit for a header: the name in one line, an international domain in its ASCII form.
 
@@ -67,9 +93,13 @@ def compose(
     recipient: Address,
     moment: datetime,
     attachments: Sequence[Attachment] = (),
+    mailing: Mailing | None = None,
 ) -> bytes:
-    """The message in the form that SMTP carries. The Message-ID is always the same for the same mail."""
-    message = EmailMessage(policy=SMTP)
+    """The message in the form that SMTP carries. The Message-ID is always the same for the same mail.
+
+    A mail of a list says how to leave it; a transactional one belongs to none.
+    """
+    message = EmailMessage(policy=SMTP if mailing is None else _MARKETING)
     message["From"] = sender
     message["To"] = recipient
     message["Subject"] = rendered.subject
@@ -78,6 +108,10 @@ def compose(
     # Out-of-office assistants answer people, not programs.
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
+    if mailing is not None:
+        message["List-Id"] = f"<{mailing.list}.{domain}>"
+        message["List-Unsubscribe"] = f"<{mailing.unsubscribe_url}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     for attachment in attachments:

@@ -16,8 +16,6 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -26,12 +24,11 @@ from temporalio.service import RPCError
 
 from activities.carts import CartActivities
 from activities.database import Sessions
-from models import search
 from models.errors import Reason
 from models.identifiers import cart_workflow_id
 from models.messages.carts import CartStart, ChangeCart, EndCart
 from models.tables import Cart
-from models.vocabulary import CartStatus, WaitingFor
+from models.vocabulary import CartStatus
 from routes.outages import is_not_found, is_outage
 from routes.parts import Connections
 from routes.problems import ProblemError

@@ -76,6 +76,13 @@ class Player:
         body: Json = answer.json()
         return body
 
+    async def put(self, path: str, body: Json, caller: str, role: Role = Role.STUDENT) -> Json:
+        """Set something as this sample person, or as a service of this name."""
+        answer = await self._http.put(path, json=body, headers=self._as(caller, role))
+        answer.raise_for_status()
+        changed: Json = answer.json()
+        return changed
+
     async def post(self, path: str, body: Json, caller: str, role: Role = Role.STUDENT) -> httpx.Response:
         """Ask for something as this sample person. Raises `httpx.HTTPStatusError` if it is refused."""
         return (await self.ask(path, body, caller, role)).raise_for_status()
@@ -149,6 +156,32 @@ class Player:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"not {times} mails about order {order['number']} after a minute")
                 await asyncio.sleep(0.1)
+
+    async def mail_to(self, address: str) -> Json:
+        """Wait until a mail to this address has arrived. Raises `LookupError` where the mailbox is not ours."""
+        mailbox = self._stack.endpoints.mailbox
+        if not mailbox:
+            raise LookupError("SMTP_URL leads elsewhere, so nobody here can read the mail")
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        async with httpx.AsyncClient(base_url=mailbox) as http:
+            while True:
+                for mail in await _mails(http):
+                    if address in mail["envelope_to"]:
+                        return mail
+                if time.monotonic() > deadline:
+                    raise TimeoutError("no mail has arrived after a minute")
+                await asyncio.sleep(0.1)
+
+    async def cart_is(self, cart_id: str, status: str) -> Json:
+        """Wait until the cart has this status, as staff sees it."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            cart = await self.get(f"/v1/carts/{cart_id}", "support", Role.STAFF)
+            if cart["status"] == status:
+                return cart
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the cart is {cart['status']}, not {status}, after a minute")
+            await asyncio.sleep(0.1)
 
     async def cascade_is_done(self, cascade_id: str, caller: str) -> Json:
         """Wait until all places of the cascade have ended."""

@@ -28,7 +28,11 @@ def stack_secrets(home: Path) -> dict[str, str]:
     """The secrets of this stack, made at its first start, so that its tokens and webhooks outlive a restart."""
     file = home / "secrets.json"
     known = {name: str(value) for name, value in _read(file).items()}
-    made = {"jwt": secrets.token_hex(32), "webhook": f"whsec_{secrets.token_hex(24)}"} | known
+    made = {
+        "jwt": secrets.token_hex(32),
+        "webhook": f"whsec_{secrets.token_hex(24)}",
+        "link": secrets.token_hex(32),
+    } | known
     if made != known:
         _write(file, made)
     return made

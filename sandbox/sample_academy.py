@@ -15,11 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from activities.database import Sessions
+from activities.subscriptions import subscribe
 from models.identifiers import REGISTRAR_NAMESPACE
 from models.money import Currency, MinorUnits
 from models.tables import (
     Academy,
     BundleCourse,
+    CartSettings,
     ClassSession,
     Coupon,
     Course,
@@ -32,10 +34,13 @@ from models.tables import (
 )
 from models.tables.columns import now
 from models.vocabulary import (
+    ConsentMode,
+    ConsentSource,
     CostScheme,
     CouponKind,
     CourseKind,
     CourseStatus,
+    MailList,
     PeriodUnit,
     RefundPolicy,
     SchedulingType,
@@ -85,6 +90,7 @@ class PersonEntry(_Entry):
     billing_address: str | None = None
     tax_number: str | None = None
     may_pay_by_invoice: bool = False
+    is_guest: bool = False
 
 
 class TaskContactEntry(_Entry):
@@ -183,6 +189,22 @@ class CouponEntry(_Entry):
     excludes_sale_prices: bool = False
 
 
+class CartSettingsEntry(_Entry):
+    cutoff_minutes: int
+    delays_minutes: list[int]
+    coupon_percent: int | None = None
+    consent_mode: ConsentMode
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
+
+
+class SubscriptionEntry(_Entry):
+    person: str
+    list: MailList
+    text_version: str
+
+
 class AcademyFiles(BaseModel):
     """All of it, checked."""
 
@@ -192,6 +214,8 @@ class AcademyFiles(BaseModel):
     task_contacts: tuple[TaskContactEntry, ...]
     courses: tuple[CourseEntry, ...]
     coupons: tuple[CouponEntry, ...]
+    cart_settings: CartSettingsEntry
+    subscriptions: tuple[SubscriptionEntry, ...]
 
 
 def read_academy(folder: Path = DATA) -> AcademyFiles:
@@ -208,6 +232,8 @@ def read_academy(folder: Path = DATA) -> AcademyFiles:
             "task_contacts": tables("people").get("task_contact", []),
             "courses": tables("courses").get("course", []),
             "coupons": tables("coupons").get("coupon", []),
+            "cart_settings": tables("carts").get("settings"),
+            "subscriptions": tables("carts").get("subscription", []),
         }
     )
 
@@ -246,6 +272,16 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         await _upsert(session, LessonSlot, slots, keep={"status", "order_line_id", "student_id"})
         await _upsert(session, ScreeningMeeting, screenings)
         await _upsert(session, Coupon, [_coupon(coupon) for coupon in files.coupons], keep={"uses"})
+        await _upsert(session, CartSettings, [_cart_settings(files.cart_settings)])
+        for wish in files.subscriptions:
+            await subscribe(
+                session,
+                sample_id("person", wish.person),
+                wish.list,
+                source=ConsentSource.IMPORT,
+                actor="system",
+                text_version=wish.text_version,
+            )
     return {
         "people": len(files.people),
         "task contacts": len(files.task_contacts),
@@ -255,6 +291,7 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         "slots": len(slots),
         "screening meetings": len(screenings),
         "coupons": len(files.coupons),
+        "subscriptions": len(files.subscriptions),
         "tax rates": len(files.tax_rates),
     }
 
@@ -365,6 +402,10 @@ def _coupon(entry: CouponEntry) -> Coupon:
         excluded_course_ids=[sample_id("course", code) for code in entry.excluded_courses],
         **entry.model_dump(exclude={"allowed_courses", "excluded_courses"}),
     )
+
+
+def _cart_settings(entry: CartSettingsEntry) -> CartSettings:
+    return CartSettings(academy_id=sample_id("academy", "one"), **entry.model_dump())
 
 
 _Row = TypeVar("_Row", bound=SQLModel)

@@ -334,6 +334,7 @@ class Stack:
         chosen = {
             "PUBLIC_URL": self._url("api"),
             "JWT_SECRET": secrets["jwt"],
+            "LINK_SECRET": secrets["link"],
             "FILES_URL": (self.home / "files").as_uri(),
             "STRIPE_WEBHOOK_SECRETS": secrets["webhook"],
             "TEMPORAL_UI_URL": "http://127.0.0.1:8233",

@@ -6,8 +6,29 @@ from sqlmodel import col
 
 from activities.database import Sessions
 from activities.orders import OrderActivities
-from models.tables import ClassSession, Coupon, Course, LessonSlot, ScreeningMeeting
-from models.vocabulary import CostScheme, CourseKind, ScreeningDecision, TaskQueue, TaxBehavior
+from activities.subscriptions import unsubscribe
+from models.tables import (
+    CartSettings,
+    ClassSession,
+    Consent,
+    Coupon,
+    Course,
+    LessonSlot,
+    Person,
+    ScreeningMeeting,
+    Subscription,
+)
+from models.vocabulary import (
+    ConsentMode,
+    ConsentSource,
+    CostScheme,
+    CourseKind,
+    MailList,
+    ScreeningDecision,
+    TaskQueue,
+    TaxBehavior,
+)
+from rules.cart import DELAYS
 from sandbox.sample_academy import CouponEntry, load_academy, read_academy, sample_id
 from tests.integration.order_steps import all_slots, course, enroll, line, placed, placing, rows_written, slots_of
 
@@ -82,3 +103,23 @@ async def test_the_rows_say_what_the_files_say(orders: OrderActivities, sessions
         assert all((at is None) == (decision == "pending") for decision, at in decided)
         hours = (await session.execute(select(LessonSlot))).scalars().all()
         assert {slot.status for slot in hours} == {"free"}
+
+
+async def test_it_reminds_of_carts_and_loading_again_undoes_no_no(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    emile = sample_id("person", "emile")
+    async with sessions.begin() as session:
+        settings = (await session.execute(select(CartSettings))).scalar_one()
+        assert (settings.consent_mode, settings.coupon_percent) == (ConsentMode.OPT_IN, 10)
+        assert settings.delays_minutes == [int(delay.total_seconds()) // 60 for delay in DELAYS]
+        guest = await session.get_one(Person, sample_id("person", "guest"))
+        assert guest.is_guest
+        subscription = await session.get_one(Subscription, (emile, MailList.CART))
+        assert subscription.consented_at is not None
+        await unsubscribe(session, subscription.token, source=ConsentSource.ONE_CLICK)
+    await load_academy(sessions)
+    async with sessions() as session:
+        subscription = await session.get_one(Subscription, (emile, MailList.CART))
+        assert subscription.consented_at is None
+        said = (await session.execute(select(Consent).where(col(Consent.person_id) == emile))).scalars().all()
+        assert [each.is_given for each in sorted(said, key=lambda each: each.created_at)] == [True, False]

@@ -10,7 +10,7 @@ from icalendar import Calendar, Component
 
 from activities.calendar import calendar_file
 from activities.one_line import one_line
-from tests.unit.errands import NOW, a_date, an_id
+from sandbox.mail_samples import NOW, a_date, an_id
 from tests.unit.names import NAMES, STEERING
 
 

@@ -11,7 +11,7 @@ from activities.letters import LETTERS
 from activities.order_letters import approvers_of
 from models.vocabulary import EnrollmentStatus, InvoiceStatus, MailTemplate, OrderStatus, PaymentMethod, PaymentStatus
 from rules.payment import DECLINES_IN_A_ROW
-from tests.unit.errands import (
+from sandbox.mail_samples import (
     CHECKOUT,
     NOW,
     a_date,

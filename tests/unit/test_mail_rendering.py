@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 
 from activities import mail_rendering
 from activities.calendar import MEDIA_TYPE, MEDIA_TYPE_PARAMETERS
-from activities.letters import LETTERS, TASK_LETTERS
+from activities.letters import CART_LETTERS, LETTERS, TASK_LETTERS
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
 from activities.mail_rendering import RenderedMail, Words
 from activities.one_line import one_line
 from activities.translations import Texts, languages, texts_for
 from models.vocabulary import EnrollmentStatus, MailTemplate, PaymentMethod, TaskKind
-from tests.unit.errands import (
+from sandbox.mail_samples import (
     CHECKOUT,
     LANGUAGES,
     NOW,
+    PUBLIC,
     a_date,
     a_line,
     a_wish,
@@ -40,6 +41,7 @@ from tests.unit.errands import (
 )
 from tests.unit.names import NAMES, STEERING
 
+ABOUT_NO_ORDER = {*TASK_LETTERS, *CART_LETTERS}
 MAIL_ID = UUID("00000000-0000-5000-8000-000000000001")
 VOID = {"meta", "br", "img", "link", "hr"}
 HOSTILE = [*NAMES, *STEERING, '" onmouseover="alert(1)', "</style><img src=x>", "&lt;b&gt;"]
@@ -78,8 +80,7 @@ class Outline(HTMLParser):
 
 
 def test_every_mail_has_its_letter_and_its_pair_of_templates() -> None:
-    assert set(LETTERS) | set(TASK_LETTERS) == set(MailTemplate)
-    assert not set(LETTERS) & set(TASK_LETTERS)
+    assert sorted([*LETTERS, *TASK_LETTERS, *CART_LETTERS]) == sorted(MailTemplate)
     written = {path.name.split(".")[0] for path in Path("templates/mail").glob("*.j2")} - {"layout", "parts"}
     assert written == set(MailTemplate)
 
@@ -98,10 +99,10 @@ def test_every_mail_is_whole_in_every_language(template: MailTemplate, language:
         assert one_line(said) == " ".join(said.split())
     test_note = texts_for("mail", language)["test_note"]
     for body in (outline.text, mail.text):
-        assert (test_note in body) or template in TASK_LETTERS
+        assert (test_note in body) or template in ABOUT_NO_ORDER
         assert "hello@tutorhub-academy.test" in body
         assert "10969 Berlin" in body
-        assert ("O-2026-000057" in body) or template in {MailTemplate.INVOICE_REMINDER, *TASK_LETTERS}
+        assert ("O-2026-000057" in body) or template in {MailTemplate.INVOICE_REMINDER, *ABOUT_NO_ORDER}
     assert "\n\n\n" not in mail.text
 
 
@@ -222,6 +223,8 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
         write_about_task(kind=kind)
     for occasion in ("escalation", "second_escalation"):
         write_about_task(occasion=occasion, moment=NOW + timedelta(days=3), assignee=f"staff:{an_id('Grace Hopper')}")
+    for occasion in ("1", "2", "3"):
+        write(MailTemplate.CART_REMINDER, occasion=occasion)
     assert watched.texts.keys() - watched.read == set()
 
 
@@ -273,7 +276,9 @@ def test_links_lead_to_the_web_and_nowhere_else(template: MailTemplate) -> None:
     mail = write(template)
     links = [attributes["href"] for tag, attributes in Outline(mail.html).elements if tag == "a"]
     job = "https://temporal.test/workflows/order-00000000-0000-7000-8000-000000000001"
-    assert set(links) <= {page, CHECKOUT, "https://meet.test/1", job}
+    cart = {address for address in links if address and address.startswith(f"{PUBLIC.url}/v1/")}
+    assert len(cart) == (3 if template in CART_LETTERS else 0)
+    assert set(links) <= {page, CHECKOUT, "https://meet.test/1", job, *cart}
     assert all(address is not None and address in mail.text for address in links)
 
 

@@ -9,7 +9,7 @@ from activities.letters import TASK_LETTERS
 from activities.task_letters import lookers_after
 from models.tables.columns import now
 from models.vocabulary import MailTemplate, TaskKind, TaskStatus
-from tests.unit.errands import JOB, LANGUAGES, NOW, ORDER, an_id, task_errand, write_about_task
+from sandbox.mail_samples import JOB, LANGUAGES, NOW, ORDER, an_id, task_errand, write_about_task
 
 READER = an_id("Grace Hopper")
 

@@ -1,4 +1,4 @@
-"""Orders made up in memory, for the tests of what letters say about them."""
+"""Mails about made-up orders, tasks and carts: for the preview, and for the tests of what letters say."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -6,13 +6,19 @@ from decimal import Decimal
 from uuid import UUID, uuid5
 
 from activities.calendar import CalendarEntry
-from activities.errand import Draft, Errand, Skipped
-from activities.letters import LETTERS, TASK_LETTERS, set_letter
+from activities.cart_letters import CartErrand, CartLetterFacts
+from activities.cart_settings import default_cart_settings
+from activities.errand import Draft, Errand, PublicPages, Skipped
+from activities.letters import CART_LETTERS, LETTERS, TASK_LETTERS, set_letter
 from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
 from activities.task_letters import TaskErrand, TaskFacts
+from models.quote import Quote, QuotedLine
 from models.tables import (
     Academy,
+    Cart,
+    CartSettings,
+    Coupon,
     Course,
     Document,
     Enrollment,
@@ -27,6 +33,8 @@ from models.tables import (
     TaskContact,
 )
 from models.vocabulary import (
+    CartStatus,
+    CouponKind,
     CourseKind,
     DocumentKind,
     EnrollmentStatus,
@@ -34,15 +42,21 @@ from models.vocabulary import (
     OrderStatus,
     PaymentMethod,
     PaymentStatus,
+    RefundAccess,
+    RefundCause,
     RefundPolicy,
+    RefundRequestStatus,
     RefundStatus,
     TaskKind,
     TaskQueue,
 )
+from rules.cart import CartFacts
+from rules.decision import Refused
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = "https://academy.test/orders/{order_id}?a=b&c=d"
 JOB = "https://temporal.test/workflows/{workflow_id}"
+PUBLIC = PublicPages("https://academy.test/back-office", "a-secret-of-the-preview-that-signs-nothing")
 CHECKOUT = "https://checkout.stripe.test/c/pay/cs_test_1?x=1&y=2"
 LANGUAGES = ("en", "de", "pl", "ar", "zh")
 ORDER = UUID("00000000-0000-7000-8000-000000000001")
@@ -102,7 +116,7 @@ def money_back(
     name = f"{reason} {amount} {place and place.enrollment.id}"
     refund = Refund(
         id=an_id(name), order_id=ORDER, enrollment_id=place.enrollment.id if place else None, amount=amount,
-        currency=currency, reason=reason, status=status, workflow_id="w", created_at=NOW,
+        currency=currency, reason=reason, status=RefundStatus(status), workflow_id="w", created_at=NOW,
     )  # fmt: skip
     return MoneyBack(refund, a_document(DocumentKind.CREDIT_NOTE, "C-2026-000003") if with_note else None)
 
@@ -115,7 +129,8 @@ def a_wish(
     """A refund that was granted for a place."""
     request = RefundRequest(
         id=an_id(f"wish {cause} {decided_by} {access} {goes_on} {grounds}"), enrollment_id=place.enrollment.id,
-        cause=cause, status="approved", grounds=list(grounds), amount=amount, currency="EUR", access=access,
+        cause=RefundCause(cause), status=RefundRequestStatus.APPROVED, grounds=list(grounds), amount=amount,
+        currency="EUR", access=RefundAccess(access),
         requested_by="student:7", decided_by=decided_by, decided_at=NOW, workflow_id="w",
     )  # fmt: skip
     return GrantedWish(request, quoted, goes_on, tutor_ids, contact_id)
@@ -241,9 +256,73 @@ def task_errand(
 def write_about_task(**told: object) -> RenderedMail:
     """The reminder of a task."""
     errand = task_errand(**told)  # type: ignore[arg-type]
-    draft = TASK_LETTERS[MailTemplate.TASK_REMINDER].write(errand)
-    assert isinstance(draft, Draft), draft
+    draft = _drafted(TASK_LETTERS[MailTemplate.TASK_REMINDER].write(errand))
     return set_letter(MailTemplate.TASK_REMINDER, errand, draft)
+
+
+STANDING = CartFacts(
+    status=CartStatus.ABANDONED, is_watched=True, is_empty=False, is_bought=False, is_sold_out=False,
+    refused_because=None, last_purchase_at=None, quiet_until=None, has_dispute=False, other_reminded_at=None,
+    reminded_at=None,
+)  # fmt: skip
+
+
+def a_quote(*prices: tuple[str, int], currency: str = "EUR") -> Quote:
+    """Courses at these prices."""
+    lines = tuple(
+        QuotedLine(
+            course_id=an_id(title), student_id=an_id("reader"), title=title, list_amount=amount, discount_amount=0,
+            total_amount=amount,
+        )
+        for title, amount in prices
+    )  # fmt: skip
+    total = sum(line.total_amount for line in lines)
+    return Quote(
+        currency=currency, lines=lines, list_amount=total, discount_amount=0, total_amount=total, reasons=()
+    )  # fmt: skip
+
+
+def a_cart_coupon() -> Coupon:
+    return Coupon(
+        code="CART-7QK2M9", kind=CouponKind.PERCENT_AMOUNT, percent=Decimal(10), usage_limit=1,
+        expires_at=NOW + timedelta(hours=48),
+    )  # fmt: skip
+
+
+def cart_errand(
+    *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper", occasion: str = "1",
+    title: str = "Spanish for beginners", quote: Quote | Refused | None = None,
+    seen: dict[UUID, int | None] | None = None, coupon: Coupon | None = None, settings: CartSettings | None = None,
+    standing: CartFacts = STANDING, moment: datetime = NOW, pages: PublicPages = PUBLIC,
+) -> CartErrand:  # fmt: skip
+    """A cart of two courses, one of which has become cheaper, that was left an hour ago."""
+    reader = a_person(name, locale=locale, zone=zone)
+    cart = Cart(
+        id=an_id("cart"), person_id=reader.id, status=CartStatus.ABANDONED, currency="EUR", total_amount=11800,
+        changed_at=NOW - timedelta(hours=1, minutes=30), abandoned_at=NOW - timedelta(hours=1), workflow_id="w",
+    )  # fmt: skip
+    watercolor = "Watercolor painting"
+    quote = quote or a_quote((title, 4900), (watercolor, 5900))
+    seen = {an_id(title): 4900, an_id(watercolor): 6900} if seen is None else seen
+    academy = order_facts().academy
+    facts = CartLetterFacts(
+        reader, cart, academy, settings or default_cart_settings(academy.id), standing, quote, seen, coupon,
+        "k7Wj2mQpX9sVtR4bN8cYhA",
+    )  # fmt: skip
+    return CartErrand(facts, occasion, moment, pages)
+
+
+def write_about_cart(**told: object) -> RenderedMail:
+    """The reminder of a cart."""
+    errand = cart_errand(**told)  # type: ignore[arg-type]
+    draft = _drafted(CART_LETTERS[MailTemplate.CART_REMINDER].write(errand))
+    return set_letter(MailTemplate.CART_REMINDER, errand, draft)
+
+
+def _drafted(written: Draft | Skipped) -> Draft:
+    if isinstance(written, Skipped):
+        raise TypeError(f"nothing is sent: {written.reason}")
+    return written
 
 
 def write(
@@ -254,17 +333,20 @@ def write(
     if template in TASK_LETTERS:
         known = {name: told[name] for name in ("locale", "zone", "name") if name in told}
         return write_about_task(occasion=occasion, moment=moment, **known)
+    if template in CART_LETTERS:
+        told.pop("is_test", None)
+        coupon = a_cart_coupon() if occasion == "3" else None
+        return write_about_cart(occasion=occasion or "1", moment=moment, coupon=coupon, **told)
     facts = facts or facts_for(template, **told)
     if template in _ABOUT_A_REFUND:
         occasion = occasion or f"{facts.refunds[0].refund.id.hex}:3:{int(NOW.timestamp()):x}"
     errand = errand_of(facts, occasion=occasion, subject_id=subject_id, page=page, moment=moment)
-    draft = LETTERS[template].write(errand)
-    assert isinstance(draft, Draft), draft
-    return set_letter(template, errand, draft)
+    return set_letter(template, errand, _drafted(LETTERS[template].write(errand)))
 
 
 def why_skipped(template: MailTemplate, facts: OrderFacts, **asked: object) -> str:
     """The reason why a letter is not sent."""
     written = LETTERS[template].write(errand_of(facts, **asked))  # type: ignore[arg-type]
-    assert isinstance(written, Skipped), written
+    if isinstance(written, Draft):
+        raise TypeError("it is sent")
     return written.reason

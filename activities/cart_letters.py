@@ -1,0 +1,192 @@
+"""The letter about a cart that was left, and what it tells, read from the record in few statements."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+from sqlalchemy import select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.cart_coupons import cart_coupon
+from activities.cart_facts import cart_facts
+from activities.cart_links import (
+    no_thanks_address,
+    no_thanks_token,
+    recovery_address,
+    recovery_token,
+    unsubscribe_address,
+)
+from activities.cart_pricing import quote_courses
+from activities.cart_settings import default_cart_settings
+from activities.errand import Draft, PublicPages, Skipped, link
+from activities.mail_message import Mailing
+from activities.mail_rendering import Words
+from activities.one_line import one_line
+from activities.subscriptions import token_of
+from models.money import Money
+from models.quote import Quote, QuotedLine
+from models.tables import Academy, Cart, CartLine, CartSettings, Coupon, Person
+from models.vocabulary import MailList
+from rules.cart import LINK_VALID_FOR, CartFacts, skipped_because
+from rules.decision import Refused
+
+_FIRST, _NEXT, _LAST = "first", "next", "last"
+
+
+@dataclass(frozen=True)
+class CartLetterFacts:
+    """A cart, who left it and how the academy reminds of carts; `standing` says whether a mail may go out at all.
+
+    `quote` is what is in it at the prices of now, or why it cannot be bought. `seen` are the prices that the person
+    saw, in minor units of the cart's currency. `coupon` is the one of its last mail, as long as it is good;
+    `unsubscribe_token` the key of the recipient's link.
+    """
+
+    recipient: Person
+    cart: Cart
+    academy: Academy
+    settings: CartSettings
+    standing: CartFacts
+    quote: Quote | Refused
+    seen: Mapping[UUID, int | None]
+    coupon: Coupon | None
+    unsubscribe_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class CartErrand:
+    """One mail about a cart. The occasion is its number, from `1` on."""
+
+    facts: CartLetterFacts
+    occasion: str
+    moment: datetime
+    pages: PublicPages
+
+    @property
+    def recipient(self) -> Person:
+        """Who is written to."""
+        return self.facts.recipient
+
+    @cached_property
+    def words(self) -> Words:
+        """The recipient's."""
+        return Words(self.recipient.locale, self.recipient.time_zone)
+
+    @property
+    def common(self) -> dict[str, object]:
+        """What every letter says."""
+        return {"name": one_line(self.recipient.full_name), "academy": self.facts.academy, "is_test": False}
+
+    @property
+    def number(self) -> int:
+        """Which of the cart's mails it is, from 1 on."""
+        return int(self.occasion or "1")
+
+    @property
+    def tone(self) -> str:
+        """Which wording fits: `first`, `next` or `last`. An only one is a first one."""
+        if self.number == 1:
+            return _FIRST
+        return _NEXT if self.number < len(self.facts.settings.delays_minutes) else _LAST
+
+
+async def facts_of_cart(
+    session: AsyncSession, cart_id: UUID, recipient_id: UUID, moment: datetime
+) -> CartLetterFacts | None:
+    """The cart for a mail to this person; none if one of the two does not exist."""
+    query = (
+        select(Person, Cart, Academy, CartSettings)
+        .select_from(Cart)
+        .join(Person, col(Person.id) == recipient_id)
+        .join(Academy, true())
+        .join(CartSettings, col(CartSettings.academy_id) == col(Academy.id), isouter=True)
+        .where(col(Cart.id) == cart_id)
+    )
+    found = (await session.execute(query)).one_or_none()
+    standing = None if found is None else await cart_facts(session, cart_id, moment)
+    if found is None or standing is None:
+        return None
+    recipient, cart, academy, settings = found
+    seen = await _prices_seen(session, cart_id)
+    return CartLetterFacts(
+        recipient=recipient,
+        cart=cart,
+        academy=academy,
+        settings=settings or default_cart_settings(academy.id),
+        standing=standing,
+        quote=await quote_courses(session, cart.person_id, list(seen), cart.coupon_code, moment),
+        seen=seen,
+        coupon=await cart_coupon(session, cart_id, moment),
+        unsubscribe_token=await token_of(session, recipient_id, MailList.CART),
+    )
+
+
+async def _prices_seen(session: AsyncSession, cart_id: UUID) -> dict[UUID, int | None]:
+    query = (
+        select(col(CartLine.course_id), col(CartLine.price_amount))
+        .where(col(CartLine.cart_id) == cart_id)
+        .order_by(col(CartLine.position), col(CartLine.course_id))
+    )
+    return {row.course_id: row.price_amount for row in (await session.execute(query)).all()}
+
+
+def cart_reminder(errand: CartErrand) -> Draft | Skipped:
+    """What was left in the cart, at the prices of now, and the ways on: back to it, no thanks, no more such mails.
+
+    Not sent where `rules/cart.py` says so, where the courses cannot be bought together, and where no link can be made.
+    """
+    facts, words, secret = errand.facts, errand.words, errand.pages.link_secret
+    if reason := skipped_because(facts.standing, errand.moment):
+        return Skipped(reason)
+    quote = facts.quote
+    if isinstance(quote, Refused):
+        return Skipped("cannot_be_bought")
+    if secret is None:
+        return Skipped("no_link_secret")
+    cart_id, url = facts.cart.id, errand.pages.url
+    recovery = recovery_token(secret, cart_id, errand.number, errand.moment)
+    back = link(recovery_address(url, recovery, facts.settings))
+    no_thanks = link(no_thanks_address(url, no_thanks_token(secret, cart_id, errand.number, errand.moment)))
+    unsubscribe = link(unsubscribe_address(url, facts.unsubscribe_token))
+    if back is None or no_thanks is None or unsubscribe is None:
+        return Skipped("no_public_url")
+    return Draft(
+        key=f"cart_reminder.{errand.tone}",
+        mailing=Mailing(MailList.CART, unsubscribe),
+        values={
+            "lines": [_told(line, facts, quote.currency, words) for line in quote.lines],
+            "total": _price(quote.total_amount, quote.currency, words) if len(quote.lines) > 1 else None,
+            "coupon": _coupon(facts.coupon, words),
+            "recovery_url": back,
+            "valid_until": words.moment(errand.moment + LINK_VALID_FOR),
+            "no_thanks_url": no_thanks,
+            "unsubscribe_url": unsubscribe,
+        },
+    )
+
+
+def _told(line: QuotedLine, facts: CartLetterFacts, currency: str, words: Words) -> dict[str, object]:
+    """A course at the price of now, with the price that the person saw if it was another one."""
+    seen = facts.seen.get(line.course_id) if facts.cart.currency == currency else None
+    return {
+        "title": one_line(line.title),
+        "amount": _price(line.total_amount, currency, words),
+        "was": None if seen is None or seen == line.total_amount else _price(seen, currency, words),
+    }
+
+
+def _price(amount: int, currency: str, words: Words) -> str:
+    return words.money(Money(amount=amount, currency=currency)) if amount else words.texts["nothing_paid"]
+
+
+def _coupon(coupon: Coupon | None, words: Words) -> dict[str, str] | None:
+    if coupon is None or coupon.percent is None or coupon.expires_at is None:
+        return None
+    return {
+        "code": coupon.code,
+        "percent": words.percent(coupon.percent),
+        "until": words.moment(coupon.expires_at),
+    }
