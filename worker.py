@@ -92,9 +92,7 @@ def build_workers(
     refund_requests = RefundRequestActivities(sessions)
     refund_watch = RefundWatchActivities(client_of_stripe, sessions)
     cascades = CascadeActivities(sessions)
-    carts = CartActivities(
-        sessions, has_links=settings.link_secret is not None, clock_speed=settings.cart_clock_speed
-    )
+    carts = CartActivities(sessions, has_links=settings.link_secret is not None, clock_speed=settings.cart_clock_speed)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     disputes = DisputeActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
