@@ -6,7 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, any_, false, func, literal, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -188,7 +188,7 @@ def _asked_for(asked: ApplicationQuery, viewer: Viewer) -> list[ColumnElement[bo
     if asked.status is not None:
         conditions.append(col(TutorApplication.status) == asked.status)
     if asked.subject is not None:
-        conditions.append(col(TutorApplication.subjects).contains([asked.subject]))
+        conditions.append(literal(asked.subject) == any_(col(TutorApplication.subjects)))
     if asked.applicant_id is not None:
         conditions.append(col(TutorApplication.applicant_id) == asked.applicant_id)
     if asked.reviewer == "nobody":
