@@ -203,7 +203,8 @@ async def post_decision(
         task = await _open_task(session, application, body.task_id)
     is_review = task.kind == TaskKind.TUTOR_REVIEW
     if not is_review and body.message is not None:
-        raise _not_valid("message", "The applicant is told of the review, not of a second opinion.")
+        part = InvalidField(pointer="#/message", detail="The applicant is told of the review, not of a second opinion.")
+        raise ProblemError(Reason.INVALID_REQUEST, "See `errors` for what is not valid.", errors=[part])
     remarks = [Remark(TASK, task.id, principal.actor, body.note)] if body.note is not None else []
     if body.message is not None:
         remarks.append(Remark(APPLICANT_MESSAGE, task.id, principal.actor, body.message))
@@ -267,10 +268,5 @@ async def _open_task(session: AsyncSession, application: TutorApplication, task_
     if application.status not in WITH_REVIEWERS:
         raise ProblemError(Reason.APPLICATION_NOT_IN_REVIEW, f"The application is {application.status}.")
     if task_id is None and tasks:
-        raise _not_valid("task_id", "A second opinion is asked for: name its task.")
+        raise ProblemError(Reason.TASK_NOT_OPEN, "The review was decided; name the task to give a second opinion.")
     raise not_open()
-
-
-def _not_valid(field: str, detail: str) -> ProblemError:
-    part = InvalidField(pointer=f"#/{field}", detail=detail)
-    return ProblemError(Reason.INVALID_REQUEST, "See `errors` for what is not valid.", errors=[part])

@@ -63,8 +63,12 @@ async def upload(
     return await client.post(path_of(application_id), headers=headers, data=fields, files=files)
 
 
+def stored_files(tmp_path: Path) -> list[Path]:
+    return [path for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+
+
 def stored(tmp_path: Path) -> list[bytes]:
-    return [path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+    return [path.read_bytes() for path in stored_files(tmp_path)]
 
 
 async def rows(sessions: Sessions) -> list[ApplicationDocument]:
@@ -245,7 +249,7 @@ async def test_files_are_for_the_applicant_and_reviewers(
         assert (refused.status_code, refused.json()["reason"]) == (409, "application_not_editable")
     elsewhere = await write_application(sessions, room.boris, ApplicationStatus.IN_REVIEW)
     assert (await client.get(f"{path_of(elsewhere)}/{document['id']}/file", headers=rosa)).status_code == 404
-    [file] = [each for each in tmp_path.rglob("*") if each.is_file()]
+    [file] = stored_files(tmp_path)
     file.write_bytes(PDF + b"changed")
     assert (await client.get(f"{path}/file", headers=rosa)).json()["reason"] == "internal"
     file.unlink()

@@ -410,7 +410,8 @@ async def test_nobody_gives_a_second_opinion_by_mistake(
     task_id = await write_task(sessions, application_id, TaskKind.TUTOR_SECOND_OPINION)
     path = f"{application_id}/decision"
     status, problem = await post(client, path, rita, {"action": "approve"})
-    assert (status, problem["errors"][0]["pointer"]) == (422, "#/task_id")
+    assert (status, problem["reason"]) == (409, "task_not_open")
+    assert "second opinion" in problem["detail"]
     named = {"action": "approve", "task_id": str(task_id)}
     assert (await post(client, path, rita, {**named, "message": "Sorry."}))[1]["errors"][0]["pointer"] == "#/message"
     assert (await post(client, path, rita, {**named, "task_id": str(uuid4())}))[1]["reason"] == "task_not_open"
