@@ -18,6 +18,7 @@ from models.messages.tasks import DecideTask
 from models.tables import Note, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import ApplicationStatus, DocumentVerdict, ReviewReason, Role, TaskAction, TaskKind
+from sandbox.sample_academy import sample_id
 from settings import Settings
 from tests.api.applications_on_record import (
     Staffroom,
@@ -29,6 +30,7 @@ from tests.api.applications_on_record import (
 )
 from tests.api.callers import as_, as_student
 from tests.api.recording_temporal import RecordingTemporal, not_found, unreachable
+from tests.installation import Installation
 
 PATH = "/v1/tutor-applications"
 
@@ -93,6 +95,21 @@ async def test_an_application_is_begun_by_its_applicant_once_for_a_key(
         refused = await client.post(PATH, headers={**caller, "Idempotency-Key": "k"}, json={})
         assert refused.json()["reason"] in {"unknown_person", "role_not_allowed"}
     assert len(recorder.started) == 1
+
+
+async def test_a_start_that_no_worker_answers_may_be_repeated(
+    idle_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routes.application_start._PATIENCE", timedelta(milliseconds=300))
+    headers = {**idle_installation.caller(), "Idempotency-Key": uuid4().hex}
+    for _ in range(2):
+        answer = await idle_installation.http.post(PATH, headers=headers, json={})
+        assert (answer.status_code, answer.json()["reason"]) == (503, "unavailable")
+    application_id = tutor_application_id_for(str(sample_id("person", "lukasz")), headers["Idempotency-Key"])
+    handle = idle_installation.temporal.get_workflow_handle(tutor_application_workflow_id(application_id))
+    run = await handle.describe()
+    assert (run.workflow_type, await run.static_summary()) == ("TutorApplicationWorkflow", "Tutor application")
+    await handle.terminate()
 
 
 async def test_what_the_applicant_says_is_written_while_it_may_be(
