@@ -13,7 +13,7 @@ from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.files import FileStore
 from models.errors import Reason
-from models.tables import ApplicationDocument, Subject
+from models.tables import ApplicationDecision, ApplicationDocument, Subject
 from models.tables.columns import now
 from models.vocabulary import ApplicationDocumentKind
 from rules.decision import Refused
@@ -133,8 +133,8 @@ async def add_document(
     await write_audit(
         session, changes, actor=actor, reason=f"{shown.kind} shown", workflow_id=facts.application.workflow_id
     )
-    was_seen = facts.application.submitted_at is not None
-    return AddedDocument(document, is_new=True, to_forget=None if previous is None or was_seen else previous.id)
+    is_unseen = previous is not None and not await _was_seen(session, previous)
+    return AddedDocument(document, is_new=True, to_forget=previous.id if previous is not None and is_unseen else None)
 
 
 async def remove_document(
@@ -155,11 +155,11 @@ async def remove_document(
     await write_audit(
         session, [change], actor=actor, reason="removed by the applicant", workflow_id=facts.application.workflow_id
     )
-    return document.id if facts.application.submitted_at is None else None
+    return None if await _was_seen(session, document) else document.id
 
 
 async def forget_document(sessions: Sessions, files: FileStore, application_id: UUID, document_id: UUID) -> None:
-    """Erase what a document shows that was never handed in. Its row names the file until the file is gone."""
+    """Erase what a document shows that no reviewer has seen. Its row names the file until the file is gone."""
     await files.delete(file_key_of(application_id, document_id))
     forgotten = (
         update(ApplicationDocument)
@@ -177,6 +177,15 @@ async def forget_unless_recorded(sessions: Sessions, files: FileStore, applicati
         if (await session.execute(select(on_record))).scalar_one():
             return
     await files.delete(file_key_of(application_id, document_id))
+
+
+async def _was_seen(session: AsyncSession, document: ApplicationDocument) -> bool:
+    """Whether reviewers have decided something since it was there; only then does anybody need it again."""
+    decided = exists().where(
+        col(ApplicationDecision.application_id) == document.application_id,
+        col(ApplicationDecision.created_at) >= document.created_at,
+    )
+    return bool((await session.execute(select(decided))).scalar_one())
 
 
 async def _first_version_of(session: AsyncSession, application_id: UUID, document_id: UUID) -> UUID | None:

@@ -171,7 +171,7 @@ async def post_document(
 async def delete_document(
     application_id: UUID, document_id: UUID, principal: _ThePerson, parts: TheParts, connections: TheConnections
 ) -> None:
-    """What was never handed in is erased at once; what reviewers have seen stays with their decisions until all is."""
+    """What no reviewer has decided on is erased at once; the rest stays with its decisions until all is erased."""
     async with connections.sessions.begin() as session:
         to_forget = await remove_document(
             session, application_id, principal.person_id, document_id, actor=principal.actor

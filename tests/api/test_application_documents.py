@@ -16,10 +16,10 @@ from sqlmodel import col
 from activities.database import Sessions
 from models.tables import ApplicationDocument, AuditEntry, TutorApplication
 from models.tables.columns import now
-from models.vocabulary import ApplicationStatus, Role
+from models.vocabulary import ApplicationStatus, Role, TaskAction
 from routes.application_documents import MAX_FILE_BYTES
 from settings import Settings
-from tests.api.applications_on_record import Staffroom, write_application, write_staffroom
+from tests.api.applications_on_record import Staffroom, write_application, write_decision, write_staffroom
 from tests.api.callers import as_, as_student
 from tests.api.uploads import BAD, GOOD, JPEG, PDF, PNG
 
@@ -214,7 +214,14 @@ async def test_what_was_handed_in_stays_with_its_decisions_and_what_was_not_is_e
         await session.execute(
             update(TutorApplication).values(submitted_at=now(), status="info_requested", info_due_at=now())
         )
+    await write_decision(sessions, draft, TaskAction.REQUEST_INFO, "staff:rosa")
     assert await removed(kept) == 204
+    assert stored(tmp_path) == [PDF]
+    # What is exchanged before anybody looks again is kept by nobody.
+    hasty = (await upload(client, draft, anna, PNG)).json()
+    better = (await upload(client, draft, anna, JPEG, {**IDENTITY, "replaces": hasty["id"]})).json()
+    assert sorted(stored(tmp_path)) == [PDF, JPEG]
+    assert await removed(better) == 204
     assert stored(tmp_path) == [PDF]
     assert (await client.get(f"/v1/tutor-applications/{draft}", headers=anna)).json()["documents"] == []
 
