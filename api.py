@@ -14,6 +14,9 @@ from temporalio.client import Client
 from activities.database import Sessions, open_database, sessions_of
 from activities.files import FileStore
 from routes import (
+    application_documents,
+    application_reviews,
+    application_steps,
     cascades,
     checkout_pages,
     courses,
@@ -28,7 +31,10 @@ from routes import (
     orders,
     problems,
     refunds,
+    reviewers,
+    subjects,
     tasks,
+    tutor_applications,
     webhooks,
 )
 from routes.envelope import Envelope
@@ -81,13 +87,19 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         refunds,
         cascades,
         disputes,
+        tutor_applications,
+        application_documents,
+        application_steps,
+        application_reviews,
+        reviewers,
+        subjects,
         jobs,
         webhooks,
         checkout_pages,
         health,
     ):
         app.include_router(resource.router)
-    app.add_middleware(Envelope, metrics=metrics)
+    app.add_middleware(Envelope, metrics=metrics, larger_bodies=application_documents.UPLOADS)
     return app
 
 

@@ -1,8 +1,9 @@
 """Where files are kept: a folder, S3, Google Cloud Storage or Azure, as the address says. They travel by reference."""
 
+import contextlib
 import re
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import obstore
 from obstore.store import LocalStore, from_url
@@ -48,6 +49,18 @@ class FileStore:
         attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": media_type}
         await obstore.put_async(self._store, safe, data, attributes=attributes)
         return StoredFile(key=safe, sha256=sha256(data).hexdigest(), size=len(data))
+
+    async def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
+        """Write an open file piece by piece, in place of one with this key. Raises `ValueError` for an unsafe key."""
+        safe = _safe(key)
+        attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": media_type}
+        file.seek(0)
+        await obstore.put_async(self._store, safe, file, attributes=attributes)
+
+    async def delete(self, key: str) -> None:
+        """Remove the file; that there is none is fine. Raises `ValueError` for an unsafe key."""
+        with contextlib.suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, _safe(key))
 
     async def get(self, file: StoredFile | str, *, digest: str | None = None) -> bytes:
         """The bytes of a stored file, or of a key; with a file or a sha256 `digest` they are verified.

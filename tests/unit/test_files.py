@@ -1,6 +1,7 @@
 """Files under keys: written in one step, read back verified, never outside the store."""
 
 import asyncio
+import tempfile
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,6 +29,26 @@ async def test_writing_again_replaces(store: FileStore) -> None:
     await store.put("a/b", b"old", "text/plain")
     assert await store.put("a/b", b"new", "text/plain") == await store.put("a/b", b"new", "text/plain")
     assert await store.get("a/b") == b"new"
+
+
+async def test_an_open_file_is_written_from_its_beginning(store: FileStore) -> None:
+    data = b"a long scan" * 1_000_000
+    with tempfile.SpooledTemporaryFile(max_size=1000) as file:
+        file.write(data)
+        await store.put_file("scans/one", file, "application/pdf")
+        assert await store.get("scans/one", digest=sha256(data).hexdigest()) == data
+        with pytest.raises(ValueError, match="key"):
+            await store.put_file("../up", file, "application/pdf")
+
+
+async def test_a_file_is_deleted_once_and_for_all(store: FileStore) -> None:
+    await store.put("a/b", b"old", "text/plain")
+    for _ in range(2):
+        await store.delete("a/b")
+    with pytest.raises(FileMissingError):
+        await store.size("a/b")
+    with pytest.raises(ValueError, match="key"):
+        await store.delete("../up")
 
 
 async def test_a_changed_file_is_noticed(store: FileStore, tmp_path: Path) -> None:
