@@ -1,7 +1,7 @@
 """An application as it stands on record: what it says, what it shows, what it lacks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -115,7 +115,7 @@ def taken_up(application: TutorApplication, moment: datetime) -> list[StateChang
     """What is decided has been reviewed: an application that nobody had taken up passes through `in_review`."""
     if application.status != ApplicationStatus.SUBMITTED:
         return []
-    return [move(application, ApplicationStatus.IN_REVIEW, moment)]
+    return [replace(move(application, ApplicationStatus.IN_REVIEW, moment), reason="taken up")]
 
 
 async def stop_clock(session: AsyncSession, application: TutorApplication, moment: datetime) -> None:
