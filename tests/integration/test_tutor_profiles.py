@@ -279,7 +279,8 @@ async def test_what_an_earlier_application_made_stays_as_it_is(
         session.add(
             TutorProfile(
                 person_id=applicant, application_id=earlier, status=TutorProfileStatus.APPROVED,
-                display_name="As it was", bio="As it was", subjects=[], experience="As it was", certifications="As it was",
+                display_name="As it was", bio="As it was", subjects=[], experience="As it was",
+                certifications="As it was",
             )
         )  # fmt: skip
         session.add(RoleGrant(person_id=applicant, role=Role.TUTOR, granted_by="staff:2", application_id=earlier))

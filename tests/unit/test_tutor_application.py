@@ -116,13 +116,8 @@ shown_documents = st.lists(
     max_size=6,
 )
 texts = st.none() | st.sampled_from(["", " ", "words"])
-sayings = st.builds(
-    Said,
-    texts,
-    texts,
-    texts,
-    st.lists(st.sampled_from([*(each.code for each in EVERY), "gone"]), max_size=5).map(tuple),
-)
+wishes = st.lists(st.sampled_from([*(each.code for each in EVERY), "gone"]), max_size=5).map(tuple)
+sayings = st.builds(Said, texts, texts, texts, wishes)
 
 
 @given(sayings, shown_documents, shown_documents)
