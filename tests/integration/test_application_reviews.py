@@ -434,6 +434,19 @@ async def test_of_two_reviewers_at_once_one_decides(world: World) -> None:
             assert (await session.execute(count)).scalar_one() == 1
 
 
+async def test_a_withdrawal_and_a_decision_at_once_have_one_winner(world: World) -> None:
+    await world.reviewer()
+    for _ in range(5):
+        application_id = await world.in_review()
+        rejected = world.decision(application_id, TaskAction.REJECT_SOFT, S.REJECTED_SOFT)
+        decided, ended = await asyncio.gather(
+            world.reviews.record_decision(rejected), world.end(application_id, S.WITHDRAWN)
+        )
+        assert decided.status == ended.status == (await world.row(application_id)).status
+        assert decided.erase_at == ended.erase_at
+        assert len([to for of, to, _ in await world.audited(application_id) if of == S.IN_REVIEW]) == 1
+
+
 async def test_the_same_decision_many_times_at_once_is_one(world: World) -> None:
     application_id = await world.in_review()
     step = world.decision(application_id, TaskAction.REQUEST_INFO, S.INFO_REQUESTED)
