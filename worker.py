@@ -16,6 +16,8 @@ from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, Wo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from activities.application_reviews import ApplicationReviewActivities
+from activities.applications import ApplicationActivities
 from activities.cascades import CascadeActivities
 from activities.database import open_database, sessions_of
 from activities.disputes import DisputeActivities
@@ -31,6 +33,7 @@ from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
 from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
+from activities.tutor_profiles import TutorProfileActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
 from settings import Settings
 from workflows.cascade import CascadeWorkflow
@@ -91,6 +94,9 @@ def build_workers(
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     disputes = DisputeActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
+    applications = ApplicationActivities(sessions, files)
+    reviews = ApplicationReviewActivities(sessions)
+    tutors = TutorProfileActivities(sessions, platform)
     tasks = TaskActivities(sessions)
     mail = MailActivities(
         sessions,
@@ -142,6 +148,23 @@ def build_workers(
                 disputes.end_disputed_places,
                 disputes.find_changed_disputes,
                 provisioning.provision_enrollment,
+                applications.begin_application,
+                applications.submit_application,
+                applications.answer_info,
+                applications.end_application,
+                applications.erase_application,
+                reviews.open_review,
+                reviews.assign_review,
+                reviews.judge_document,
+                reviews.check_decision,
+                reviews.record_decision,
+                reviews.reassign_absent,
+                tutors.upsert_profile,
+                tutors.withdraw_profile,
+                tutors.grant_role,
+                tutors.revoke_role,
+                tutors.tell_platform,
+                tutors.complete_approval,
                 tasks.open_task,
                 tasks.escalate_task,
                 tasks.close_task,

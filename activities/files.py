@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _LONGEST_KEY = 255
+_AT_ONCE = 1000
 
 
 class FileMismatchError(ApplicationError):
@@ -76,6 +77,21 @@ class FileStore:
         if wanted is not None and sha256(data).hexdigest() != wanted:
             raise FileMismatchError(key)
         return data
+
+    async def copy(self, source: str, target: str) -> None:
+        """Keep the file under another key as well, in place of one that is there.
+
+        Raises `FileMissingError`, and `ValueError` for an unsafe key.
+        """
+        try:
+            await obstore.copy_async(self._store, _safe(source), _safe(target))
+        except FileNotFoundError:
+            raise FileMissingError(source) from None
+
+    async def delete_all(self, folder: str) -> None:
+        """Delete every file whose key begins with this folder's; none there is fine. Raises `ValueError` as `put`."""
+        async for found in obstore.list(self._store, _safe(folder), chunk_size=_AT_ONCE):
+            await obstore.delete_async(self._store, [file["path"] for file in found])
 
     async def size(self, key: str) -> int:
         """Bytes of the file. Raises `FileMissingError`, and `ValueError` for an unsafe key."""

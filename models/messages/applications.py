@@ -164,6 +164,7 @@ class ReassignedReview(Message):
 
     application_id: UUID
     reviewer_id: UUID | None
+    task_id: UUID | None = Field(default=None, description="its open task, if there is one")
 
 
 class ReassignedReviews(Message):

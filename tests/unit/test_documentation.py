@@ -235,10 +235,13 @@ def test_operators_are_told_every_message_task_and_decision() -> None:
     assert {word for word in (*asked, *TaskKind, *TaskAction) if f"`{word}`" not in OPERATORS} == set()
 
 
-def test_the_learning_platform_can_verify_as_the_page_says() -> None:
-    [message] = re.findall(r"^```json\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize(
+    ("place", "sent_by", "names"), [(0, "provisioning", "enrollment_id"), (1, "tutor_profiles", "application_id")]
+)
+def test_the_learning_platform_can_verify_as_the_page_says(place: int, sent_by: str, names: str) -> None:
+    message = re.findall(r"^```json\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)[place]
     [example] = re.findall(r"^```python\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)
-    sender = (ROOT / "activities" / "provisioning.py").read_text(encoding="utf-8")
+    sender = (ROOT / "activities" / f"{sent_by}.py").read_text(encoding="utf-8")
     told = json.loads(message)
     assert {key for key in (*told, *told["data"]) if f'"{key}": ' not in sender} == set()
     assert f'"{told["type"]}"' in sender
@@ -251,9 +254,9 @@ def test_the_learning_platform_can_verify_as_the_page_says() -> None:
     assert callable(receive)
     moment = datetime.now(UTC)
     headers = {
-        "webhook-id": told["data"]["enrollment_id"],
+        "webhook-id": told["data"][names],
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign(told["data"]["enrollment_id"], moment, message),
+        "webhook-signature": Webhook(secret).sign(told["data"][names], moment, message),
     }
     assert receive(message.encode(), headers) == told
     assert receive(message.encode() + b" ", headers) == 401
