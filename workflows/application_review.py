@@ -192,7 +192,8 @@ class ApplicationReview:
         await workflow.wait_condition(lambda: run.tasks.open_id is not None or not run.is_with_reviewers)
         async with run.at_work:
             task_id = run.tasks.open_id
-            if not run.is_with_reviewers:
+            # What a reviewer has decided is nobody's to take over, while others agree to it or it is carried out.
+            if not run.is_with_reviewers or task_id is None or run.tasks.kind_of(task_id) is not TaskKind.TUTOR_REVIEW:
                 raise not_in_review()
             assigned = await run.record(
                 ApplicationReviewActivities.assign_review,
@@ -206,7 +207,7 @@ class ApplicationReview:
             refuse(assigned)
             run.status = assigned.status or run.status or ApplicationStatus.SUBMITTED
         is_taken = assignment.actor.partition(":")[2] == str(assigned.reviewer_id)
-        if task_id is not None and not is_taken:
+        if not is_taken:
             self._tell(assigned.reviewer_id, task_id)
         run.desk.tell_again(run.desk.told)
         return run.answer

@@ -329,8 +329,8 @@ class ApplicationWorld:
         assert self.has_profile
         assert self.is_tutor
         if not self.is_shown:
-            self.is_shown = True
             self._becomes(ApplicationStatus.APPROVED)
+            self.is_shown = True
         return RecordedDecision(status=ApplicationStatus.APPROVED, round=self.rounds)
 
     # ---- tasks and mails ----

@@ -173,6 +173,7 @@ def test_a_hard_rejection_needs_another_pair_of_eyes() -> None:
     assert task.allowed_actions == (TaskAction.APPROVE, TaskAction.REJECT)
     refused(lambda: played.decide(TaskAction.APPROVE, by=ADA), Reason.FOUR_EYES_REQUIRED)
     refused(lambda: played.decide(TaskAction.APPROVE, by=APPLICANT), Reason.OWN_APPLICATION)
+    refused(lambda: played.assign(None), Reason.APPLICATION_NOT_IN_REVIEW)
     played.decide(TaskAction.APPROVE, by=BERT)
     assert played.world.status is REJECTED_HARD
     played.passes(2 * A_YEAR)
