@@ -8,9 +8,10 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from models.errors import Reason
-from models.messages.applications import ApplicationOutcome, ApplicationRef
+from models.messages.applications import ApplicationOutcome, ApplicationRef, ByApplicant
 from models.messages.tasks import DecideTask
 from models.vocabulary import ApplicationStatus, DocumentVerdict, TaskAction, TaskKind, TaskQueue, WaitingFor
+from rules.business_days import after_working_time
 from tests.workflows.application_world import (
     ADA,
     APPLICANT,
@@ -520,3 +521,34 @@ def test_of_a_decision_and_a_withdrawal_at_once_one_counts() -> None:
         assert (world.status is APPROVED) == world.is_shown == world.is_tutor == bool(world.decisions), number
         ends.add(world.status)
     assert ends == {WITHDRAWN, APPROVED}
+
+
+def test_a_withdrawal_just_before_an_approval_is_answered_at_once() -> None:
+    refusals = 0
+    for number in range(60):
+        played = in_review(ApplicationWorld(is_down={"tell_platform"}), number)
+        [task] = played.world.open_tasks
+        decision = DecideTask(task_id=task.task_id, action=TaskAction.APPROVE, actor=f"staff:{ADA}")
+        played.run.send(TutorApplicationWorkflow.decide, decision)
+        played.passes(timedelta(milliseconds=300 * (number % 30)))
+        wish = played.run.send(TutorApplicationWorkflow.withdraw, ByApplicant(actor=f"student:{APPLICANT}"))
+        played.passes()
+        assert wish.update_id in played.run.updates, number
+        refusals += played.world.status is not WITHDRAWN
+    assert refusals > 10
+
+
+def test_a_decision_at_the_moment_of_inactivity_counts() -> None:
+    late = 0
+    for number in range(80):
+        played = in_review(seed=number)
+        started_at = played.world.clock_started_at
+        assert started_at is not None
+        inactive_at = after_working_time(started_at, 30 * DAY, BERLIN, "DE")
+        played.until(inactive_at + timedelta(milliseconds=200 * number - 12_000))
+        played.decide(TaskAction.REJECT_SOFT)
+        played.passes()
+        assert played.world.status is REJECTED_SOFT, number
+        assert (played.state.status, played.run.ended) == (REJECTED_SOFT, None), number
+        late += INACTIVE in played.world.history
+    assert 0 < late < 80
