@@ -44,9 +44,11 @@ from workflows.document_copy import DocumentCopyWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
+from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
+from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
 _log = logging.getLogger(__name__)
@@ -61,6 +63,8 @@ WORKFLOWS = (
     UnmatchedPaymentWorkflow,
     DisputeWorkflow,
     DocumentCopyWorkflow,
+    TutorApplicationWorkflow,
+    ReassignReviewsWorkflow,
 )
 
 

@@ -159,6 +159,10 @@ class EndedApplication(Message):
     erase_at: datetime | None = None
 
 
+class ReassignReviews(Message):
+    """The input of `ReassignReviewsWorkflow`."""
+
+
 class ReassignedReview(Message):
     """An application that somebody else looks after from now on; none if nobody is there."""
 
