@@ -179,9 +179,7 @@ async def facts_of_application(
     documents = rejected.scalars().all()
     codes = {*application.subjects, *(each.subject for each in documents if each.subject is not None)}
     titles = await session.execute(select(col(Subject.code), col(Subject.title)).where(col(Subject.code).in_(codes)))
-    return ToldApplication(
-        recipient, application, academy, task, decision, message, documents, {code: title for code, title in titles}
-    )
+    return ToldApplication(recipient, application, academy, task, decision, message, documents, dict(titles.all()))
 
 
 async def _last_said(session: AsyncSession, application_id: UUID) -> tuple[ApplicationDecision | None, str | None]:
