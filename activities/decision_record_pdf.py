@@ -166,7 +166,7 @@ class _Story:
         say = self.set.text
         rows: list[list[object]] = [
             [
-                say(self._at(step.at), _SMALL),
+                say(self._at(step.at, "\n"), _SMALL),
                 say(_changed(step.from_state, step.to_state), _BODY),
                 [say(one_line(step.by), _BODY), *([say(one_line(_words(step.reason)), _SMALL)] if step.reason else [])],
             ]
@@ -189,13 +189,14 @@ class _Story:
         if document.reason is not None:
             parts.append(say(_words(document.reason), _SMALL))
         if judged is not None and judged.judged_by is not None and judged.judged_at is not None:
-            parts += [say(one_line(judged.judged_by), _SMALL), say(self._at(judged.judged_at), _SMALL)]
+            parts += [say(one_line(judged.judged_by), _SMALL), say(self._at(judged.judged_at, "\n"), _SMALL)]
         return parts
 
     def _kept(self, judged: JudgedDocument) -> list[Flowable]:
-        parts = [self.set.text(self._at(judged.shown_at), _SMALL)]
+        parts = [self.set.text(self._at(judged.shown_at, "\n"), _SMALL)]
         if judged.replaced_at is not None:
-            parts.append(self.set.text(f"replaced or taken away {self._at(judged.replaced_at)}", _SMALL))
+            replaced = self._at(judged.replaced_at, "\n")
+            parts.append(self.set.text(f"replaced or taken away\n{replaced}", _SMALL))
         return parts
 
     def _remarks(self, name: str, remarks: Sequence[Remark]) -> list[Flowable]:
@@ -220,9 +221,10 @@ class _Story:
         head = [self.set.text(name, _SMALL) for name in heads]
         return _grid([head, *rows], shares, _RULED, repeatRows=1)
 
-    def _at(self, moment: datetime) -> str:
+    def _at(self, moment: datetime, apart: str = " ") -> str:
         """The moment on the academy's clocks, and in UTC."""
-        return f"{moment.astimezone(self._zone):%Y-%m-%d %H:%M:%S %Z} ({moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)"
+        local, utc = moment.astimezone(self._zone), moment.astimezone(UTC)
+        return f"{local:%Y-%m-%d %H:%M:%S %Z}{apart}({utc:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def _grid(
