@@ -50,6 +50,8 @@ async def tutor_approved(player: Player, scene: Scene) -> None:
     done = await player.application_is(path, "approved", "eleni")
     scene.state = done["status"]
     scene.to_open = f"records/{done['id']}.pdf"
+    # That it arrived, what is asked for, the welcome; and to the reviewer for each of the two reviews.
+    await player.told_of_application(done["id"], "eleni", times=5)
     player.say("Approved: the profile is shown, she has the role of a tutor, and is welcomed by mail")
 
 
@@ -77,6 +79,8 @@ async def tutor_rejected(player: Player, scene: Scene) -> None:
     again = (await player.ask(_APPLICATIONS, {}, "arjun")).json()
     if again.get("reason") != "reapply_too_soon":
         raise AssertionError(f"expected the refusal reapply_too_soon, got {again}")
+    # That it arrived, the decision; and to the reviewer.
+    await player.told_of_application(done["id"], "arjun", times=3)
     player.say(f"He is told why, and may apply again from {_day(done['reapply_at'])}")
     scene.state = done["status"]
     scene.to_open = f"records/{done['id']}.pdf"

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from models.vocabulary import Role
 from routes.tokens import issue_token
-from sandbox.sample_academy import sample_id
+from sandbox.sample_academy import read_academy, sample_id
 from sandbox.stack import Stack
 from settings import Settings
 
@@ -157,6 +157,22 @@ class Player:
             while sum(order["number"] in mail["headers"]["Subject"] for mail in await _mails(http)) < times:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"not {times} mails about order {order['number']} after a minute")
+                await asyncio.sleep(0.1)
+
+    async def told_of_application(self, application_id: str, applicant: str, times: int) -> None:
+        """Wait until so many mails about it have arrived, at the applicant's address or naming its job."""
+        mailbox = self._stack.endpoints.mailbox
+        if not mailbox:
+            return
+        address = next(person.email for person in read_academy().people if person.key == applicant)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        async with httpx.AsyncClient(base_url=mailbox) as http:
+            while (
+                sum(address in mail["headers"]["To"] or application_id in mail["text"] for mail in await _mails(http))
+                < times
+            ):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"not {times} mails about application {application_id} after a minute")
                 await asyncio.sleep(0.1)
 
     async def cascade_is_done(self, cascade_id: str, caller: str) -> Json:
