@@ -2,8 +2,9 @@
 
 import struct
 import zlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from zoneinfo import ZoneInfo
 
 from reportlab.pdfgen.canvas import Canvas
 
@@ -38,7 +39,7 @@ async def tutor_approved(player: Player, scene: Scene) -> None:
     asked = {"action": "request_info", "reasons": ["document_unreadable"], "message": "Please send both pages."}
     await player.post(f"{path}/decision", asked, reviewer, Role.STAFF)
     waiting = await player.application_is(path, "info_requested", "eleni")
-    player.say(f"The reviewers' clock stops; Ελένη has until {_day(waiting['info_due_at'])}")
+    player.say(f"The reviewers' clock stops; Ελένη has until {_moment(waiting['info_due_at'])}")
 
     player.say("She sends a new version and answers; the same reviewer goes on")
     both = ("dele.pdf", _paper("DELE C2, page 1 of 2", "DELE C2, page 2 of 2"))
@@ -73,7 +74,7 @@ async def tutor_rejected(player: Player, scene: Scene) -> None:
         raise AssertionError(f"expected the refusal four_eyes_required, got {problem}")
     player.say(f"Refused with {problem['status']} {problem['reason']}: {problem['detail']}")
     colleague = next(key for key in _reviewers().values() if key != reviewer)
-    player.say(f"A colleague ({colleague}) looks too, and agrees")
+    player.say(f"{_name(colleague)} looks too, and agrees")
     await player.post(f"{path}/decision", agreed, colleague, Role.STAFF)
     done = await player.application_is(path, "rejected_hard", "arjun")
     again = (await player.ask(_APPLICATIONS, {}, "arjun")).json()
@@ -81,7 +82,7 @@ async def tutor_rejected(player: Player, scene: Scene) -> None:
         raise AssertionError(f"expected the refusal reapply_too_soon, got {again}")
     # That it arrived, the decision; and to the reviewer.
     await player.told_of_application(done["id"], "arjun", times=3)
-    player.say(f"He is told why, and may apply again from {_day(done['reapply_at'])}")
+    player.say(f"He is told why, and may apply again from {_moment(done['reapply_at'])} on")
     scene.state = done["status"]
     scene.to_open = f"records/{done['id']}.pdf"
 
@@ -105,7 +106,7 @@ async def _taken_up(player: Player, path: str) -> str:
     """Wait for a reviewer, and say who it is and until when they have time."""
     review = (await player.review_is(path, "tutor_review"))["review"]
     reviewer = _reviewers()[review["reviewer_id"]]
-    player.say(f"It is {reviewer}'s turn to review it, by {_day(review['due_at'])}")
+    player.say(f"It is {_name(reviewer)}'s turn to review it, until {_moment(review['due_at'])}")
     return reviewer
 
 
@@ -118,8 +119,13 @@ def _reviewers() -> dict[str, str]:
     return {str(sample_id("person", each.person)): each.person for each in read_academy().reviewers}
 
 
-def _day(moment: str) -> date:
-    return datetime.fromisoformat(moment).date()
+def _name(key: str) -> str:
+    return next(person.full_name for person in read_academy().people if person.key == key)
+
+
+def _moment(moment: str) -> str:
+    """The moment on the academy's clocks."""
+    return f"{datetime.fromisoformat(moment).astimezone(ZoneInfo(read_academy().academy.time_zone)):%Y-%m-%d %H:%M}"
 
 
 def _paper(*pages: str) -> bytes:
