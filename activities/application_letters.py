@@ -277,7 +277,10 @@ def application_rejected(errand: ApplicationErrand) -> Draft | Skipped:
 
 
 def application_closed(errand: ApplicationErrand) -> Draft | Skipped:
-    """It has ended without a decision. The occasion says how: `draft_expired`, `info_expired` or `withdrawn`."""
+    """It has ended without a decision.
+
+    The occasion says how: `draft_expired`, `info_expired` or `withdrawn`; any other, that it was inactive for too long.
+    """
     application = errand.facts.application
     if application.status not in _ENDED:
         return _moved_on(application)

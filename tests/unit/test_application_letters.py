@@ -101,7 +101,7 @@ def test_a_rejection_says_when_to_try_again_and_what_is_kept_until_when(again: t
         ("withdrawn", S.WITHDRAWN, "has been withdrawn"),
         ("draft_expired", S.EXPIRED, "We do not keep drafts for ever"),
         ("info_expired", S.EXPIRED, "did not get an answer in time"),
-        ("anything", S.EXPIRED, "We did not manage to decide".lower()),
+        ("inactive_expired", S.EXPIRED, "we did not manage to decide"),
         ("", S.WITHDRAWN, "has been withdrawn"),
     ],
 )
