@@ -50,7 +50,6 @@ async def tutor_approved(player: Player, scene: Scene) -> None:
     await player.post(f"{path}/decision", {"action": "approve", "note": "A pleasure."}, reviewer, Role.STAFF)
     done = await player.application_is(path, "approved", "eleni")
     scene.state = done["status"]
-    scene.to_open = f"records/{done['id']}.pdf"
     # That it arrived, what is asked for, the welcome; and to the reviewer for each of the two reviews.
     await player.told_of_application(done["id"], "eleni", times=5)
     player.say("Approved: the profile is shown, she has the role of a tutor, and is welcomed by mail")
@@ -84,12 +83,12 @@ async def tutor_rejected(player: Player, scene: Scene) -> None:
     await player.told_of_application(done["id"], "arjun", times=3)
     player.say(f"He is told why, and may apply again from {_moment(done['reapply_at'])} on")
     scene.state = done["status"]
-    scene.to_open = f"records/{done['id']}.pdf"
 
 
 async def _begun(player: Player, scene: Scene, applicant: str, **said: object) -> str:
     begun: Json = (await player.post(_APPLICATIONS, {}, applicant)).json()
     scene.workflow_id = f"tutor-application-{begun['id']}"
+    scene.to_open = f"records/{applicant}.pdf"
     scene.facts = {"application_id": begun["id"], "web_ui": player.link(scene.workflow_id)}
     path = f"{_APPLICATIONS}/{begun['id']}"
     await player.patch(path, said, applicant)

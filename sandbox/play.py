@@ -252,7 +252,7 @@ class Player:
                 application_id = scene.facts["application_id"]
                 path = f"/v1/tutor-applications/{application_id}/decision-record.pdf"
                 answer = await self._http.get(path, headers=self._as("lead", Role.STAFF))
-                (home / "records" / f"{application_id}.pdf").write_bytes(answer.raise_for_status().content)
+                (home / str(scene.to_open)).write_bytes(answer.raise_for_status().content)
         if self._stack.endpoints.mailbox:
             await self._collect_mails(home / "mails", self._stack.endpoints.mailbox)
 
