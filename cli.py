@@ -26,8 +26,8 @@ academy = typer.Typer(no_args_is_help=True, help="The sample academy of the sand
 app.add_typer(academy, name="academy")
 
 console = Console()
-if console.width < 100 and not console.is_terminal:
-    console = Console(width=100)
+if console.width < 120 and not console.is_terminal:
+    console = Console(width=120)
 
 
 @app.callback()

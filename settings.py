@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         default=None,
         description="the platform's page of an order, e.g. https://learn.example/orders/{order_id}; linked in mails",
     )
+    application_page_url: str | None = Field(
+        default=None,
+        description="the platform's page of a tutor's application, e.g. https://learn.example/applications/{application_id};"
+        " linked in mails",
+    )
     jwt_secret: SecretStr | None = Field(default=None, description="HS256 secret, at least 32 bytes")
     jwt_jwks_url: str | None = Field(default=None, description="or the JWKS of your identity provider (RS256, ES256)")
     jwt_audience: str = "registrar"

@@ -108,6 +108,7 @@ def build_workers(
         SmtpSettings.from_url(settings.smtp_url.get_secret_value(), settings.mail_from, settings.mail_domain),
         settings.order_page_url,
         settings.job_page_url,
+        settings.application_page_url,
     )
     documents = DocumentActivities(sessions, files, executor)
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)

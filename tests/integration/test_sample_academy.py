@@ -6,7 +6,8 @@ from sqlmodel import col
 
 from activities.database import Sessions
 from activities.orders import OrderActivities
-from models.tables import ClassSession, Coupon, Course, LessonSlot, ScreeningMeeting
+from models.tables import ClassSession, Coupon, Course, LessonSlot, Reviewer, ScreeningMeeting
+from models.tables.columns import now
 from models.vocabulary import CostScheme, CourseKind, ScreeningDecision, TaskQueue, TaxBehavior
 from sandbox.sample_academy import CouponEntry, load_academy, read_academy, sample_id
 from tests.integration.order_steps import all_slots, course, enroll, line, placed, placing, rows_written, slots_of
@@ -24,6 +25,29 @@ def test_it_shows_every_kind_of_sale() -> None:
     assert {contact.queue for contact in files.task_contacts} == set(TaskQueue)
     decisions = {screening.decision for entry in files.courses for screening in entry.screenings}
     assert decisions == set(ScreeningDecision)
+
+
+def test_it_shows_what_tutors_may_have_to_show_and_who_looks_at_it() -> None:
+    files = read_academy()
+    asked = {(each.requires_certification, each.requires_video) for each in files.subjects if each.is_open}
+    assert asked == {(False, False), (False, True), (True, False), (True, True)}
+    assert not all(each.is_open for each in files.subjects)
+    people = {entry.key for entry in files.people}
+    reviewers = {each.person for each in files.reviewers}
+    assert len(reviewers) >= 3
+    assert reviewers <= people
+
+
+async def test_who_is_away_stays_away_when_it_is_loaded_again(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    away = now()
+    async with sessions.begin() as session:
+        reviewer = await session.get_one(Reviewer, sample_id("person", "noa"))
+        reviewer.away_since = reviewer.last_assigned_at = away
+    await load_academy(sessions)
+    async with sessions() as session:
+        reviewer = await session.get_one(Reviewer, sample_id("person", "noa"))
+        assert (reviewer.away_since, reviewer.last_assigned_at) == (away, away)
 
 
 def test_every_restriction_of_a_coupon_has_its_sample() -> None:

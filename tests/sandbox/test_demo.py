@@ -63,13 +63,22 @@ def _look_at_results(home: Path, told: str) -> None:
     assert len(scenes) >= 6
     completed = [scene for scene in scenes if scene["state"] in {"completed", "refunded"}]
     others = {scene["title"]: scene["state"] for scene in scenes if scene not in completed}
-    assert others == {"A card declined three times": "cancelled", "A course is removed": "done"}
+    assert others == {
+        "A card declined three times": "cancelled",
+        "A course is removed": "done",
+        "A tutor applies": "approved",
+        "A tutor is rejected by two people": "rejected_hard",
+    }
     assert [scene["title"] for scene in scenes if scene["state"] == "refunded"] == ["Refund after the first lesson"]
     assert all(scene["workflow_id"] in told for scene in scenes)
     receipts = sorted((home / "receipts").glob("*.pdf"))
     assert len(receipts) == len(completed)
     assert all(PdfReader(file).pages for file in receipts)
     # One confirmation each; the asking for an approval, its answer, an invoice, a refund and its notice, the word about
-    # the declines. A removed course brings three orders with three mails each, and one about an unpaid order.
-    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 6 + 3 * 3 + 1
+    # the declines. A removed course brings three orders with three mails each, and one about an unpaid order. Two
+    # applications bring five and three.
+    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 6 + 3 * 3 + 1 + 5 + 3
+    records = sorted((home / "records").glob("*.pdf"))
+    assert len(records) == 2
+    assert all(PdfReader(file).pages for file in records)
     assert "Everything it started has been stopped." in told

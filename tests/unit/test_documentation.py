@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from dateutil.relativedelta import relativedelta
 from sqlalchemy import text
 from standardwebhooks import Webhook
 from temporalio import workflow
@@ -193,6 +194,8 @@ def _spoken(value: object) -> list[str]:
             return [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items()]
         case time():
             return [f"{value.hour}:{value.minute:02d}"]
+        case relativedelta():
+            return [f"{value.years * 12 + value.months} months"]
         case int():
             return [str(abs(value))]
     raise AssertionError(f"no words for {value!r}")
@@ -209,7 +212,7 @@ def test_the_table_of_waits_tells_the_numbers_of_the_code(told: str, module: str
 
 def test_every_wait_of_the_rules_is_in_the_table() -> None:
     told = {constant for _, _, constant in _WAIT.findall(ARCHITECTURE)}
-    for name in ("approval", "holds", "invoicing", "payment", "provisioning"):
+    for name in ("approval", "holds", "invoicing", "payment", "provisioning", "tutor_application"):
         rules = importlib.import_module(f"rules.{name}")
         waits = {key for key, value in vars(rules).items() if key.isupper() and isinstance(value, timedelta | tuple)}
         assert waits <= told, f"rules/{name}.py"

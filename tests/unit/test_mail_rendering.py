@@ -17,18 +17,27 @@ from hypothesis import strategies as st
 
 from activities import mail_rendering
 from activities.calendar import MEDIA_TYPE, MEDIA_TYPE_PARAMETERS
-from activities.letters import LETTERS, TASK_LETTERS
+from activities.letters import APPLICATION_LETTERS, LETTERS, TASK_LETTERS
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
 from activities.mail_rendering import RenderedMail, Words
 from activities.one_line import one_line
 from activities.translations import Texts, languages, texts_for
-from models.vocabulary import EnrollmentStatus, MailTemplate, PaymentMethod, TaskKind
+from models.vocabulary import (
+    ApplicationDocumentKind,
+    ApplicationStatus,
+    EnrollmentStatus,
+    MailTemplate,
+    PaymentMethod,
+    ReviewReason,
+    TaskKind,
+)
 from tests.unit.errands import (
     CHECKOUT,
     LANGUAGES,
     NOW,
     a_date,
     a_line,
+    a_rejected_document,
     a_wish,
     an_id,
     asked_for,
@@ -36,10 +45,12 @@ from tests.unit.errands import (
     money_back,
     order_facts,
     write,
+    write_about_application,
     write_about_task,
 )
 from tests.unit.names import NAMES, STEERING
 
+ABOUT_NO_ORDER = {*TASK_LETTERS, *APPLICATION_LETTERS}
 MAIL_ID = UUID("00000000-0000-5000-8000-000000000001")
 VOID = {"meta", "br", "img", "link", "hr"}
 HOSTILE = [*NAMES, *STEERING, '" onmouseover="alert(1)', "</style><img src=x>", "&lt;b&gt;"]
@@ -78,8 +89,7 @@ class Outline(HTMLParser):
 
 
 def test_every_mail_has_its_letter_and_its_pair_of_templates() -> None:
-    assert set(LETTERS) | set(TASK_LETTERS) == set(MailTemplate)
-    assert not set(LETTERS) & set(TASK_LETTERS)
+    assert sorted([*LETTERS, *TASK_LETTERS, *APPLICATION_LETTERS]) == sorted(MailTemplate)
     written = {path.name.split(".")[0] for path in Path("templates/mail").glob("*.j2")} - {"layout", "parts"}
     assert written == set(MailTemplate)
 
@@ -98,10 +108,10 @@ def test_every_mail_is_whole_in_every_language(template: MailTemplate, language:
         assert one_line(said) == " ".join(said.split())
     test_note = texts_for("mail", language)["test_note"]
     for body in (outline.text, mail.text):
-        assert (test_note in body) or template in TASK_LETTERS
+        assert (test_note in body) or template in ABOUT_NO_ORDER
         assert "hello@tutorhub-academy.test" in body
         assert "10969 Berlin" in body
-        assert ("O-2026-000057" in body) or template in {MailTemplate.INVOICE_REMINDER, *TASK_LETTERS}
+        assert ("O-2026-000057" in body) or template in {MailTemplate.INVOICE_REMINDER, *ABOUT_NO_ORDER}
     assert "\n\n\n" not in mail.text
 
 
@@ -149,6 +159,19 @@ class Watched(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def write_every_letter_about_an_application() -> None:
+    """With every reason, kind of document and ending."""
+    for reason in ReviewReason:
+        write_about_application(MailTemplate.APPLICATION_REJECTED, reasons=(reason,))
+    for document in ApplicationDocumentKind:
+        refused = (a_rejected_document(document, ReviewReason.OTHER),)
+        write_about_application(MailTemplate.APPLICATION_INFO_REQUESTED, rejected=refused)
+    write_about_application(MailTemplate.APPLICATION_REJECTED, reapply_at=NOW + timedelta(days=90), erase_at=NOW)
+    for occasion in ("draft_expired", "info_expired", "withdrawn", "expired"):
+        ended = ApplicationStatus.WITHDRAWN if occasion == "withdrawn" else ApplicationStatus.EXPIRED
+        write_about_application(MailTemplate.APPLICATION_CLOSED, occasion=occasion, status=ended)
 
 
 def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +245,7 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
         write_about_task(kind=kind)
     for occasion in ("escalation", "second_escalation"):
         write_about_task(occasion=occasion, moment=NOW + timedelta(days=3), assignee=f"staff:{an_id('Grace Hopper')}")
+    write_every_letter_about_an_application()
     assert watched.texts.keys() - watched.read == set()
 
 
@@ -272,8 +296,12 @@ def test_links_lead_to_the_web_and_nowhere_else(template: MailTemplate) -> None:
     page = "https://academy.test/orders/00000000-0000-7000-8000-000000000001?a=b&c=d"
     mail = write(template)
     links = [attributes["href"] for tag, attributes in Outline(mail.html).elements if tag == "a"]
-    job = "https://temporal.test/workflows/order-00000000-0000-7000-8000-000000000001"
-    assert set(links) <= {page, CHECKOUT, "https://meet.test/1", job}
+    application = page.replace("/orders/", "/applications/")
+    jobs = {
+        f"https://temporal.test/workflows/{job}-00000000-0000-7000-8000-000000000001"
+        for job in ("order", "tutor-application")
+    }
+    assert set(links) <= {page, application, CHECKOUT, "https://meet.test/1", *jobs}
     assert all(address is not None and address in mail.text for address in links)
 
 
