@@ -76,12 +76,16 @@ class TutorApplicationWorkflow:
 
     async def _begin(self) -> BegunApplication:
         application = self._application
+        draft = BeginApplication(application=application.ref, workflow_id=workflow.info().workflow_id)
+        begin = ApplicationActivities.begin_application
         async with application.at_work:
-            begun = await application.record(
-                ApplicationActivities.begin_application,
-                BeginApplication(application=application.ref, workflow_id=workflow.info().workflow_id),
-                "Write the draft",
-            )
+            if application.ref.copy_from is None:
+                begun = await application.record(begin, draft, "Write the draft")
+            else:
+                # Its files are copied too, which takes longer than a step on the record may.
+                begun = await workflow.execute_activity_method(
+                    begin, draft, summary="Write the draft, with what an earlier one says and shows", **FILES
+                )
         if begun.created_at is not None:
             application.status = ApplicationStatus.DRAFT
         self._begun = begun
