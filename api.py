@@ -14,6 +14,9 @@ from temporalio.client import Client
 from activities.database import Sessions, open_database, sessions_of
 from activities.files import FileStore
 from routes import (
+    application_documents,
+    application_reviews,
+    application_steps,
     cart_links,
     cart_report,
     cart_settings,
@@ -32,8 +35,11 @@ from routes import (
     orders,
     problems,
     refunds,
+    reviewers,
+    subjects,
     subscriptions,
     tasks,
+    tutor_applications,
     unsubscribing,
     webhooks,
 )
@@ -87,6 +93,12 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         refunds,
         cascades,
         disputes,
+        tutor_applications,
+        application_documents,
+        application_steps,
+        application_reviews,
+        reviewers,
+        subjects,
         # Before the carts, whose ids its name would be taken for.
         cart_report,
         carts,
@@ -100,7 +112,7 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         health,
     ):
         app.include_router(resource.router)
-    app.add_middleware(Envelope, metrics=metrics)
+    app.add_middleware(Envelope, metrics=metrics, larger_bodies=application_documents.UPLOADS)
     return app
 
 

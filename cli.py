@@ -29,8 +29,8 @@ mail = typer.Typer(no_args_is_help=True, help="The mails that people get.")
 app.add_typer(mail, name="mail")
 
 console = Console()
-if console.width < 100 and not console.is_terminal:
-    console = Console(width=100)
+if console.width < 120 and not console.is_terminal:
+    console = Console(width=120)
 
 
 @app.callback()

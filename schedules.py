@@ -20,20 +20,26 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from models import search
+from models.messages.applications import ReassignReviews
 from models.messages.refund_watch import SweepRefunds
 from workflows.queues import REGISTRAR_QUEUE
+from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 
 
 @dataclass(frozen=True)
 class Recurring:
-    """A job that comes back. A run that is still going, or was missed for `catchup`, is skipped."""
+    """A job that comes back. One that was missed for `catchup` is skipped, and so is one whose last run still goes.
+
+    The latter can be said otherwise, by `overlap`.
+    """
 
     id: str
     every: timedelta
     catchup: timedelta
     note: str
     action: ScheduleActionStartWorkflow
+    overlap: ScheduleOverlapPolicy = ScheduleOverlapPolicy.SKIP
 
     @property
     def schedule(self) -> Schedule:
@@ -41,7 +47,7 @@ class Recurring:
         return Schedule(
             action=self.action,
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=self.every)]),
-            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=self.catchup),
+            policy=SchedulePolicy(overlap=self.overlap, catchup_window=self.catchup),
             state=ScheduleState(note=self.note),
         )
 
@@ -62,6 +68,22 @@ SCHEDULES = (
             typed_search_attributes=TypedSearchAttributes([SearchAttributePair(search.JOB, "refund_sweep")]),
             static_summary="Refunds at Stripe that are not in the record",
         ),
+    ),
+    Recurring(
+        id="reassign-reviews",
+        every=timedelta(hours=1),
+        catchup=timedelta(hours=1),
+        note="Applications of tutors that are with reviewers who are away go to those who are there.",
+        action=ScheduleActionStartWorkflow(
+            ReassignReviewsWorkflow.run,
+            ReassignReviews(),
+            id="reassign-reviews",
+            task_queue=REGISTRAR_QUEUE,
+            typed_search_attributes=TypedSearchAttributes([SearchAttributePair(search.JOB, "reassign_reviews")]),
+            static_summary="Applications that are with absent reviewers",
+        ),
+        # A run whose mails wait for the mail server holds up no other.
+        overlap=ScheduleOverlapPolicy.ALLOW_ALL,
     ),
 )
 

@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         default=None,
         description="the platform's page of an order, e.g. https://learn.example/orders/{order_id}; linked in mails",
     )
+    application_page_url: str | None = Field(
+        default=None,
+        description="the platform's page of a tutor's application, e.g. https://learn.example/applications/{application_id};"
+        " linked in mails",
+    )
     link_secret: SecretStr | None = Field(
         default=None,
         description="signs the links of mails about carts, at least 32 bytes; without it there are no such mails",

@@ -16,6 +16,8 @@ from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker, Wo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from activities.application_reviews import ApplicationReviewActivities
+from activities.applications import ApplicationActivities
 from activities.carts import CartActivities
 from activities.cascades import CascadeActivities
 from activities.database import open_database, sessions_of
@@ -33,6 +35,7 @@ from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
 from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
+from activities.tutor_profiles import TutorProfileActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
 from settings import Settings
 from workflows.cart import CartWorkflow
@@ -44,9 +47,11 @@ from workflows.document_copy import DocumentCopyWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
+from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
+from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 
 _log = logging.getLogger(__name__)
@@ -61,6 +66,8 @@ WORKFLOWS = (
     UnmatchedPaymentWorkflow,
     DisputeWorkflow,
     DocumentCopyWorkflow,
+    TutorApplicationWorkflow,
+    ReassignReviewsWorkflow,
     CartWorkflow,
 )
 
@@ -96,6 +103,9 @@ def build_workers(
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     disputes = DisputeActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
+    applications = ApplicationActivities(sessions, files)
+    reviews = ApplicationReviewActivities(sessions)
+    tutors = TutorProfileActivities(sessions, platform)
     tasks = TaskActivities(sessions)
     mail = MailActivities(
         sessions,
@@ -103,6 +113,7 @@ def build_workers(
         SmtpSettings.from_url(settings.smtp_url.get_secret_value(), settings.mail_from, settings.mail_domain),
         settings.order_page_url,
         settings.job_page_url,
+        settings.application_page_url,
         public_pages=PublicPages(
             settings.public_url, settings.link_secret.get_secret_value() if settings.link_secret else None
         ),
@@ -154,6 +165,23 @@ def build_workers(
                 disputes.end_disputed_places,
                 disputes.find_changed_disputes,
                 provisioning.provision_enrollment,
+                applications.begin_application,
+                applications.submit_application,
+                applications.answer_info,
+                applications.end_application,
+                applications.erase_application,
+                reviews.open_review,
+                reviews.assign_review,
+                reviews.judge_document,
+                reviews.check_decision,
+                reviews.record_decision,
+                reviews.reassign_absent,
+                tutors.upsert_profile,
+                tutors.withdraw_profile,
+                tutors.grant_role,
+                tutors.revoke_role,
+                tutors.tell_platform,
+                tutors.complete_approval,
                 tasks.open_task,
                 tasks.escalate_task,
                 tasks.close_task,

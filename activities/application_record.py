@@ -1,21 +1,25 @@
 """An application as it stands on record: what it says, what it shows, what it lacks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.audit import StateChange
+from activities.business_calendar import business_calendar
 from activities.task_record import person_of
-from models.tables import Academy, ApplicationDocument, Reviewer, Subject, TutorApplication
-from models.vocabulary import ApplicationDocumentKind, DocumentVerdict, ReviewReason, Role
+from models.tables import ApplicationDocument, Reviewer, Subject, TutorApplication
+from models.vocabulary import ApplicationDocumentKind, ApplicationStatus, DocumentVerdict, ReviewReason, Role
+from rules.business_days import working_time
+from rules.lifecycle import require_transition
 from rules.tutor_application import Required, Said, Shown, missing
 
 APPLICATION = "tutor_application"
+DOCUMENT = "application_document"
 APPLICANT_MESSAGE = "applicant_message"
 
 
@@ -90,10 +94,49 @@ async def is_reviewer(session: AsyncSession, actor: str) -> bool:
 
 async def academy_day(session: AsyncSession, moment: datetime) -> date:
     """The day it is at the academy."""
-    zone = (await session.execute(select(col(Academy.time_zone)))).scalar_one_or_none()
-    return moment.astimezone(ZoneInfo(zone or "UTC")).date()
+    zone, _ = await business_calendar(session)
+    return moment.astimezone(zone).date()
+
+
+def files_of(application_id: UUID) -> str:
+    """The folder of the files of an application; each has the id of its document."""
+    return f"tutor-applications/{application_id}"
+
+
+def move(application: TutorApplication, status: ApplicationStatus, moment: datetime) -> StateChange:
+    """Set the state. Raises `IllegalTransitionError` for a step that the state machine does not have."""
+    current = ApplicationStatus(application.status)
+    require_transition(current, status)
+    application.status, application.updated_at = status, moment
+    return StateChange(APPLICATION, application.id, current, status)
+
+
+def taken_up(application: TutorApplication, moment: datetime) -> list[StateChange]:
+    """What is decided has been reviewed: an application that nobody had taken up passes through `in_review`."""
+    if application.status != ApplicationStatus.SUBMITTED:
+        return []
+    return [replace(move(application, ApplicationStatus.IN_REVIEW, moment), reason="taken up")]
+
+
+async def stop_clock(session: AsyncSession, application: TutorApplication, moment: datetime) -> None:
+    """It is not the reviewers' turn any more: keep how much working time this one has taken."""
+    if application.clock_started_at is None:
+        return
+    zone, country = await business_calendar(session)
+    taken = working_time(application.clock_started_at, moment, zone, country)
+    application.clock_used_seconds += int(taken.total_seconds())
+    application.clock_started_at = None
 
 
 def is_own(application: TutorApplication, actor: str) -> bool:
     """Whether the actor is the applicant, in whatever role."""
-    return actor.partition(":")[2] == str(application.applicant_id)
+    return _subject(actor) == str(application.applicant_id)
+
+
+def is_same_person(actor: str, other: str) -> bool:
+    """Whether both are one person, in whatever role."""
+    return _subject(actor) == _subject(other)
+
+
+def _subject(actor: str) -> str:
+    return actor.partition(":")[2]

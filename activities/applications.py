@@ -4,8 +4,19 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.application_drafts import earlier_of, write_draft
+from activities.application_erasure import erase
+from activities.application_record import (
+    ApplicationFacts,
+    academy_day,
+    application_facts,
+    move,
+    stop_clock,
+)
+from activities.audit import write_audit
 from activities.database import Sessions
 from activities.files import FileStore
+from models.errors import Reason
 from models.messages.applications import (
     ApplicationStep,
     BeginApplication,
@@ -14,6 +25,12 @@ from models.messages.applications import (
     EndApplication,
     EndedApplication,
 )
+from models.tables import TutorApplication
+from models.tables.columns import now
+from models.vocabulary import ApplicationStatus
+from rules.decision import Refused
+from rules.lifecycle import may_follow
+from rules.tutor_application import LIVE, erase_at, may_send
 
 
 @dataclass
@@ -29,12 +46,35 @@ class ApplicationActivities:
 
         Refused by rules.tutor_application.may_apply, and with `unknown_person`, `not_found` (the earlier one).
         """
-        raise NotImplementedError
+        async with self.sessions.begin() as session:
+            begun = await write_draft(session, self.files, step)
+            if isinstance(begun, Refused):
+                return BegunApplication(refusal=begun.reason, refusal_detail=begun.detail)
+            return BegunApplication(created_at=begun)
 
     @activity.defn
     async def submit_application(self, step: ApplicationStep) -> CheckedApplication:
         """Hand the draft in: draft → submitted. Refused with `application_incomplete` and what is missing."""
-        raise NotImplementedError
+        async with self.sessions.begin() as session:
+            found = await application_facts(session, step.application_id, for_update=True)
+            if found is None:
+                return _unknown()
+            application = found.application
+            if application.submitted_at is not None:
+                return CheckedApplication()
+            if application.status != ApplicationStatus.DRAFT:
+                return _over(application)
+            moment = now()
+            refused = may_send(await earlier_of(session, application.applicant_id, application.id), moment)
+            if refused is not None:
+                return CheckedApplication(refusal=refused.reason, refusal_detail=refused.detail)
+            missing = found.missing(await academy_day(session, moment))
+            if missing:
+                return _incomplete(missing)
+            application.submitted_at = moment
+            change = move(application, ApplicationStatus.SUBMITTED, moment)
+            await write_audit(session, [change], actor=step.actor, reason="submitted", workflow_id=step.workflow_id)
+            return CheckedApplication()
 
     @activity.defn
     async def answer_info(self, step: ApplicationStep) -> CheckedApplication:
@@ -42,14 +82,73 @@ class ApplicationActivities:
 
         Refused with `application_incomplete` and what is missing, or `no_info_requested`.
         """
-        raise NotImplementedError
+        async with self.sessions.begin() as session:
+            found = await application_facts(session, step.application_id, for_update=True)
+            if found is None:
+                return _unknown()
+            application, moment = found.application, now()
+            if application.status != ApplicationStatus.INFO_REQUESTED:
+                return _not_asked(found)
+            missing = found.missing(await academy_day(session, moment))
+            if missing:
+                return _incomplete(missing)
+            application.info_due_at = None
+            change = move(application, ApplicationStatus.SUBMITTED, moment)
+            await write_audit(session, [change], actor=step.actor, reason="answered", workflow_id=step.workflow_id)
+            return CheckedApplication()
 
     @activity.defn
     async def end_application(self, step: EndApplication) -> EndedApplication:
-        """Let it end without a decision (withdrawn, expired), or rest (inactive); pins when it is erased."""
-        raise NotImplementedError
+        """Let it end without a decision (withdrawn, expired), or rest (inactive); pins when it is erased.
+
+        Where the state machine has no such step any more, something else has happened first: then it stays as it is,
+        and the answer says how.
+        """
+        async with self.sessions.begin() as session:
+            application = await session.get_one(TutorApplication, step.application_id, with_for_update=True)
+            current = ApplicationStatus(application.status)
+            if may_follow(current, step.status):
+                moment = now()
+                await stop_clock(session, application, moment)
+                application.info_due_at = None
+                application.erase_at = erase_at(step.status, moment, was_sent=application.submitted_at is not None)
+                change = move(application, step.status, moment)
+                await write_audit(
+                    session, [change], actor=step.actor, reason=step.status.value, workflow_id=step.workflow_id
+                )
+            return EndedApplication(status=application.status, erase_at=application.erase_at)
 
     @activity.defn
     async def erase_application(self, step: ApplicationStep) -> None:
-        """Erase the files and what the applicant said; ids, words, moments and hashes stay, for the statistics."""
-        raise NotImplementedError
+        """Erase the files and what the applicant said; ids, words, moments and hashes stay, for the statistics.
+
+        Only what was rejected, withdrawn or has expired is erased.
+        """
+        async with self.sessions.begin() as session:
+            await erase(session, self.files, step)
+
+
+def _not_asked(found: ApplicationFacts) -> CheckedApplication:
+    application = found.application
+    if application.status not in LIVE:
+        return _over(application)
+    if application.rounds and application.status != ApplicationStatus.DRAFT:
+        return CheckedApplication()
+    return CheckedApplication(
+        refusal=Reason.NO_INFO_REQUESTED, refusal_detail="Nobody has asked for information that is not given."
+    )
+
+
+def _incomplete(missing: tuple[str, ...]) -> CheckedApplication:
+    detail = f"Something is missing: {', '.join(missing)}."
+    return CheckedApplication(refusal=Reason.APPLICATION_INCOMPLETE, refusal_detail=detail, missing=missing)
+
+
+def _over(application: TutorApplication) -> CheckedApplication:
+    return CheckedApplication(
+        refusal=Reason.APPLICATION_OVER, refusal_detail=f"The application is {application.status}."
+    )
+
+
+def _unknown() -> CheckedApplication:
+    return CheckedApplication(refusal=Reason.NOT_FOUND, refusal_detail="There is no such application.")

@@ -14,12 +14,16 @@ from models.tables.columns import now
 
 @dataclass(frozen=True)
 class StateChange:
-    """One thing going from one state to another; `from_state` is none when it comes into being."""
+    """One thing going from one state to another; `from_state` is none when it comes into being.
+
+    `reason` is why, where it is not the same as that of the changes it is written with.
+    """
 
     subject_kind: str
     subject_id: UUID
     from_state: str | None
     to_state: str
+    reason: str | None = None
 
 
 async def write_audit(
@@ -35,7 +39,7 @@ async def write_audit(
             "subject_id": change.subject_id,
             "from_state": change.from_state,
             "to_state": change.to_state,
-            "reason": reason,
+            "reason": change.reason or reason,
             "workflow_id": workflow_id,
         }
         for change in changes

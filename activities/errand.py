@@ -81,10 +81,13 @@ NO_PUBLIC_PAGES = PublicPages("", None)
 
 @dataclass(frozen=True)
 class Pages:
-    """Where mails lead to: the platform's page of an order (`{order_id}`), the Web UI of a job (`{workflow_id}`)."""
+    """Where mails lead to: the platform's pages of an order (`{order_id}`) and of an application (`{application_id}`),
+    and the Web UI of a job (`{workflow_id}`).
+    """
 
     order: str | None
     job: str | None = None
+    application: str | None = None
     public: PublicPages = NO_PUBLIC_PAGES
 
 

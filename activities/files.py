@@ -1,8 +1,9 @@
 """Where files are kept: a folder, S3, Google Cloud Storage or Azure, as the address says. They travel by reference."""
 
+import contextlib
 import re
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import obstore
 from obstore.store import LocalStore, from_url
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _LONGEST_KEY = 255
+_AT_ONCE = 1000
 
 
 class FileMismatchError(ApplicationError):
@@ -49,6 +51,18 @@ class FileStore:
         await obstore.put_async(self._store, safe, data, attributes=attributes)
         return StoredFile(key=safe, sha256=sha256(data).hexdigest(), size=len(data))
 
+    async def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
+        """Write an open file piece by piece, in place of one with this key. Raises `ValueError` for an unsafe key."""
+        safe = _safe(key)
+        attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": media_type}
+        file.seek(0)
+        await obstore.put_async(self._store, safe, file, attributes=attributes)
+
+    async def delete(self, key: str) -> None:
+        """Remove the file; that there is none is fine. Raises `ValueError` for an unsafe key."""
+        with contextlib.suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, _safe(key))
+
     async def get(self, file: StoredFile | str, *, digest: str | None = None) -> bytes:
         """The bytes of a stored file, or of a key; with a file or a sha256 `digest` they are verified.
 
@@ -63,6 +77,21 @@ class FileStore:
         if wanted is not None and sha256(data).hexdigest() != wanted:
             raise FileMismatchError(key)
         return data
+
+    async def copy(self, source: str, target: str) -> None:
+        """Keep the file under another key as well, in place of one that is there.
+
+        Raises `FileMissingError`, and `ValueError` for an unsafe key.
+        """
+        try:
+            await obstore.copy_async(self._store, _safe(source), _safe(target))
+        except FileNotFoundError:
+            raise FileMissingError(source) from None
+
+    async def delete_all(self, folder: str) -> None:
+        """Delete every file whose key begins with this folder's; none there is fine. Raises `ValueError` as `put`."""
+        async for found in obstore.list(self._store, _safe(folder), chunk_size=_AT_ONCE):
+            await obstore.delete_async(self._store, [file["path"] for file in found])
 
     async def size(self, key: str) -> int:
         """Bytes of the file. Raises `FileMissingError`, and `ValueError` for an unsafe key."""

@@ -7,6 +7,22 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.application_letters import (
+    ApplicationErrand,
+    ToldApplication,
+    applicant_of,
+    application_approved,
+    application_assigned,
+    application_closed,
+    application_draft_reminder,
+    application_info_reminder,
+    application_info_requested,
+    application_late,
+    application_received,
+    application_rejected,
+    facts_of_application,
+    reviewer_of,
+)
 from activities.cart_letters import CartErrand, CartLetterFacts, cart_reminder, facts_of_cart
 from activities.confirmation_letter import order_confirmation
 from activities.errand import Addressed, Draft, Errand, MailWithoutSubjectError, Pages, Skipped
@@ -74,6 +90,23 @@ class TaskLetter:
 
 
 @dataclass(frozen=True)
+class ApplicationLetter:
+    """How one kind of mail about a tutor's application comes about."""
+
+    write: Callable[[ApplicationErrand], Draft | Skipped]
+    load: Callable[[AsyncSession, UUID, UUID], Awaitable[ToldApplication | None]] = facts_of_application
+    recipients: Callable[[ToldApplication], Collection[UUID]] = applicant_of
+
+    async def written(self, session: AsyncSession, asked: SendMail, moment: datetime, pages: Pages) -> Written:
+        """The letter on what is true now. Raises `MailWithoutSubjectError`."""
+        facts = await self.load(session, asked.subject_id, asked.recipient_id)
+        if facts is None or asked.recipient_id not in self.recipients(facts):
+            raise MailWithoutSubjectError
+        errand = ApplicationErrand(facts, asked.occasion, moment, pages.application, pages.job)
+        return errand, self.write(errand)
+
+
+@dataclass(frozen=True)
 class CartLetter:
     """How one kind of mail about a cart comes about."""
 
@@ -113,12 +146,25 @@ LETTERS: Mapping[MailTemplate, Letter] = {
 TASK_LETTERS: Mapping[MailTemplate, TaskLetter] = {MailTemplate.TASK_REMINDER: TaskLetter(task_reminder)}
 
 
+APPLICATION_LETTERS: Mapping[MailTemplate, ApplicationLetter] = {
+    MailTemplate.APPLICATION_DRAFT_REMINDER: ApplicationLetter(application_draft_reminder),
+    MailTemplate.APPLICATION_RECEIVED: ApplicationLetter(application_received),
+    MailTemplate.APPLICATION_INFO_REQUESTED: ApplicationLetter(application_info_requested),
+    MailTemplate.APPLICATION_INFO_REMINDER: ApplicationLetter(application_info_reminder),
+    MailTemplate.APPLICATION_LATE: ApplicationLetter(application_late),
+    MailTemplate.APPLICATION_APPROVED: ApplicationLetter(application_approved),
+    MailTemplate.APPLICATION_REJECTED: ApplicationLetter(application_rejected),
+    MailTemplate.APPLICATION_CLOSED: ApplicationLetter(application_closed),
+    MailTemplate.APPLICATION_ASSIGNED: ApplicationLetter(application_assigned, recipients=reviewer_of),
+}
+
 CART_LETTERS: Mapping[MailTemplate, CartLetter] = {MailTemplate.CART_REMINDER: CartLetter(cart_reminder)}
 
 
-def letter_of(template: MailTemplate) -> Letter | TaskLetter | CartLetter:
+def letter_of(template: MailTemplate) -> Letter | TaskLetter | ApplicationLetter | CartLetter:
     """How this mail comes about."""
-    return TASK_LETTERS.get(template) or CART_LETTERS.get(template) or LETTERS[template]
+    about_no_order = TASK_LETTERS.get(template) or APPLICATION_LETTERS.get(template) or CART_LETTERS.get(template)
+    return about_no_order or LETTERS[template]
 
 
 def set_letter(template: MailTemplate, errand: Addressed, draft: Draft) -> RenderedMail:

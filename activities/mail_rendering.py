@@ -63,6 +63,10 @@ class Words:
         """The day with its weekday."""
         return format_date(day, "full", locale=self._locale)
 
+    def day_of(self, moment: datetime) -> str:
+        """The day on which the moment falls for the reader."""
+        return self.day(moment.astimezone(self._zone).date())
+
     def moment(self, moment: datetime) -> str:
         """Day, time and whose clock shows it."""
         local = moment.astimezone(self._zone)

@@ -46,7 +46,9 @@ class ProvisioningActivities:
         body = await self._body(step.enrollment_id)
         if body is None or self.platform is None:
             return Provisioned()
-        await _send(self.platform, step.enrollment_id, body)
+        status = await post_to_platform(self.platform, step.enrollment_id, body)
+        if not is_yes(status):
+            raise not_now(status)
         return Provisioned(provisioned_at=await self._write_down(step.enrollment_id))
 
     async def _body(self, enrollment_id: UUID) -> str | None:
@@ -84,13 +86,18 @@ class ProvisioningActivities:
         return moment
 
 
-async def _send(platform: LearningPlatform, enrollment_id: UUID, body: str) -> None:
+async def post_to_platform(platform: LearningPlatform, message_id: UUID, body: str) -> int:
+    """Post the message, signed (Standard Webhooks), and answer the platform's HTTP status, whatever it is.
+
+    The same `message_id` tells the platform that it is a repeat. Raises a retryable `ApplicationError`
+    (`platform_unreachable`) if there is no answer.
+    """
     moment = now()
     headers = {
         "Content-Type": "application/json",
-        "webhook-id": str(enrollment_id),
+        "webhook-id": str(message_id),
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(platform.secret).sign(str(enrollment_id), moment, body),
+        "webhook-signature": Webhook(platform.secret).sign(str(message_id), moment, body),
     }
     try:
         async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False) as http:
@@ -99,7 +106,14 @@ async def _send(platform: LearningPlatform, enrollment_id: UUID, body: str) -> N
         raise ApplicationError(
             f"the learning platform could not be reached ({type(error).__name__})", type="platform_unreachable"
         ) from None
-    if not answer.is_success:
-        raise ApplicationError(
-            f"the learning platform answered {answer.status_code}", type=f"platform_{answer.status_code}"
-        )
+    return answer.status_code
+
+
+def is_yes(status: int) -> bool:
+    """Whether the platform has taken the message."""
+    return httpx.codes.is_success(status)
+
+
+def not_now(status: int) -> ApplicationError:
+    """That the platform has not taken the message yet: another try may help."""
+    return ApplicationError(f"the learning platform answered {status}", type=f"platform_{status}")

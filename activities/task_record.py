@@ -73,13 +73,18 @@ async def staff_actor(session: AsyncSession, person_id: UUID) -> str | None:
     return as_admin if is_admin and not is_staff else as_staff
 
 
-async def write_note(session: AsyncSession, task_id: UUID, *, author: str, text: str) -> bool:
-    """Keep what somebody says about the task, and say whether it is new: the same words of the same author are one."""
+async def write_note(
+    session: AsyncSession, subject_id: UUID, *, author: str, text: str, subject_kind: str = TASK, occasion: str = ""
+) -> bool:
+    """Keep what somebody says about the task, or about something else, and say whether it is new.
+
+    The same words of the same author are one, on each occasion.
+    """
     note = insert(Note).values(
-        id=note_id_for(task_id, author, text),
+        id=_note_id(subject_kind, subject_id, author, text, occasion),
         created_at=now(),
-        subject_kind=TASK,
-        subject_id=task_id,
+        subject_kind=subject_kind,
+        subject_id=subject_id,
         author=author,
         text=text,
     )
@@ -87,9 +92,12 @@ async def write_note(session: AsyncSession, task_id: UUID, *, author: str, text:
     return written.first() is not None
 
 
-async def take_note_back(session: AsyncSession, task_id: UUID, *, author: str, text: str) -> None:
+async def take_note_back(
+    session: AsyncSession, subject_id: UUID, *, author: str, text: str, subject_kind: str = TASK, occasion: str = ""
+) -> None:
     """Forget a note that was written for a decision which did not count."""
-    await session.execute(delete(Note).where(col(Note.id) == note_id_for(task_id, author, text)))
+    note_id = _note_id(subject_kind, subject_id, author, text, occasion)
+    await session.execute(delete(Note).where(col(Note.id) == note_id))
 
 
 async def notes_of(session: AsyncSession, task_id: UUID) -> Sequence[Note]:
@@ -100,3 +108,9 @@ async def notes_of(session: AsyncSession, task_id: UUID) -> Sequence[Note]:
         .order_by(col(Note.created_at), col(Note.id))
     )
     return (await session.execute(query)).scalars().all()
+
+
+def _note_id(subject_kind: str, subject_id: UUID, author: str, text: str, occasion: str) -> UUID:
+    """Of one subject there may be a note and a message in the same words."""
+    author = author if subject_kind == TASK else f"{subject_kind}:{occasion}:{author}"
+    return note_id_for(subject_id, author, text)

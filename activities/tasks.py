@@ -1,8 +1,8 @@
 """The steps that ask a person, chase them, and write down what was decided."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -11,17 +11,17 @@ from sqlmodel import col
 from temporalio import activity
 
 from activities.audit import StateChange, write_audit
+from activities.business_calendar import business_calendar
 from activities.database import Sessions
 from activities.task_record import TASK, person_of, write_note
 from models.identifiers import task_id_for
 from models.messages.tasks import CloseTask, EscalatedTask, EscalateTask, OpenedTask, OpenTask
-from models.tables import Academy, HumanTask, Person, TaskContact
+from models.tables import HumanTask, Person, TaskContact
 from models.tables.columns import now
 from models.vocabulary import TaskStatus
 from rules.tasks import ESCALATION, REMINDER, SECOND_ESCALATION, moments, pace_of
 
 _SAID = {REMINDER: "reminded", ESCALATION: "escalated", SECOND_ESCALATION: "escalated_again"}
-_NOWHERE = ("UTC", "")
 
 
 @dataclass
@@ -39,9 +39,10 @@ class TaskActivities:
         opened_at = now()
         async with self.sessions.begin() as session:
             task_id = await _undecided(session, step)
-            zone, country = await _calendar(session)
+            zone, country = await business_calendar(session)
             due_at = step.due_at if step.working_days is None else None
-            at = moments(pace_of(step.kind), opened_at, zone, country, due_at=due_at, until=step.until)
+            used = timedelta(seconds=step.used_seconds)
+            at = moments(pace_of(step.kind), opened_at, zone, country, due_at=due_at, until=step.until, used=used)
             wanted = insert(HumanTask).values(
                 id=task_id,
                 created_at=opened_at,
@@ -54,6 +55,7 @@ class TaskActivities:
                 reason=step.reason,
                 allowed_actions=list(step.allowed_actions),
                 queue=step.queue,
+                assignee=step.assignee,
                 due_at=at.due_at,
                 remind_at=at.remind_at,
                 escalate_at=at.escalate_at,
@@ -123,13 +125,6 @@ async def _undecided(session: AsyncSession, step: OpenTask) -> UUID:
     while task_id in decided:
         task_id = task_id_for(str(task_id), "again")
     return task_id
-
-
-async def _calendar(session: AsyncSession) -> tuple[ZoneInfo, str]:
-    """Zone and country of the academy. Before there is one, money can already come in that a person must see."""
-    found = (await session.execute(select(col(Academy.time_zone), col(Academy.country)))).one_or_none()
-    zone, country = found or _NOWHERE
-    return ZoneInfo(zone), country
 
 
 async def _recipient(session: AsyncSession, task: HumanTask, level: int) -> UUID | None:

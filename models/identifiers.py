@@ -127,6 +127,16 @@ def tutor_application_workflow_id(application_id: UUID) -> str:
     return f"tutor-application-{application_id}"
 
 
+def application_copy_id_for(application_id: UUID, document_id: UUID) -> UUID:
+    """The document of an application that was taken over from an earlier one."""
+    return uuid5(REGISTRAR_NAMESPACE, f"application-copy:{application_id}:{document_id}")
+
+
+def tutor_message_id_for(subject_id: UUID, event: str) -> UUID:
+    """The one message to the learning platform that somebody became, or is no longer, a tutor."""
+    return uuid5(REGISTRAR_NAMESPACE, f"tutor-message:{subject_id}:{event}")
+
+
 def tutor_profile_id_for(person_id: UUID) -> UUID:
     """The one profile of a tutor (TutorHub G30)."""
     return uuid5(REGISTRAR_NAMESPACE, f"tutor-profile:{person_id}")

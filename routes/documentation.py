@@ -42,6 +42,9 @@ TAGS = [
     {"name": "enrollments", "description": "Who has a place in which course."},
     {"name": "refunds", "description": "Money back: whether it may be had, asking for it, and what became of it."},
     {"name": "cascades", "description": "Many places that end at once, because their tutor or course is gone."},
+    {"name": "tutor applications", "description": "Becoming a tutor: applying, showing documents, being reviewed."},
+    {"name": "reviewers", "description": "Who reviews applications, and whether they are there."},
+    {"name": "subjects", "description": "What can be taught, and what has to be shown for it."},
     {"name": "carts", "description": "What people are about to buy, how they are reminded of it, and what came back."},
     {"name": "subscriptions", "description": "Who has said yes or no to which marketing mail."},
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
@@ -54,6 +57,10 @@ TAGS = [
 ]
 
 _EXAMPLE_REQUEST_ID = "0198f3a2-7c1e-7b54-9d10-3f6f0f0c2a11"
+_EXAMPLE_ERRORS = {
+    Reason.INVALID_REQUEST: [InvalidField(pointer="#/lines/0/course_id", detail="Field required")],
+    Reason.APPLICATION_INCOMPLETE: [InvalidField(pointer="#/bio", detail="Say something about yourself.")],
+}
 # Served from here: the page works without the internet, and no third party sees who reads it.
 _SWAGGER = "/docs/swagger-ui"
 
@@ -131,12 +138,7 @@ def install(app: FastAPI) -> None:
 
 
 def _example(reason: Reason) -> dict[str, Any]:
-    errors = (
-        [InvalidField(pointer="#/lines/0/course_id", detail="Field required")]
-        if reason is Reason.INVALID_REQUEST
-        else None
-    )
-    shown = document(reason, f"{KINDS[reason].title}.", _EXAMPLE_REQUEST_ID, errors)
+    shown = document(reason, f"{KINDS[reason].title}.", _EXAMPLE_REQUEST_ID, _EXAMPLE_ERRORS.get(reason))
     return shown.model_dump(mode="json", exclude_none=True)
 
 

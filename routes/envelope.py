@@ -3,7 +3,9 @@
 import logging
 import re
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,9 +27,13 @@ _access_log = logging.getLogger("registrar.access")
 class Envelope:
     """The outermost layer of the application: nothing leaves it as a bare exception or without its headers."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, larger_bodies: Mapping[re.Pattern[str], int] = MappingProxyType({})
+    ) -> None:
+        """`larger_bodies` are the paths to which more may be posted than `MAX_BODY_BYTES`, and how much."""
         self._app = app
         self._metrics = metrics
+        self._larger_bodies = larger_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -57,22 +63,31 @@ class Envelope:
             self._account(scope, answered or HTTPStatus.INTERNAL_SERVER_ERROR, time.perf_counter() - started)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
+        received, limit = 0, self._limit(scope)
+        too_large = f"A body may have {limit / 1_000_000:g} MB at most."
 
         async def receive_within_limit() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            if received > limit:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
             return message
 
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-            refusal = problem_response(Request(scope), Reason.PAYLOAD_TOO_LARGE, "A body may have 1 MB at most.")
+        if announced.isdecimal() and int(announced) > limit:
+            refusal = problem_response(Request(scope), Reason.PAYLOAD_TOO_LARGE, too_large)
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive_within_limit, send)
+
+    def _limit(self, scope: Scope) -> int:
+        limits = (
+            limit
+            for path, limit in self._larger_bodies.items()
+            if scope["method"] == "POST" and path.fullmatch(scope["path"])
+        )
+        return next(limits, MAX_BODY_BYTES)
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
         # The template of the route, never the path: paths and queries may hold what nobody should log.

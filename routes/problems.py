@@ -83,6 +83,24 @@ KINDS: Mapping[Reason, Kind] = {
     Reason.REFUND_NOT_ELIGIBLE: Kind(HTTPStatus.CONFLICT, "The refund policy of the purchase does not allow it"),
     Reason.REFUND_IN_PROGRESS: Kind(HTTPStatus.CONFLICT, "The money is on its way back already"),
     Reason.CASCADE_NOT_RUNNING: Kind(HTTPStatus.CONFLICT, "The cascade is over"),
+    Reason.ALREADY_TUTOR: Kind(HTTPStatus.CONFLICT, "The person is a tutor already"),
+    Reason.APPLICATION_EXISTS: Kind(HTTPStatus.CONFLICT, "Another application of the person is under way"),
+    Reason.REAPPLY_TOO_SOON: Kind(HTTPStatus.CONFLICT, "It is too soon for another application"),
+    Reason.TOO_MANY_APPLICATIONS: Kind(HTTPStatus.CONFLICT, "The person has sent too many applications"),
+    Reason.APPLICATION_INCOMPLETE: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The application is not complete"),
+    Reason.APPLICATION_NOT_EDITABLE: Kind(HTTPStatus.CONFLICT, "The application cannot be changed now"),
+    Reason.APPLICATION_NOT_IN_REVIEW: Kind(HTTPStatus.CONFLICT, "The application is not with the reviewers"),
+    Reason.APPLICATION_OVER: Kind(HTTPStatus.CONFLICT, "The application is over"),
+    Reason.NO_INFO_REQUESTED: Kind(HTTPStatus.CONFLICT, "No information was asked for"),
+    Reason.TOO_MANY_INFO_ROUNDS: Kind(HTTPStatus.CONFLICT, "Information was asked for too often"),
+    Reason.UNKNOWN_SUBJECT: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "There is no such subject"),
+    Reason.UNSUPPORTED_FILE: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Files of this kind are not taken"),
+    Reason.TOO_MANY_DOCUMENTS: Kind(HTTPStatus.CONFLICT, "The application has too many documents"),
+    Reason.VERDICTS_MISSING: Kind(HTTPStatus.CONFLICT, "Not every document has a verdict"),
+    Reason.REASONS_REQUIRED: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The decision needs a reason"),
+    Reason.NOT_A_REVIEWER: Kind(HTTPStatus.FORBIDDEN, "The person does not review applications"),
+    Reason.OWN_APPLICATION: Kind(HTTPStatus.FORBIDDEN, "Nobody reviews their own application"),
+    Reason.FOUR_EYES_REQUIRED: Kind(HTTPStatus.FORBIDDEN, "Another reviewer has to decide this"),
     Reason.CART_OVER: Kind(HTTPStatus.CONFLICT, "The cart was bought, or what was in it is deleted"),
     Reason.CART_EMPTY: Kind(HTTPStatus.CONFLICT, "There is nothing in the cart"),
     Reason.LINK_INVALID: Kind(HTTPStatus.NOT_FOUND, "The link is not one of ours"),
@@ -112,7 +130,9 @@ class ProblemDocument(BaseModel):
     instance: str = Field(description="`urn:registrar:request:` and the request's id, to be found in our log")
     reason: Reason
     errors: tuple[InvalidField, ...] | None = Field(
-        default=None, description="which parts of the request are not valid; only with `invalid_request`"
+        default=None,
+        description="which parts of the request are not valid, or of an application are missing; only with "
+        "`invalid_request` and `application_incomplete`",
     )
 
 
@@ -221,7 +241,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         case HTTPStatus.METHOD_NOT_ALLOWED:
             reason, detail = Reason.METHOD_NOT_ALLOWED, "See the `Allow` header."
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            reason, detail = Reason.PAYLOAD_TOO_LARGE, "A body may have 1 MB at most."
+            reason, detail = Reason.PAYLOAD_TOO_LARGE, error.detail
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             reason, detail = Reason.INTERNAL, "The request could not be served."
         case _:

@@ -6,11 +6,11 @@ from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, exists
 from sqlmodel import col
 
 from activities.task_record import actors_of
-from models.tables import HumanTask, Note
+from models.tables import HumanTask, Note, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import TaskAction, TaskKind, TaskQueue, TaskStatus
 from routes.pagination import PageQuery
@@ -123,7 +123,7 @@ WHOLE_EXAMPLE = WholeTaskView(
 
 def conditions_of(asked: TaskQuery, principal: Principal) -> list[ColumnElement[bool]]:
     """The WHERE of a list."""
-    conditions: list[ColumnElement[bool]] = [col(HumanTask.status) == asked.status]
+    conditions = [col(HumanTask.status) == asked.status, *not_about_own(principal)]
     if asked.kind is not None:
         conditions.append(col(HumanTask.kind) == asked.kind)
     if asked.queue is not None:
@@ -142,6 +142,17 @@ def conditions_of(asked: TaskQuery, principal: Principal) -> list[ColumnElement[
         late = col(HumanTask.due_at) < now()
         conditions.append(late if asked.overdue else ~late)
     return conditions
+
+
+def not_about_own(principal: Principal) -> list[ColumnElement[bool]]:
+    """The WHERE that leaves out what is about an application of the caller's: others see to that."""
+    if principal.person_id is None:
+        return []
+    own = exists().where(
+        col(TutorApplication.id) == col(HumanTask.subject_id),
+        col(TutorApplication.applicant_id) == principal.person_id,
+    )
+    return [~own]
 
 
 def view_of(task: HumanTask, settings: Settings) -> TaskView:

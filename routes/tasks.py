@@ -1,6 +1,5 @@
 """What people have to decide: listed, read, taken, decided."""
 
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Literal
 from uuid import UUID
@@ -10,22 +9,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from temporalio.client import RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
 
+from activities.application_record import APPLICATION, is_reviewer
 from activities.database import Sessions
-from activities.task_record import assign_task, notes_of, staff_actor, take_note_back, write_note
+from activities.task_record import TASK, assign_task, notes_of, staff_actor
 from models.errors import Reason
-from models.messages.tasks import DecideTask, TaskDecided
-from models.tables import HumanTask
-from models.vocabulary import Role, TaskAction, TaskStatus
+from models.messages.applications import MAX_REASONS
+from models.messages.tasks import DecideTask
+from models.tables import HumanTask, TutorApplication
+from models.vocabulary import ReviewReason, Role, TaskAction, TaskKind, TaskQueue, TaskStatus
+from routes.application_reading import reviewed_application
+from routes.application_reviews import assign_review
+from routes.application_start import DECISION_REFUSALS
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
-from routes.outages import is_not_found
 from routes.pagination import LIST_HEADERS, Page, example_page, page_of, sorted_page
-from routes.parts import Connections, TheConnections, TheParts
+from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
+from routes.task_decisions import Remark, kept, not_open, tell_decision
 from routes.task_views import (
     EXAMPLE,
     SORTABLE,
@@ -34,6 +35,7 @@ from routes.task_views import (
     TaskView,
     WholeTaskView,
     conditions_of,
+    not_about_own,
     view_of,
     whole_view_of,
 )
@@ -44,7 +46,6 @@ from settings import Settings
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
 
-_PATIENCE = timedelta(seconds=5)
 _TheStaff = Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN, Role.SERVICE))]
 
 
@@ -55,6 +56,9 @@ class DecisionBody(BaseModel):
 
     action: TaskAction
     note: NoteText | None = Field(default=None, description="why; kept with the task alone, so it may name people")
+    reasons: tuple[ReviewReason, ...] = Field(
+        default=(), max_length=MAX_REASONS, description="why a tutor's application is not approved"
+    )
 
 
 class AssignmentBody(BaseModel):
@@ -100,7 +104,7 @@ async def get_tasks(
 )
 async def get_task(task_id: UUID, principal: _TheStaff, parts: TheParts, connections: TheConnections) -> WholeTaskView:
     """Why a person has to look, what they can do, who has taken it, and what was said about it."""
-    return await _show(connections.sessions, task_id, parts.settings)
+    return await _show(connections.sessions, task_id, principal, parts.settings)
 
 
 @router.post(
@@ -115,6 +119,10 @@ async def get_task(task_id: UUID, principal: _TheStaff, parts: TheParts, connect
             Reason.NOT_FOUND,
             Reason.UNKNOWN_PERSON,
             Reason.TASK_NOT_OPEN,
+            Reason.NOT_A_REVIEWER,
+            Reason.OWN_APPLICATION,
+            Reason.APPLICATION_NOT_IN_REVIEW,
+            Reason.APPLICATION_OVER,
             Reason.UNAVAILABLE,
         ),
     },
@@ -137,14 +145,23 @@ async def post_assignment(
     """The record alone is changed: whoever has taken a task gets its reminder, and anybody may still decide it.
 
     The last word counts, and every one is in the audit log. `me` is for people: a service names a member of staff:
-    somebody who looks after a queue, or has taken or decided a task before.
+    somebody who looks after a queue, or has taken or decided a task before. The review of a tutor's application goes to
+    a reviewer, and the application with it.
     """
+    task = await _read(connections.sessions, task_id, principal)
+    if task.kind == TaskKind.TUTOR_REVIEW:
+        application = await _reviewed(connections.sessions, task, principal)
+        if task.status != TaskStatus.OPEN:
+            raise not_open()
+        await assign_review(connections, application, body.assignee, principal)
+        return await _show(connections.sessions, task_id, principal, parts.settings)
+    await _require_may_decide(connections.sessions, task, principal)
     async with connections.sessions.begin() as session:
         assignee = await _actor(session, body.assignee, principal)
-        task = await assign_task(session, task_id, assignee, actor=principal.actor)
-        if isinstance(task, Refused):
-            raise ProblemError(task.reason, task.detail)
-        return whole_view_of(task, await notes_of(session, task_id), parts.settings)
+        assigned = await assign_task(session, task_id, assignee, actor=principal.actor)
+        if isinstance(assigned, Refused):
+            raise ProblemError(assigned.reason, assigned.detail)
+        return whole_view_of(assigned, await notes_of(session, task_id), parts.settings)
 
 
 @router.post(
@@ -157,8 +174,7 @@ async def post_assignment(
             Reason.INVALID_REQUEST,
             Reason.PAYLOAD_TOO_LARGE,
             Reason.NOT_FOUND,
-            Reason.TASK_NOT_OPEN,
-            Reason.ACTION_NOT_ALLOWED,
+            *DECISION_REFUSALS,
             Reason.UNAVAILABLE,
         ),
     },
@@ -184,43 +200,17 @@ async def decide_task(
     decision that did not count. After `unavailable` it stays, since the decision may count; repeating the request
     repeats neither.
     """
-    task = await _read(connections.sessions, task_id)
+    task = await _read(connections.sessions, task_id, principal)
+    await _require_may_decide(connections.sessions, task, principal)
     if task.status != TaskStatus.OPEN:
-        raise _not_open()
-    note = body.note
-    if note is None:
-        await _decide(task, body.action, principal, connections)
-    else:
-        async with connections.sessions.begin() as session:
-            is_new = await write_note(session, task_id, author=principal.actor, text=note)
-        try:
-            await _decide(task, body.action, principal, connections)
-        except ProblemError as refused:
-            if is_new and refused.reason is not Reason.UNAVAILABLE:
-                async with connections.sessions.begin() as session:
-                    await take_note_back(session, task_id, author=principal.actor, text=note)
-            raise
-    return await _show(connections.sessions, task_id, parts.settings)
-
-
-async def _decide(task: HumanTask, action: TaskAction, principal: Principal, connections: Connections) -> None:
-    handle = connections.temporal.get_workflow_handle(task.workflow_id)
-    try:
-        await handle.execute_update(
-            "decide",
-            DecideTask(task_id=task.id, action=action, actor=principal.actor),
-            id=f"decision-{task.id}-{action}",
-            result_type=TaskDecided,
-            rpc_timeout=_PATIENCE,
-        )
-    except WorkflowUpdateFailedError as failed:
-        raise _refusal_of(failed) from failed
-    except RPCTimeoutOrCancelledError:
-        raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; the decision may be repeated.") from None
-    except RPCError as error:
-        if is_not_found(error):
-            raise _not_open() from error
-        raise
+        raise not_open()
+    remarks = [] if body.note is None else [Remark(TASK, task_id, principal.actor, body.note)]
+    decision = DecideTask(
+        task_id=task_id, action=body.action, actor=principal.actor, reasons=tuple(dict.fromkeys(body.reasons))
+    )
+    async with kept(connections.sessions, remarks):
+        await tell_decision(connections.temporal, task, decision)
+    return await _show(connections.sessions, task_id, principal, parts.settings)
 
 
 async def _actor(session: AsyncSession, assignee: Literal["me"] | UUID | None, principal: Principal) -> str | None:
@@ -236,32 +226,30 @@ async def _actor(session: AsyncSession, assignee: Literal["me"] | UUID | None, p
     return actor
 
 
-async def _show(sessions: Sessions, task_id: UUID, settings: Settings) -> WholeTaskView:
+async def _show(sessions: Sessions, task_id: UUID, principal: Principal, settings: Settings) -> WholeTaskView:
+    task = await _read(sessions, task_id, principal)
     async with sessions() as session:
-        task = await session.get(HumanTask, task_id)
-        if task is None:
-            raise _unknown()
-        return whole_view_of(task, await notes_of(session, task_id), settings)
+        # What reviewers say of an applicant is theirs alone.
+        is_theirs = task.queue != TaskQueue.REVIEW or await is_reviewer(session, principal.actor)
+        return whole_view_of(task, await notes_of(session, task_id) if is_theirs else (), settings)
 
 
-async def _read(sessions: Sessions, task_id: UUID) -> HumanTask:
+async def _read(sessions: Sessions, task_id: UUID, principal: Principal) -> HumanTask:
+    """The task; those about their own application are nobody's business."""
     async with sessions() as session:
-        task = await session.get(HumanTask, task_id)
+        found = await session.execute(select(HumanTask).where(col(HumanTask.id) == task_id, *not_about_own(principal)))
+        task = found.scalar_one_or_none()
     if task is None:
-        raise _unknown()
+        raise ProblemError(Reason.NOT_FOUND, "There is no such task.")
     return task
 
 
-def _refusal_of(failed: WorkflowUpdateFailedError) -> Exception:
-    cause = failed.cause
-    if isinstance(cause, ApplicationError) and cause.type in {Reason.TASK_NOT_OPEN, Reason.ACTION_NOT_ALLOWED}:
-        return ProblemError(Reason(cause.type), cause.message)
-    return failed
+async def _reviewed(sessions: Sessions, task: HumanTask, principal: Principal) -> TutorApplication:
+    async with sessions() as session:
+        return await reviewed_application(session, task.subject_id, principal)
 
 
-def _unknown() -> ProblemError:
-    return ProblemError(Reason.NOT_FOUND, "There is no such task.")
-
-
-def _not_open() -> ProblemError:
-    return ProblemError(Reason.TASK_NOT_OPEN, "The task has been decided, or nobody waits for it any more.")
+async def _require_may_decide(sessions: Sessions, task: HumanTask, principal: Principal) -> None:
+    """Reviews are for reviewers, who are people; everything else is for all of the academy."""
+    if task.subject_kind == APPLICATION and task.queue == TaskQueue.REVIEW:
+        await _reviewed(sessions, task, principal)

@@ -40,6 +40,7 @@ LIVE = frozenset(
 EDITABLE = frozenset({ApplicationStatus.DRAFT, ApplicationStatus.INFO_REQUESTED})
 WITH_REVIEWERS = frozenset({ApplicationStatus.SUBMITTED, ApplicationStatus.IN_REVIEW, ApplicationStatus.INACTIVE})
 REJECTED = frozenset({ApplicationStatus.REJECTED_SOFT, ApplicationStatus.REJECTED_HARD})
+ERASED = REJECTED | {ApplicationStatus.WITHDRAWN, ApplicationStatus.EXPIRED}
 NEEDS_REASONS = frozenset({TaskAction.REQUEST_INFO, TaskAction.REJECT_SOFT, TaskAction.REJECT_HARD})
 
 
@@ -88,7 +89,7 @@ def missing(said: Said, required: Sequence[Required], shown: Sequence[Shown], to
 
     The words: `bio`, `qualifications`, `certifications`, `subjects`; `subject_closed:<subject>` where no tutors are
     looked for; `identity`, `video` and `certification:<subject>` of documents that are not there, have expired, or were
-    rejected and not replaced. Certifications need words only where a certification is shown.
+    rejected and not replaced. Certifications need words only where a certification is shown or asked for.
     """
     found = [word for word, text in (("bio", said.bio), ("qualifications", said.qualifications)) if _is_blank(text)]
     asked = {subject.code: subject for subject in required}
@@ -109,7 +110,7 @@ def missing(said: Said, required: Sequence[Required], shown: Sequence[Shown], to
         for each in wanted
         if each.requires_certification and (ApplicationDocumentKind.CERTIFICATION, each.code) not in usable
     ]
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def may_apply(earlier: Sequence[Earlier], moment: datetime, *, is_tutor: bool) -> Refused | None:
@@ -148,6 +149,13 @@ def reapply_at(status: ApplicationStatus, decided_at: datetime) -> datetime | No
     if status not in REJECTED:
         return None
     return decided_at + REAPPLY_AFTER_HARD if status is ApplicationStatus.REJECTED_HARD else decided_at
+
+
+def erase_at(status: ApplicationStatus, ended_at: datetime, *, was_sent: bool) -> datetime | None:
+    """When what was said and shown is erased; none where it is kept. What nobody has seen goes at once."""
+    if status not in ERASED:
+        return None
+    return ended_at + DOCUMENTS_KEPT_FOR if was_sent else ended_at
 
 
 def is_override(action: TaskAction, shown: Sequence[Shown]) -> bool:

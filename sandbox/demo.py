@@ -139,7 +139,10 @@ def _print_ending(console: Console, scenes: list[Scene], home: Path) -> None:
     console.print(table)
     summary = home / "summary.json"
     summary.write_text(json.dumps([scene.as_json() for scene in scenes], indent=2, ensure_ascii=False))
-    console.print(f"\nSummary {_shown(summary)}, receipts {_shown(home / 'receipts')}, mails {_shown(home / 'mails')}.")
+    console.print(
+        f"\nSummary {_shown(summary)}, receipts {_shown(home / 'receipts')}, decision records"
+        f" {_shown(home / 'records')}, mails {_shown(home / 'mails')}."
+    )
     console.print("`make up` keeps such a stack running, with the Web UI, for you to look around.", style="dim")
 
 

@@ -5,17 +5,20 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid5
 
+from activities.application_letters import ApplicationErrand, ToldApplication
 from activities.calendar import CalendarEntry
 from activities.cart_letters import CartErrand, CartLetterFacts
 from activities.cart_settings import default_cart_settings
 from activities.errand import Draft, Errand, PublicPages, Skipped
-from activities.letters import CART_LETTERS, LETTERS, TASK_LETTERS, set_letter
+from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LETTERS, TASK_LETTERS, set_letter
 from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
 from activities.task_letters import TaskErrand, TaskFacts
 from models.quote import Quote, QuotedLine
 from models.tables import (
     Academy,
+    ApplicationDecision,
+    ApplicationDocument,
     Cart,
     CartSettings,
     Coupon,
@@ -31,12 +34,16 @@ from models.tables import (
     Refund,
     RefundRequest,
     TaskContact,
+    TutorApplication,
 )
 from models.vocabulary import (
+    ApplicationDocumentKind,
+    ApplicationStatus,
     CartStatus,
     CouponKind,
     CourseKind,
     DocumentKind,
+    DocumentVerdict,
     EnrollmentStatus,
     MailTemplate,
     OrderStatus,
@@ -47,6 +54,8 @@ from models.vocabulary import (
     RefundPolicy,
     RefundRequestStatus,
     RefundStatus,
+    ReviewReason,
+    TaskAction,
     TaskKind,
     TaskQueue,
 )
@@ -55,6 +64,7 @@ from rules.decision import Refused
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = "https://academy.test/orders/{order_id}?a=b&c=d"
+APPLICATION_PAGE = "https://academy.test/applications/{application_id}?a=b&c=d"
 JOB = "https://temporal.test/workflows/{workflow_id}"
 PUBLIC = PublicPages("https://academy.test/back-office", "a-secret-of-the-preview-that-signs-nothing")
 CHECKOUT = "https://checkout.stripe.test/c/pay/cs_test_1?x=1&y=2"
@@ -260,6 +270,72 @@ def write_about_task(**told: object) -> RenderedMail:
     return set_letter(MailTemplate.TASK_REMINDER, errand, draft)
 
 
+_APPLICATIONS: dict[MailTemplate, ApplicationStatus] = {
+    MailTemplate.APPLICATION_DRAFT_REMINDER: ApplicationStatus.DRAFT,
+    MailTemplate.APPLICATION_RECEIVED: ApplicationStatus.SUBMITTED,
+    MailTemplate.APPLICATION_INFO_REQUESTED: ApplicationStatus.INFO_REQUESTED,
+    MailTemplate.APPLICATION_INFO_REMINDER: ApplicationStatus.INFO_REQUESTED,
+    MailTemplate.APPLICATION_LATE: ApplicationStatus.INACTIVE,
+    MailTemplate.APPLICATION_APPROVED: ApplicationStatus.APPROVED,
+    MailTemplate.APPLICATION_REJECTED: ApplicationStatus.REJECTED_SOFT,
+    MailTemplate.APPLICATION_CLOSED: ApplicationStatus.WITHDRAWN,
+    MailTemplate.APPLICATION_ASSIGNED: ApplicationStatus.IN_REVIEW,
+}
+
+
+def a_rejected_document(
+    kind: ApplicationDocumentKind, reason: ReviewReason, subject: str | None = None
+) -> ApplicationDocument:
+    """A current document that is not good enough."""
+    return ApplicationDocument(
+        id=an_id(f"{kind} {reason}"), application_id=ORDER, kind=kind, subject=subject, first_version_id=an_id(kind),
+        sha256="a" * 64, verdict=DocumentVerdict.REJECTED, verdict_reason=reason, judged_by="staff:7", judged_at=NOW,
+    )  # fmt: skip
+
+
+def application_errand(
+    template: MailTemplate, *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper",
+    occasion: str = "", page: str | None = APPLICATION_PAGE, job_page: str | None = JOB, moment: datetime = NOW,
+    status: ApplicationStatus | None = None, title: str = "Spanish for beginners", rounds: int = 1,
+    reasons: tuple[ReviewReason, ...] = (ReviewReason.PROFILE_TOO_THIN,), message: str | None = "Say more.\nThanks.",
+    rejected: tuple[ApplicationDocument, ...] | None = None, reapply_at: datetime | None = NOW,
+    erase_at: datetime | None = NOW + timedelta(days=365), erased_at: datetime | None = None,
+) -> ApplicationErrand:  # fmt: skip
+    """A mail about an application, of which the letter has something to say."""
+    reader = a_person(name, locale=locale, zone=zone)
+    status = status or _APPLICATIONS[template]
+    is_asked = status is ApplicationStatus.INFO_REQUESTED
+    application = TutorApplication(
+        id=ORDER, applicant_id=reader.id, status=status, subjects=["spanish"], reviewer_id=reader.id, rounds=rounds,
+        submitted_at=None if status is ApplicationStatus.DRAFT else NOW - timedelta(days=2),
+        info_due_at=NOW + timedelta(days=14) if is_asked else None, reapply_at=reapply_at, erase_at=erase_at,
+        erased_at=erased_at, workflow_id=f"tutor-application-{ORDER}", created_at=NOW - timedelta(days=7),
+    )  # fmt: skip
+    task = HumanTask(
+        id=an_id("review"), kind=TaskKind.TUTOR_REVIEW, subject_kind="tutor_application", subject_id=ORDER,
+        workflow_id=application.workflow_id, reason="", queue=TaskQueue.REVIEW, due_at=NOW + timedelta(days=3),
+        allowed_actions=["approve", "request_info", "reject_soft", "reject_hard"],
+    )  # fmt: skip
+    decision = ApplicationDecision(
+        id=an_id("decided"), application_id=ORDER, action=TaskAction.REQUEST_INFO, reasons=list(reasons),
+        decided_by="staff:7", documents=[],
+    )  # fmt: skip
+    if rejected is None:
+        kind, reason = ApplicationDocumentKind.CERTIFICATION, ReviewReason.DOCUMENT_EXPIRED
+        rejected = (a_rejected_document(kind, reason, "spanish"),)
+    facts = ToldApplication(
+        reader, application, order_facts().academy, task, decision, message, rejected, {"spanish": title}
+    )  # fmt: skip
+    return ApplicationErrand(facts, occasion, moment, page, job_page)
+
+
+def write_about_application(template: MailTemplate, **told: object) -> RenderedMail:
+    """The mail that a letter about an application makes."""
+    errand = application_errand(template, **told)  # type: ignore[arg-type]
+    draft = _drafted(APPLICATION_LETTERS[template].write(errand))
+    return set_letter(template, errand, draft)
+
+
 STANDING = CartFacts(
     status=CartStatus.ABANDONED, is_watched=True, is_empty=False, is_bought=False, is_sold_out=False,
     refused_because=None, last_purchase_at=None, quiet_until=None, has_dispute=False, other_reminded_at=None,
@@ -333,6 +409,9 @@ def write(
     if template in TASK_LETTERS:
         known = {name: told[name] for name in ("locale", "zone", "name") if name in told}
         return write_about_task(occasion=occasion, moment=moment, **known)
+    if template in APPLICATION_LETTERS:
+        told.pop("is_test", None)
+        return write_about_application(template, occasion=occasion, moment=moment, **told)
     if template in CART_LETTERS:
         told.pop("is_test", None)
         coupon = a_cart_coupon() if occasion == "3" else None

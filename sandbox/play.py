@@ -15,7 +15,7 @@ from rich.console import Console
 
 from models.vocabulary import Role
 from routes.tokens import issue_token
-from sandbox.sample_academy import sample_id
+from sandbox.sample_academy import read_academy, sample_id
 from sandbox.stack import Stack
 from settings import Settings
 
@@ -92,6 +92,15 @@ class Player:
         headers = {**self._as(caller, role), "Idempotency-Key": uuid4().hex}
         return await self._http.post(path, json=body, headers=headers)
 
+    async def patch(self, path: str, body: Json, caller: str) -> httpx.Response:
+        """Change something as this sample person. Raises `httpx.HTTPStatusError` if it is refused."""
+        return (await self._http.patch(path, json=body, headers=self._as(caller))).raise_for_status()
+
+    async def upload(self, path: str, fields: Json, file: tuple[str, bytes], caller: str) -> httpx.Response:
+        """Send a form with a file, given by name and content. Raises `httpx.HTTPStatusError` if it is refused."""
+        answer = await self._http.post(path, data=fields, files={"file": file}, headers=self._as(caller))
+        return answer.raise_for_status()
+
     async def order(
         self, caller: str, code: str, *, slot_ids: Sequence[str] = (), method: str = "checkout", **more: str
     ) -> httpx.Response:
@@ -157,6 +166,22 @@ class Player:
                     raise TimeoutError(f"not {times} mails about order {order['number']} after a minute")
                 await asyncio.sleep(0.1)
 
+    async def told_of_application(self, application_id: str, applicant: str, times: int) -> None:
+        """Wait until so many mails about it have arrived, at the applicant's address or naming its job."""
+        mailbox = self._stack.endpoints.mailbox
+        if not mailbox:
+            return
+        address = next(person.email for person in read_academy().people if person.key == applicant)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        async with httpx.AsyncClient(base_url=mailbox) as http:
+            while (
+                sum(address in mail["headers"]["To"] or application_id in mail["text"] for mail in await _mails(http))
+                < times
+            ):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"not {times} mails about application {application_id} after a minute")
+                await asyncio.sleep(0.1)
+
     async def mail_to(self, address: str) -> Json:
         """Wait until a mail to this address has arrived. Raises `LookupError` where the mailbox is not ours."""
         mailbox = self._stack.endpoints.mailbox
@@ -194,6 +219,26 @@ class Player:
                 raise TimeoutError(f"{cascade['left']} of {cascade['total']} places are left after a minute")
             await asyncio.sleep(0.1)
 
+    async def application_is(self, path: str, status: str, caller: str) -> Json:
+        """Wait until the application at this path has this status."""
+        return await self._application(path, lambda seen: seen["status"] == status, status, caller, Role.STUDENT)
+
+    async def review_is(self, path: str, kind: str) -> Json:
+        """Wait until a task of this kind asks the reviewers about the application, and read it as one of them."""
+        return await self._application(
+            path, lambda seen: seen["review"]["task_kind"] == kind, f"waiting for {kind}", "lead", Role.STAFF
+        )
+
+    async def _application(self, path: str, met: Callable[[Json], bool], what: str, caller: str, role: Role) -> Json:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            seen = await self.get(path, caller, role)
+            if met(seen):
+                return seen
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the application is {seen['status']}, not {what}, after a minute")
+            await asyncio.sleep(0.1)
+
     async def _until(
         self,
         order_id: str,
@@ -228,13 +273,19 @@ class Player:
         return f"{self._stack.endpoints.temporal_ui}/namespaces/default/workflows/{workflow_id}"
 
     async def collect(self, home: Path) -> None:
-        """Put the receipts and mails where people find them."""
-        self.current = "collecting receipts and mails"
+        """Put the receipts, decision records and mails where people find them."""
+        self.current = "collecting receipts, decision records and mails"
         (home / "receipts").mkdir(exist_ok=True)
+        (home / "records").mkdir(exist_ok=True)
         for scene in self.scenes:
             if "order_id" in scene.facts:
                 pdf = await self.receipt(scene.facts["order_id"], scene.facts["caller"], Role(scene.facts["role"]))
                 (home / "receipts" / f"{scene.facts['number']}.pdf").write_bytes(pdf)
+            if "application_id" in scene.facts:
+                application_id = scene.facts["application_id"]
+                path = f"/v1/tutor-applications/{application_id}/decision-record.pdf"
+                answer = await self._http.get(path, headers=self._as("lead", Role.STAFF))
+                (home / str(scene.to_open)).write_bytes(answer.raise_for_status().content)
         if self._stack.endpoints.mailbox:
             await self._collect_mails(home / "mails", self._stack.endpoints.mailbox)
 

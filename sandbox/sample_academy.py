@@ -28,7 +28,9 @@ from models.tables import (
     Lesson,
     LessonSlot,
     Person,
+    Reviewer,
     ScreeningMeeting,
+    Subject,
     TaskContact,
     TaxRate,
 )
@@ -98,6 +100,18 @@ class TaskContactEntry(_Entry):
     remind: str
     escalate: str | None = None
     escalate_again: str | None = None
+
+
+class ReviewerEntry(_Entry):
+    person: str
+
+
+class SubjectEntry(_Entry):
+    code: str
+    title: str
+    requires_certification: bool = False
+    requires_video: bool = False
+    is_open: bool = True
 
 
 class LessonEntry(_Entry):
@@ -212,6 +226,8 @@ class AcademyFiles(BaseModel):
     tax_rates: tuple[TaxRateEntry, ...]
     people: tuple[PersonEntry, ...]
     task_contacts: tuple[TaskContactEntry, ...]
+    reviewers: tuple[ReviewerEntry, ...]
+    subjects: tuple[SubjectEntry, ...]
     courses: tuple[CourseEntry, ...]
     coupons: tuple[CouponEntry, ...]
     cart_settings: CartSettingsEntry
@@ -230,6 +246,8 @@ def read_academy(folder: Path = DATA) -> AcademyFiles:
             "tax_rates": tables("taxes").get("tax_rate", []),
             "people": tables("people").get("person", []),
             "task_contacts": tables("people").get("task_contact", []),
+            "reviewers": tables("people").get("reviewer", []),
+            "subjects": tables("subjects").get("subject", []),
             "courses": tables("courses").get("course", []),
             "coupons": tables("coupons").get("coupon", []),
             "cart_settings": tables("carts").get("settings"),
@@ -250,7 +268,10 @@ def person_id(key: str) -> UUID | None:
 
 
 async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) -> dict[str, int]:
-    """Write the academy into an empty or older database. Sold seats, booked slots and used coupons stay as they are."""
+    """Write the academy into an empty or older database.
+
+    Sold seats, booked slots, used coupons and who is away stay as they are.
+    """
     files = files or read_academy()
     zones = {person.key: ZoneInfo(person.time_zone) for person in files.people}
     academy_zone = ZoneInfo(files.academy.time_zone)
@@ -264,6 +285,9 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         await _upsert(session, TaxRate, [TaxRate(**rate.model_dump()) for rate in files.tax_rates])
         await _upsert(session, Person, [_person(person) for person in files.people])
         await _upsert(session, TaskContact, [_task_contact(contact) for contact in files.task_contacts])
+        reviewers = [Reviewer(person_id=sample_id("person", each.person)) for each in files.reviewers]
+        await _upsert(session, Reviewer, reviewers, keep={"away_since", "last_assigned_at"})
+        await _upsert(session, Subject, [Subject(**subject.model_dump()) for subject in files.subjects])
         courses = [_course(course, today, academy_zone) for course in files.courses]
         await _upsert(session, Course, courses, keep={"seats_taken"})
         await _upsert(session, BundleCourse, [row for course in files.courses for row in _bundled(course)])
@@ -285,6 +309,8 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
     return {
         "people": len(files.people),
         "task contacts": len(files.task_contacts),
+        "reviewers": len(files.reviewers),
+        "subjects": len(files.subjects),
         "courses": len(files.courses),
         "lessons": len(lessons),
         "class sessions": len(sessions_of_cohorts),

@@ -7,6 +7,7 @@ import httpx
 
 from models.money import Money
 from models.vocabulary import Role
+from sandbox.application_scenes import tutor_approved, tutor_rejected
 from sandbox.play import Json, Player, Scene
 from sandbox.sample_academy import sample_id
 
@@ -210,6 +211,8 @@ SCENES = [
     Scene("Refund after the first lesson", first_lesson_refund),
     Scene("No refund after the second lesson", second_lesson_refund),
     Scene("A course is removed", course_removed),
+    Scene("A tutor applies", tutor_approved),
+    Scene("A tutor is rejected by two people", tutor_rejected),
     Scene("Enrollment while the worker is killed", worker_killed),
     Scene("The last seat, wanted twice", refused),
 ]

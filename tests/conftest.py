@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
-import hypothesis  # noqa: F401 - imported late, deep in a stack, it crashes the compiler of CPython 3.11.7
+import hypothesis  # imported late, deep in a stack, it crashes the compiler of CPython 3.11.7
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -35,6 +35,10 @@ from worker import WORKFLOWS, running_workers, sandboxed_runner
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.registration import add_search_attributes, register_search_attributes
+
+# The same examples each time, however long a busy machine takes over one of them.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

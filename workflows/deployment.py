@@ -11,7 +11,9 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 DEPLOYMENT = "registrar"
 
 
-async def make_current(client: Client, build_id: str, *, give_up_after: float = 30) -> None:
+async def make_current(
+    client: Client, build_id: str, *, deployment: str = DEPLOYMENT, give_up_after: float = 30
+) -> None:
     """Send new jobs to this build from now on, once its workers have shown up. Repeating it changes nothing.
 
     Raises `RPCError` if no worker of the build has polled within `give_up_after` seconds.
@@ -24,21 +26,21 @@ async def make_current(client: Client, build_id: str, *, give_up_after: float = 
         reraise=True,
     )
     async def attempt() -> None:
-        if await _current_build(client) == build_id:
+        if await _current_build(client, deployment) == build_id:
             return
         await client.workflow_service.set_worker_deployment_current_version(
             SetWorkerDeploymentCurrentVersionRequest(
-                namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id
+                namespace=client.namespace, deployment_name=deployment, build_id=build_id
             )
         )
 
     await attempt()
 
 
-async def _current_build(client: Client) -> str | None:
+async def _current_build(client: Client, deployment: str) -> str | None:
     try:
         described = await client.workflow_service.describe_worker_deployment(
-            DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=DEPLOYMENT)
+            DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=deployment)
         )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:

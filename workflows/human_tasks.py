@@ -39,7 +39,7 @@ class HumanTasks:
         self._decided: dict[UUID, DecideTask] = {}
         self._closed: dict[UUID, DecideTask] = {}
         self._answers: Counter[str] = Counter()
-        self._deciders: dict[str, str] = {}
+        self._decisions: dict[str, DecideTask] = {}
         self._levels: Counter[UUID] = Counter()
         self._pinned: dict[UUID, str] = {}
 
@@ -58,6 +58,9 @@ class HumanTasks:
         subject: tuple[str, UUID],
         until: datetime | None = None,
         due_at: datetime | None = None,
+        assignee: str | None = None,
+        used_seconds: int = 0,
+        when_open: Callable[[UUID], None] = lambda task_id: None,
         unless: Callable[[], bool] = lambda: False,
     ) -> TaskAction | None:
         """What a person decides; none if nobody did until then, or if `unless` became true first.
@@ -65,6 +68,9 @@ class HumanTasks:
         `about` names the decision within the workflow: asking again finds the same task, until it has been decided.
         `due_at` is when it should be decided, else the working days of the kind count (rules/tasks.py). Whoever looks
         after the task is reminded, and others are told, as long as nobody has decided.
+
+        `assignee` is who is to take it, `used_seconds` the working time that the same decision has waited before, under
+        other ids. `when_open` is told the id of the task as soon as it is there.
         """
         workflow_id = workflow.info().workflow_id
         answered, working_days = self._answers[about], pace_of(kind).decide_within
@@ -80,6 +86,8 @@ class HumanTasks:
             queue=queue_of(kind),
             working_days=None if due_at or until else working_days,
             until=until,
+            assignee=assignee,
+            used_seconds=used_seconds,
         )
         # People see the row of the task before the workflow hears that it is there.
         self._opening[task.task_id] = task
@@ -91,6 +99,7 @@ class HumanTasks:
             task = task.model_copy(update={"task_id": opened.task_id})
         self._open[task.task_id] = task
         self._show(task, opened)
+        when_open(task.task_id)
 
         def is_over() -> bool:
             return task.task_id in self._decided or unless()
@@ -100,15 +109,25 @@ class HumanTasks:
         decided = self._decided.get(task.task_id)
         if decided is not None:
             self._answers[about] += 1
-            self._deciders[about] = decided.actor
+            self._decisions[about] = decided
             await self._close(decided)
         elif until is not None and workflow.now() >= until:
             await self._dismiss(task.task_id)
         return None if decided is None else decided.action
 
+    def decision(self, about: str) -> DecideTask | None:
+        """What was decided of it last; none if nothing was."""
+        return self._decisions.get(about)
+
     def decided_by(self, about: str) -> str | None:
         """Who decided it last; none if nobody did."""
-        return self._deciders.get(about)
+        decision = self.decision(about)
+        return None if decision is None else decision.actor
+
+    def kind_of(self, task_id: UUID) -> TaskKind | None:
+        """What the open task is about; none if there is no such."""
+        task = self._open.get(task_id) or self._opening.get(task_id)
+        return None if task is None else task.kind
 
     async def withdraw(self) -> None:
         """Close what nobody has to decide any more."""

@@ -55,6 +55,13 @@ DOCUMENTS = Policy(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
 )
 
+# Many files may go at once.
+FILES = Policy(
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=_WORKER_IS_GONE,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)
+
 # Longer than the sum of the SMTP time-outs inside: an attempt has always ended before the next begins.
 MAIL = Policy(
     start_to_close_timeout=timedelta(minutes=5),

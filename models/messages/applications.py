@@ -159,11 +159,16 @@ class EndedApplication(Message):
     erase_at: datetime | None = None
 
 
+class ReassignReviews(Message):
+    """The input of `ReassignReviewsWorkflow`."""
+
+
 class ReassignedReview(Message):
     """An application that somebody else looks after from now on; none if nobody is there."""
 
     application_id: UUID
     reviewer_id: UUID | None
+    task_id: UUID | None = Field(default=None, description="its open task, if there is one")
 
 
 class ReassignedReviews(Message):

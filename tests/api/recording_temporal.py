@@ -13,6 +13,8 @@ from temporalio.api.workflowservice.v1 import (
     GetSystemInfoRequest,
     GetSystemInfoResponse,
 )
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 
@@ -37,10 +39,29 @@ class RecordingTemporal:
     runs: dict[str, DescribeWorkflowExecutionResponse] = field(default_factory=dict)
     answers: dict[str, object] = field(default_factory=dict)
     started: list[tuple[str, object]] = field(default_factory=list)
+    updates: list[tuple[str, str, object]] = field(default_factory=list)
+    refused: ApplicationError | None = None
 
     async def start_workflow(self, _workflow: object, argument: object, **options: Any) -> None:
         """Record the start as (workflow id, argument)."""
         self.started.append((options["id"], argument))
+
+    async def execute_update_with_start_workflow(
+        self, update: str, argument: object, *, start_workflow_operation: Any, **_options: Any
+    ) -> None:
+        """Record the update, and the start as (workflow id, argument); refuse with `refused` while one is set."""
+        start = start_workflow_operation._start_workflow_input
+        start_workflow_operation._workflow_handle.set_result(None)
+        self.started.append((start.id, start.args[0]))
+        self.take(start.id, update, argument)
+
+    def take(self, workflow_id: str, update: str, argument: object) -> None:
+        """Record an update as (workflow id, update, argument), or fail as it was told to."""
+        if self.failure is not None:
+            raise self.failure
+        self.updates.append((workflow_id, update, argument))
+        if self.refused is not None:
+            raise WorkflowUpdateFailedError(self.refused)
 
     def get_workflow_handle_for(self, _workflow: object, workflow_id: str) -> "RecordingHandle":
         """A handle whose signals are recorded."""
@@ -70,6 +91,10 @@ class RecordingHandle:
         if self.temporal.failure is not None:
             raise self.temporal.failure
         self.temporal.signals.append((self.workflow_id, signal.__name__))
+
+    async def execute_update(self, update: str, argument: object, **_options: Any) -> None:
+        """Record the update, or fail."""
+        self.temporal.take(self.workflow_id, update, argument)
 
     async def query(self, _query: str, *, result_type: type, rpc_timeout: timedelta | None = None) -> object:
         """Answer, if a worker could."""

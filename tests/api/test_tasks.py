@@ -183,7 +183,7 @@ async def test_a_note_stays_while_its_decision_may_count_and_goes_when_it_cannot
     idle_installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sessions, task_id, payment = idle_installation.sessions, uuid4(), f"payment-pi_{uuid4().hex}"
-    monkeypatch.setattr("routes.tasks._PATIENCE", timedelta(milliseconds=300))
+    monkeypatch.setattr("routes.task_decisions._PATIENCE", timedelta(milliseconds=300))
     await TaskActivities(sessions).open_task(
         OpenTask(
             task_id=task_id, kind=TaskKind.UNKNOWN_PAYMENT, subject_kind="payment", subject_id=uuid4(),

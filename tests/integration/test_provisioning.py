@@ -1,63 +1,29 @@
 """The learning platform is told of an enrollment in a way it can trust, and told again until it says yes."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
-import uvicorn
 from sqlalchemy import update
 from sqlmodel import col
 from standardwebhooks import Webhook
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
 from activities.provisioning import LearningPlatform, ProvisioningActivities
 from models.messages.provisioning import ProvisionEnrollment
 from models.tables import Enrollment
-from sandbox.guest_server import GuestServer
 from sandbox.ports import listen_on
 from sandbox.sample_academy import load_academy, sample_id
-from tests.eventually import eventually
 from tests.integration.completed_orders import complete_order
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-@dataclass
-class Platform:
-    """A learning platform that keeps what it is sent, and answers as told."""
-
-    status: int = 204
-    came: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    url: str = ""
-
-    async def take(self, request: Request) -> Response:
-        self.came.append((dict(request.headers), await request.body()))
-        return Response(status_code=self.status)
+from tests.integration.learning_platform import SECRET, Platform, listening
 
 
 @pytest.fixture
 async def platform() -> AsyncIterator[Platform]:
-    built, listener = Platform(), listen_on()
-    built.url = f"http://127.0.0.1:{listener.getsockname()[1]}/enrollments"
-    application = Starlette(routes=[Route("/enrollments", built.take, methods=["POST"])])
-    server = GuestServer(uvicorn.Config(application, log_config=None, access_log=False))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-
-    async def started() -> bool:
-        return server.started
-
-    await eventually(started)
-    yield built
-    server.stop()
-    await task
+    async with listening() as built:
+        yield built
 
 
 async def one_enrollment(sessions: Sessions) -> ProvisionEnrollment:

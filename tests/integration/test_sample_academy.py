@@ -15,9 +15,11 @@ from models.tables import (
     Course,
     LessonSlot,
     Person,
+    Reviewer,
     ScreeningMeeting,
     Subscription,
 )
+from models.tables.columns import now
 from models.vocabulary import (
     ConsentMode,
     ConsentSource,
@@ -45,6 +47,29 @@ def test_it_shows_every_kind_of_sale() -> None:
     assert {contact.queue for contact in files.task_contacts} == set(TaskQueue)
     decisions = {screening.decision for entry in files.courses for screening in entry.screenings}
     assert decisions == set(ScreeningDecision)
+
+
+def test_it_shows_what_tutors_may_have_to_show_and_who_looks_at_it() -> None:
+    files = read_academy()
+    asked = {(each.requires_certification, each.requires_video) for each in files.subjects if each.is_open}
+    assert asked == {(False, False), (False, True), (True, False), (True, True)}
+    assert not all(each.is_open for each in files.subjects)
+    people = {entry.key for entry in files.people}
+    reviewers = {each.person for each in files.reviewers}
+    assert len(reviewers) >= 3
+    assert reviewers <= people
+
+
+async def test_who_is_away_stays_away_when_it_is_loaded_again(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    away = now()
+    async with sessions.begin() as session:
+        reviewer = await session.get_one(Reviewer, sample_id("person", "noa"))
+        reviewer.away_since = reviewer.last_assigned_at = away
+    await load_academy(sessions)
+    async with sessions() as session:
+        reviewer = await session.get_one(Reviewer, sample_id("person", "noa"))
+        assert (reviewer.away_since, reviewer.last_assigned_at) == (away, away)
 
 
 def test_every_restriction_of_a_coupon_has_its_sample() -> None:

@@ -115,6 +115,21 @@ async def test_a_fixed_due_date_stays_and_an_end_cuts_the_reminders(tasks: TaskA
     assert (ends.due_at, ends.remind_at, ends.escalate_at, ends.escalate_again_at) == (due_at, None, None, None)
 
 
+async def test_a_task_is_given_to_somebody_and_knows_how_long_it_was_waited_for(tasks: TaskActivities) -> None:
+    days = 24 * 3600
+    step = a_task(TaskKind.TUTOR_REVIEW, assignee=f"staff:{GRACE}", used_seconds=4 * days, working_days=5)
+    answer = await tasks.open_task(step)
+    task = await row(tasks, step.task_id)
+    assert (task.assignee, task.queue) == (f"staff:{GRACE}", "review")
+    # The reviewer was reminded on the third day already; a day is left of five, and four of eight.
+    one, four = (after_working_days(task.created_at, days, BERLIN, "DE") for days in (1, 4))
+    assert (answer.due_at, answer.remind_at, answer.escalate_at, answer.escalate_again_at) == (one, None, one, four)
+    # Who has it meanwhile keeps it, whatever the repeat says.
+    await assign(tasks, step.task_id, f"staff:{FINANCE}")
+    assert await tasks.open_task(step) == answer
+    assert (await row(tasks, step.task_id)).assignee == f"staff:{FINANCE}"
+
+
 async def test_a_task_before_there_is_an_academy_is_opened_all_the_same(sessions: Sessions) -> None:
     answer = await TaskActivities(sessions).open_task(a_task())
     assert answer.due_at > now()

@@ -18,6 +18,7 @@ from models.tables import Refund
 from models.vocabulary import Role
 from sandbox.sample_academy import sample_id
 from schedules import reconcile
+from tests.applying import RITA, ROSA, begun, call, decide, handed_in, judge, look_for_tutors, until_asked, until_status
 from tests.eventually import eventually
 from tests.installation import Installation, Json
 from tests.ordering import (
@@ -49,6 +50,24 @@ async def _save_order(installation: Installation, name: str, order: Json, status
     """When it is over."""
     await installation.order_ends(order["id"], status)
     await _save(installation, name, f"order-{order['id']}")
+
+
+async def _save_scheduled(installation: Installation, schedule_id: str) -> None:
+    """One run of a recurring job."""
+    await reconcile(installation.temporal)
+    schedule = installation.temporal.get_schedule_handle(schedule_id)
+    await schedule.trigger()
+
+    async def has_run() -> bool:
+        return bool((await schedule.describe()).info.recent_actions)
+
+    await eventually(has_run)
+    [started] = (await schedule.describe()).info.recent_actions
+    run = started.action
+    assert isinstance(run, ScheduleActionExecutionStartWorkflow)
+    await installation.temporal.get_workflow_handle(run.workflow_id).result()
+    await _save(installation, schedule_id.replace("-", "_"), run.workflow_id)
+    await schedule.delete()
 
 
 async def test_by_card_and_free(installation: Installation) -> None:
@@ -182,20 +201,7 @@ async def test_refunds_that_do_not_end_where_they_should(installation: Installat
     await installation.temporal.get_workflow_handle(watch).result()
     await _save(installation, "refund_came_back", watch)
 
-    await reconcile(installation.temporal)
-    schedule = installation.temporal.get_schedule_handle("refund-sweep")
-    await schedule.trigger()
-
-    async def has_run() -> bool:
-        return bool((await schedule.describe()).info.recent_actions)
-
-    await eventually(has_run)
-    [swept] = (await schedule.describe()).info.recent_actions
-    run = swept.action
-    assert isinstance(run, ScheduleActionExecutionStartWorkflow)
-    await installation.temporal.get_workflow_handle(run.workflow_id).result()
-    await _save(installation, "refund_sweep", run.workflow_id)
-    await schedule.delete()
+    await _save_scheduled(installation, "refund-sweep")
 
 
 async def test_a_cascade(installation: Installation) -> None:
@@ -209,3 +215,41 @@ async def test_a_cascade(installation: Installation) -> None:
     cascade = (await installation.http.post("/v1/cascades", json=gone, headers=headers)).raise_for_status().json()
     await installation.temporal.get_workflow_handle(f"cascade-{cascade['id']}").result()
     await _save(installation, "cascade", f"cascade-{cascade['id']}")
+
+
+async def test_applications(installation: Installation) -> None:
+    await look_for_tutors(installation)
+    await _save(installation, "application_drafted", f"tutor-application-{await begun(installation, 'haruka')}")
+
+    application_id, document = await handed_in(installation)
+    job = f"tutor-application-{application_id}"
+    await until_asked(installation, application_id)
+    await judge(installation, application_id, document, {"verdict": "rejected", "reason": "document_expired"})
+    await decide(installation, application_id, ROSA, action="request_info", reasons=["document_expired"])
+    await until_mailed(installation, "application_info_requested")
+    await _save(installation, "application_asked", job)
+    again = await call(installation, "POST", f"/{application_id}/answer", "lukasz", body={})
+    assert again.json()["reason"] == "application_incomplete"
+    await call(installation, "POST", f"/{application_id}/withdraw", "lukasz")
+    await until_mailed(installation, "application_closed")
+    await _save(installation, "application_withdrawn", job)
+
+    application_id, document = await handed_in(installation, "aoife")
+    await until_asked(installation, application_id)
+    await judge(installation, application_id, document, {"verdict": "rejected", "reason": "name_differs"})
+    await decide(installation, application_id, ROSA, action="approve")
+    task_id = await until_asked(installation, application_id, "tutor_second_opinion")
+    await decide(installation, application_id, RITA, action="approve", task_id=task_id)
+    await installation.temporal.get_workflow_handle(f"tutor-application-{application_id}").result()
+    await _save(installation, "application_approved", f"tutor-application-{application_id}")
+
+    application_id, _ = await handed_in(installation, "grace")
+    await until_asked(installation, application_id)
+    await call(installation, "POST", f"/{application_id}/assign", RITA, Role.STAFF, {"reviewer": "me"})
+    await decide(installation, application_id, RITA, action="reject_hard", reasons=["conduct"])
+    task_id = await until_asked(installation, application_id, "tutor_second_opinion")
+    await decide(installation, application_id, ROSA, action="approve", task_id=task_id)
+    await until_status(installation, application_id, "rejected_hard")
+    await until_mailed(installation, "application_rejected")
+    await _save(installation, "application_rejected", f"tutor-application-{application_id}")
+    await _save_scheduled(installation, "reassign-reviews")

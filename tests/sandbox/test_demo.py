@@ -66,6 +66,8 @@ def _look_at_results(home: Path, told: str) -> None:
     assert others == {
         "A card declined three times": "cancelled",
         "A course is removed": "done",
+        "A tutor applies": "approved",
+        "A tutor is rejected by two people": "rejected_hard",
         "A cart is left, and won back by a mail": "recovered",
         "A cart that is bought in time": "ordered",
     }
@@ -75,7 +77,10 @@ def _look_at_results(home: Path, told: str) -> None:
     assert len(receipts) == len(completed)
     assert all(PdfReader(file).pages for file in receipts)
     # One confirmation each; the asking for an approval, its answer, an invoice, a refund and its notice, the word about
-    # the declines. A removed course brings three orders with three mails each, and one about an unpaid order. Two carts
-    # bring a confirmation each, and one of them a reminder.
-    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 6 + 3 * 3 + 1 + 3
+    # the declines. A removed course brings three orders with three mails each, and one about an unpaid order. Two
+    # applications bring five and three, two carts a confirmation each, and one of them a reminder.
+    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 6 + 3 * 3 + 1 + 5 + 3 + 3
+    records = sorted((home / "records").glob("*.pdf"))
+    assert len(records) == 2
+    assert all(PdfReader(file).pages for file in records)
     assert "Everything it started has been stopped." in told

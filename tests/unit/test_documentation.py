@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from dateutil.relativedelta import relativedelta
 from sqlalchemy import text
 from standardwebhooks import Webhook
 from temporalio import workflow
@@ -193,6 +194,8 @@ def _spoken(value: object) -> list[str]:
             return [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items()]
         case time():
             return [f"{value.hour}:{value.minute:02d}"]
+        case relativedelta():
+            return [f"{value.years * 12 + value.months} months"]
         case int():
             return [str(abs(value))]
     raise AssertionError(f"no words for {value!r}")
@@ -209,7 +212,7 @@ def test_the_table_of_waits_tells_the_numbers_of_the_code(told: str, module: str
 
 def test_every_wait_of_the_rules_is_in_the_table() -> None:
     told = {constant for _, _, constant in _WAIT.findall(ARCHITECTURE)}
-    for name in ("approval", "holds", "invoicing", "payment", "provisioning"):
+    for name in ("approval", "holds", "invoicing", "payment", "provisioning", "tutor_application"):
         rules = importlib.import_module(f"rules.{name}")
         waits = {key for key, value in vars(rules).items() if key.isupper() and isinstance(value, timedelta | tuple)}
         assert waits <= told, f"rules/{name}.py"
@@ -231,14 +234,17 @@ def test_operators_are_told_every_reason_to_cancel_and_to_deny() -> None:
 def test_operators_are_told_every_message_task_and_decision() -> None:
     definitions = [workflow._Definition.must_from_class(job) for job in WORKFLOWS]
     names = {name for job in definitions for name in (*job.signals, *job.updates) if name is not None}
-    asked = names - {"checkout"}  # the API's, at the start
+    asked = names - {"checkout", "begin"}  # the API's, at the start
     assert {word for word in (*asked, *TaskKind, *TaskAction) if f"`{word}`" not in OPERATORS} == set()
 
 
-def test_the_learning_platform_can_verify_as_the_page_says() -> None:
-    [message] = re.findall(r"^```json\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize(
+    ("place", "sent_by", "names"), [(0, "provisioning", "enrollment_id"), (1, "tutor_profiles", "application_id")]
+)
+def test_the_learning_platform_can_verify_as_the_page_says(place: int, sent_by: str, names: str) -> None:
+    message = re.findall(r"^```json\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)[place]
     [example] = re.findall(r"^```python\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)
-    sender = (ROOT / "activities" / "provisioning.py").read_text(encoding="utf-8")
+    sender = (ROOT / "activities" / f"{sent_by}.py").read_text(encoding="utf-8")
     told = json.loads(message)
     assert {key for key in (*told, *told["data"]) if f'"{key}": ' not in sender} == set()
     assert f'"{told["type"]}"' in sender
@@ -251,9 +257,9 @@ def test_the_learning_platform_can_verify_as_the_page_says() -> None:
     assert callable(receive)
     moment = datetime.now(UTC)
     headers = {
-        "webhook-id": told["data"]["enrollment_id"],
+        "webhook-id": told["data"][names],
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign(told["data"]["enrollment_id"], moment, message),
+        "webhook-signature": Webhook(secret).sign(told["data"][names], moment, message),
     }
     assert receive(message.encode(), headers) == told
     assert receive(message.encode() + b" ", headers) == 401

@@ -1,6 +1,7 @@
 """Files under keys: written in one step, read back verified, never outside the store."""
 
 import asyncio
+import tempfile
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,6 +29,26 @@ async def test_writing_again_replaces(store: FileStore) -> None:
     await store.put("a/b", b"old", "text/plain")
     assert await store.put("a/b", b"new", "text/plain") == await store.put("a/b", b"new", "text/plain")
     assert await store.get("a/b") == b"new"
+
+
+async def test_an_open_file_is_written_from_its_beginning(store: FileStore) -> None:
+    data = b"a long scan" * 1_000_000
+    with tempfile.SpooledTemporaryFile(max_size=1000) as file:
+        file.write(data)
+        await store.put_file("scans/one", file, "application/pdf")
+        assert await store.get("scans/one", digest=sha256(data).hexdigest()) == data
+        with pytest.raises(ValueError, match="key"):
+            await store.put_file("../up", file, "application/pdf")
+
+
+async def test_a_file_is_deleted_once_and_for_all(store: FileStore) -> None:
+    await store.put("a/b", b"old", "text/plain")
+    for _ in range(2):
+        await store.delete("a/b")
+    with pytest.raises(FileMissingError):
+        await store.size("a/b")
+    with pytest.raises(ValueError, match="key"):
+        await store.delete("../up")
 
 
 async def test_a_changed_file_is_noticed(store: FileStore, tmp_path: Path) -> None:
@@ -66,7 +87,15 @@ async def test_a_missing_file_may_come_later(store: FileStore) -> None:
     ],
 )
 async def test_unsafe_keys_are_refused(store: FileStore, key: str) -> None:
-    for attempt in (store.put(key, b"", "text/plain"), store.get(key), store.size(key)):
+    attempts = (
+        store.put(key, b"", "text/plain"),
+        store.get(key),
+        store.size(key),
+        store.copy(key, "a/b"),
+        store.copy("a/b", key),
+        store.delete_all(key),
+    )
+    for attempt in attempts:
         with pytest.raises(ValueError, match="key"):
             await attempt
 
@@ -80,6 +109,31 @@ async def test_nobody_sees_half_a_file(store: FileStore) -> None:
 
     seen, *_ = await asyncio.gather(read(), *(store.put("big", body, "application/octet-stream") for body in bodies))
     assert seen <= set(bodies)
+
+
+async def test_a_copy_is_a_file_of_its_own(store: FileStore) -> None:
+    await store.put("a/one", b"first", "text/plain")
+    await store.copy("a/one", "b/two")
+    await store.copy("a/one", "b/two")
+    await store.put("a/one", b"second", "text/plain")
+    assert await store.get("b/two") == b"first"
+    with pytest.raises(FileMissingError):
+        await store.copy("no/such", "b/three")
+
+
+@pytest.mark.parametrize("url", ["memory:///", None])
+async def test_a_folder_is_deleted_with_everything_below_it_and_no_neighbour(store: FileStore, url: str | None) -> None:
+    found = store if url is None else FileStore(url)
+    inside = [*(f"a/b/{number}" for number in range(30)), "a/b/c/d"]
+    for key in (*inside, "a/bc/d", "b/a/b"):
+        await found.put(key, b"x", "text/plain")
+    for _ in range(2):
+        await found.delete_all("a/b")
+    for key in inside:
+        with pytest.raises(FileMissingError):
+            await found.get(key)
+    await found.delete_all("nowhere")
+    assert [await found.get(key) for key in ("a/bc/d", "b/a/b")] == [b"x", b"x"]
 
 
 async def test_a_store_in_memory_keeps_the_media_type() -> None:

@@ -17,12 +17,20 @@ from hypothesis import strategies as st
 
 from activities import mail_rendering
 from activities.calendar import MEDIA_TYPE, MEDIA_TYPE_PARAMETERS
-from activities.letters import CART_LETTERS, LETTERS, TASK_LETTERS
+from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LETTERS, TASK_LETTERS
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
 from activities.mail_rendering import RenderedMail, Words
 from activities.one_line import one_line
 from activities.translations import Texts, languages, texts_for
-from models.vocabulary import EnrollmentStatus, MailTemplate, PaymentMethod, TaskKind
+from models.vocabulary import (
+    ApplicationDocumentKind,
+    ApplicationStatus,
+    EnrollmentStatus,
+    MailTemplate,
+    PaymentMethod,
+    ReviewReason,
+    TaskKind,
+)
 from sandbox.mail_samples import (
     CHECKOUT,
     LANGUAGES,
@@ -30,6 +38,7 @@ from sandbox.mail_samples import (
     PUBLIC,
     a_date,
     a_line,
+    a_rejected_document,
     a_wish,
     an_id,
     asked_for,
@@ -37,11 +46,12 @@ from sandbox.mail_samples import (
     money_back,
     order_facts,
     write,
+    write_about_application,
     write_about_task,
 )
 from tests.unit.names import NAMES, STEERING
 
-ABOUT_NO_ORDER = {*TASK_LETTERS, *CART_LETTERS}
+ABOUT_NO_ORDER = {*TASK_LETTERS, *APPLICATION_LETTERS, *CART_LETTERS}
 MAIL_ID = UUID("00000000-0000-5000-8000-000000000001")
 VOID = {"meta", "br", "img", "link", "hr"}
 HOSTILE = [*NAMES, *STEERING, '" onmouseover="alert(1)', "</style><img src=x>", "&lt;b&gt;"]
@@ -80,7 +90,7 @@ class Outline(HTMLParser):
 
 
 def test_every_mail_has_its_letter_and_its_pair_of_templates() -> None:
-    assert sorted([*LETTERS, *TASK_LETTERS, *CART_LETTERS]) == sorted(MailTemplate)
+    assert sorted([*LETTERS, *TASK_LETTERS, *APPLICATION_LETTERS, *CART_LETTERS]) == sorted(MailTemplate)
     written = {path.name.split(".")[0] for path in Path("templates/mail").glob("*.j2")} - {"layout", "parts"}
     assert written == set(MailTemplate)
 
@@ -150,6 +160,19 @@ class Watched(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def write_every_letter_about_an_application() -> None:
+    """With every reason, kind of document and ending."""
+    for reason in ReviewReason:
+        write_about_application(MailTemplate.APPLICATION_REJECTED, reasons=(reason,))
+    for document in ApplicationDocumentKind:
+        refused = (a_rejected_document(document, ReviewReason.OTHER),)
+        write_about_application(MailTemplate.APPLICATION_INFO_REQUESTED, rejected=refused)
+    write_about_application(MailTemplate.APPLICATION_REJECTED, reapply_at=NOW + timedelta(days=90), erase_at=NOW)
+    for occasion in ("draft_expired", "info_expired", "withdrawn", "expired"):
+        ended = ApplicationStatus.WITHDRAWN if occasion == "withdrawn" else ApplicationStatus.EXPIRED
+        write_about_application(MailTemplate.APPLICATION_CLOSED, occasion=occasion, status=ended)
 
 
 def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +246,7 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
         write_about_task(kind=kind)
     for occasion in ("escalation", "second_escalation"):
         write_about_task(occasion=occasion, moment=NOW + timedelta(days=3), assignee=f"staff:{an_id('Grace Hopper')}")
+    write_every_letter_about_an_application()
     for occasion in ("1", "2", "3"):
         write(MailTemplate.CART_REMINDER, occasion=occasion)
     assert watched.texts.keys() - watched.read == set()
@@ -275,10 +299,14 @@ def test_links_lead_to_the_web_and_nowhere_else(template: MailTemplate) -> None:
     page = "https://academy.test/orders/00000000-0000-7000-8000-000000000001?a=b&c=d"
     mail = write(template)
     links = [attributes["href"] for tag, attributes in Outline(mail.html).elements if tag == "a"]
-    job = "https://temporal.test/workflows/order-00000000-0000-7000-8000-000000000001"
+    application = page.replace("/orders/", "/applications/")
+    jobs = {
+        f"https://temporal.test/workflows/{job}-00000000-0000-7000-8000-000000000001"
+        for job in ("order", "tutor-application")
+    }
     cart = {address for address in links if address and address.startswith(f"{PUBLIC.url}/v1/")}
     assert len(cart) == (3 if template in CART_LETTERS else 0)
-    assert set(links) <= {page, CHECKOUT, "https://meet.test/1", job, *cart}
+    assert set(links) <= {page, application, CHECKOUT, "https://meet.test/1", *jobs, *cart}
     assert all(address is not None and address in mail.text for address in links)
 
 

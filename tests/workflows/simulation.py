@@ -91,6 +91,15 @@ class _Parent:
 
 
 @dataclass
+class SentUpdate:
+    """An update on its way to a run, and what it is answered with."""
+
+    run: "Run"
+    update_id: str
+    answers: type | None
+
+
+@dataclass
 class Run:
     """One workflow execution. What continued as new goes on as its `successor`."""
 
@@ -154,10 +163,17 @@ class Run:
         Raises:
             WorkflowUpdateFailedError: The workflow refused it.
         """
+        answer = self.answered(self.send(method, *args, with_start=with_start))
+        if isinstance(answer, WorkflowUpdateFailedError):
+            raise answer
+        return answer
+
+    def send(self, method: object, *args: object, with_start: bool = False) -> "SentUpdate":
+        """Send an update without waiting for its answer."""
         if self.successor is not None:
-            return self.latest.update(method, *args)
+            return self.latest.send(method, *args)
         definition = method._defn  # type: ignore[attr-defined]
-        update_id = f"update-{len(self.updates)}"
+        update_id = f"update-{self.simulation.next_number()}"
         sent = activations.DoUpdate(
             id=update_id, protocol_instance_id=update_id, name=definition.name,
             input=_PAYLOADS.to_payloads(args), run_validator=True,
@@ -167,12 +183,17 @@ class Run:
             self.inbox.append(job)
         else:
             self.simulation.post(self, job)
-        self.simulation.run_until(lambda: update_id in self.updates or self.ended is not None)
-        answer = self.updates.get(update_id)
+        return SentUpdate(self, update_id, definition.ret_type)
+
+    def answered(self, sent: "SentUpdate") -> object:
+        """Let time pass until an update is answered; a refusal is returned, not raised."""
+        update_id = sent.update_id
+        self.simulation.run_until(lambda: update_id in sent.run.updates or sent.run.ended is not None)
+        answer = sent.run.updates.get(update_id)
         if answer is None or answer.HasField("rejected"):
             failure = answer.rejected if answer else Failure(message="the workflow is over")
-            raise WorkflowUpdateFailedError(_FAILURES.from_failure(failure, _PAYLOADS))
-        return _PAYLOADS.from_payload(answer.completed, definition.ret_type)
+            return WorkflowUpdateFailedError(_FAILURES.from_failure(failure, _PAYLOADS))
+        return _PAYLOADS.from_payload(answer.completed, sent.answers)
 
     def result(self) -> object:
         """What it ended with.

@@ -1,0 +1,147 @@
+"""Starting a tutor's application, and the messages to its workflow: what every way in which they end means."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.service import RPCError
+
+from models import search
+from models.errors import Reason
+from models.identifiers import tutor_application_workflow_id
+from models.messages.applications import ApplicationAnswer, ApplicationRef
+from models.messages.message import Message
+from models.tables import TutorApplication
+from models.vocabulary import ApplicationStatus, WaitingFor
+from routes.outages import is_not_found
+from routes.problems import ProblemError
+from routes.refusals import problem_of
+from workflows.queues import REGISTRAR_QUEUE
+
+START_REFUSALS = (
+    Reason.UNKNOWN_PERSON,
+    Reason.NOT_FOUND,
+    Reason.ALREADY_TUTOR,
+    Reason.APPLICATION_EXISTS,
+    Reason.REAPPLY_TOO_SOON,
+    Reason.TOO_MANY_APPLICATIONS,
+)
+DECISION_REFUSALS = (
+    Reason.TASK_NOT_OPEN,
+    Reason.ACTION_NOT_ALLOWED,
+    Reason.APPLICATION_NOT_IN_REVIEW,
+    Reason.APPLICATION_OVER,
+    Reason.TOO_MANY_INFO_ROUNDS,
+    Reason.VERDICTS_MISSING,
+    Reason.REASONS_REQUIRED,
+    Reason.NOT_A_REVIEWER,
+    Reason.OWN_APPLICATION,
+    Reason.FOUR_EYES_REQUIRED,
+)
+_REFUSALS = frozenset(
+    {
+        *START_REFUSALS,
+        *DECISION_REFUSALS,
+        Reason.APPLICATION_INCOMPLETE,
+        Reason.APPLICATION_NOT_EDITABLE,
+        Reason.NO_INFO_REQUESTED,
+    }
+)
+_PATIENCE = timedelta(seconds=15)
+
+Update = Literal["submit", "answer", "withdraw", "assign", "judge_document"]
+_HandleT = TypeVar("_HandleT")
+
+
+async def start_application(temporal: Client, application: ApplicationRef) -> None:
+    """Start the application, and wait for its draft. Raises `ProblemError` if it is refused or takes too long.
+
+    What was refused leaves a closed run, so that the same key may try again; what was begun once is on record, and
+    found there.
+    """
+    start = _start_operation(application)
+    # A failed start fails this second future too; unread, the event loop would log its text.
+    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            _ = await temporal.execute_update_with_start_workflow(
+                "begin",
+                application,
+                start_workflow_operation=start,
+                id=f"begin-{application.application_id}",
+                result_type=ApplicationAnswer,
+                rpc_timeout=_PATIENCE,
+            )
+    except WorkflowUpdateFailedError as failed:
+        raise problem_of(failed, _REFUSALS) from failed
+    except (RPCTimeoutOrCancelledError, TimeoutError):
+        raise _not_answered("repeat it with the same key") from None
+    except RPCError as error:
+        if is_not_found(error):  # the run closed while the update was on its way
+            raise _not_answered("repeat it with the same key") from None
+        raise
+
+
+async def tell_application(
+    temporal: Client, application: TutorApplication, update: Update, argument: Message
+) -> ApplicationAnswer:
+    """Have the application's workflow do something. Raises `ProblemError` if it is refused or takes too long.
+
+    Each try is an update of its own: what was refused may be mended and asked again, and what was done already answers
+    how the application stands.
+    """
+    handle = temporal.get_workflow_handle(application.workflow_id)
+    try:
+        answered: ApplicationAnswer = await handle.execute_update(
+            update, argument, result_type=ApplicationAnswer, rpc_timeout=_PATIENCE
+        )
+    except WorkflowUpdateFailedError as failed:
+        raise problem_of(failed, _REFUSALS) from failed
+    except RPCTimeoutOrCancelledError:
+        raise _not_answered("it may be repeated") from None
+    except RPCError as error:
+        if is_not_found(error):
+            raise ProblemError(Reason.APPLICATION_OVER, "Nothing waits for the application any more.") from error
+        raise
+    return answered
+
+
+def _start_operation(application: ApplicationRef) -> "WithStartWorkflowOperation[Any, Any]":
+    attributes: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(search.JOB, "tutor_application"),
+        SearchAttributePair(search.STATE, ApplicationStatus.DRAFT.value),
+        SearchAttributePair(search.WAITING_FOR, WaitingFor.APPLICANT.value),
+        SearchAttributePair(search.NEEDS_HUMAN, False),
+    ]
+    return WithStartWorkflowOperation(
+        "TutorApplicationWorkflow",
+        application,
+        id=tutor_application_workflow_id(application.application_id),
+        task_queue=REGISTRAR_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        search_attributes=TypedSearchAttributes(attributes),
+        static_summary="Tutor application",
+        static_details=f"Begun by `{application.actor}`.",
+    )
+
+
+def _read(handle: asyncio.Task[_HandleT]) -> None:
+    if not handle.cancelled():
+        handle.exception()
+
+
+def _not_answered(what_to_do: str) -> ProblemError:
+    return ProblemError(Reason.UNAVAILABLE, f"No worker has answered; {what_to_do}.")

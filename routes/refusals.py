@@ -1,0 +1,44 @@
+"""What a workflow's refusal means for the caller, also where it says one by one what is missing."""
+
+from collections.abc import Collection, Sequence
+
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from models.errors import Reason
+from routes.problems import ProblemError
+from routes.validation import InvalidField
+
+# The words of rules.tutor_application.missing.
+_MISSING = {
+    "bio": ("#/bio", "Say something about yourself."),
+    "qualifications": ("#/qualifications", "Say what you have learned and done."),
+    "certifications": ("#/certifications", "Say what you are certified for."),
+    "subjects": ("#/subjects", "Choose at least one subject."),
+    "identity": ("#/documents/identity", "A valid proof of identity is needed."),
+    "video": ("#/documents/video", "A video in which you teach is needed."),
+}
+
+
+def problem_of(failed: WorkflowUpdateFailedError, refusals: Collection[Reason]) -> Exception:
+    """The problem of one of these refusals; anything else stays what it is, a defect."""
+    cause = failed.cause
+    if not isinstance(cause, ApplicationError) or cause.type is None or cause.type not in refusals:
+        return failed
+    return ProblemError(Reason(cause.type), cause.message, errors=missing_parts(cause.details))
+
+
+def missing_parts(words: Sequence[object]) -> tuple[InvalidField, ...]:
+    """What an application lacks, each with a pointer to where it belongs."""
+    return tuple(_missing_part(word) for word in words if isinstance(word, str))
+
+
+def _missing_part(word: str) -> InvalidField:
+    about, _, subject = word.partition(":")
+    if about == "certification":
+        pointer, detail = f"#/documents/{word}", f"A valid certification for `{subject}` is needed."
+    elif about == "subject_closed":
+        pointer, detail = "#/subjects", f"No tutors are looked for in `{subject}`."
+    else:
+        pointer, detail = _MISSING.get(word, ("#", f"Something is missing: {word}."))
+    return InvalidField(pointer=pointer, detail=detail)
