@@ -19,8 +19,10 @@ async def quote_courses(
     """What the courses would cost this person at `moment` (UTC), or why they cannot be bought together.
 
     Seats are not looked at. A coupon that is not good takes nothing off. An unknown course or person is told before
-    anything else (`unknown_course`, `unknown_person`).
+    anything else (`unknown_course`, `unknown_person`), and nothing costs nothing (`cart_empty`).
     """
+    if not course_ids:
+        return Refused(Reason.CART_EMPTY, "There is nothing in the cart.")
     lines = [OrderLineRequest(course_id=course_id, student_id=person_id) for course_id in course_ids]
     sale = await load_sale(session, person_id, lines, coupon_code)
     if isinstance(sale, Refused):

@@ -334,7 +334,7 @@ class CartWorkflow:
                 summary="What is in the cart",
                 **RECORD,
             )
-            if changed.status is None:
+            if changed.status is None or changed.refusal is not None:
                 reason = changed.refusal or Reason.INTERNAL
                 self._refusal = self._refusal or reason
                 self._is_to_be_read |= reason is Reason.CART_OVER

@@ -25,6 +25,7 @@ from models.messages.orders import OrderRequest
 from models.tables import AuditEntry, Cart, CartLine, Coupon, Course, Enrollment, Order, OrderLine, Person
 from models.tables.columns import now
 from models.vocabulary import CartStatus, CouponKind, EnrollmentStatus, RefundPolicy
+from rules.cart import LINK_VALID_FOR, LOST_AFTER
 from settings import Settings
 from tests.api.carts_on_record import TakingTemporal, write_academy, write_cart, write_cart_order
 from tests.api.orders_on_record import School, write_order, write_school
@@ -295,7 +296,8 @@ async def test_links_that_are_not_good(
     assert len({page.text for page in pages.values()}) == 1
     for token in bad.values():
         assert (await client.post(f"{folder}/{token}")).status_code == 404
-    old = make(SECRET, cart_id, 1, now() - timedelta(hours=72, seconds=1))
+    good_for = LINK_VALID_FOR if kind is recovery else LOST_AFTER
+    old = make(SECRET, cart_id, 1, now() - good_for - timedelta(seconds=1))
     expired = await client.get(f"{folder}/{old}", headers={"Accept-Language": "fr, de-AT;q=0.9, en"})
     assert (expired.status_code, 'lang="de"' in expired.text) == (410, True)
     assert "abgelaufen" in expired.text

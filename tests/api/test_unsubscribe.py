@@ -181,7 +181,7 @@ async def test_a_complaint_ends_it_and_is_reported_by_the_platform(
         assert (reported.status_code, reported.json()["standing"]) == (200, "complained"), reported.text
     assert [each[:2] for each in await said(sessions)] == [(True, "checkout"), (False, "complaint")]
     async with sessions.begin() as session:
-        await complain(session, school.anna, MailList.CART, actor="staff:frida")
+        await complain(session, school.anna, list_=MailList.CART, actor="staff:frida")
     assert len(await said(sessions)) == 2
 
 

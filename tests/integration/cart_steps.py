@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import col
 
 from activities.cart_settings import cart_settings, keep_cart_settings
@@ -84,6 +84,11 @@ async def change(carts: CartActivities, cart_id: UUID, *codes: str, whose: UUID 
 
 
 async def abandon(carts: CartActivities, cart_id: UUID) -> AbandonedCart:
+    """Nobody has touched the cart for an hour."""
+    async with carts.sessions.begin() as session:
+        await session.execute(
+            update(Cart).where(col(Cart.id) == cart_id).values(changed_at=col(Cart.changed_at) - timedelta(hours=1))
+        )
     return await carts.abandon_cart(CartStep(cart_id=cart_id, workflow_id=cart_workflow_id(cart_id)))
 
 

@@ -1,9 +1,11 @@
 """What the tests of the record share."""
 
 import pytest
+from sqlalchemy import delete
 
 from activities.database import Sessions
 from activities.orders import OrderActivities
+from models.tables import CartSettings, Consent, Subscription
 from sandbox.sample_academy import load_academy
 
 
@@ -12,3 +14,11 @@ async def orders(sessions: Sessions) -> OrderActivities:
     """The steps of orders, in a fresh sample academy."""
     await load_academy(sessions)
     return OrderActivities(sessions)
+
+
+@pytest.fixture
+async def unasked(orders: OrderActivities) -> None:
+    """Nobody of the sample academy has said anything to marketing mail, and it has set nothing about carts."""
+    async with orders.sessions.begin() as session:
+        for table in (Consent, Subscription, CartSettings):
+            await session.execute(delete(table))

@@ -49,6 +49,8 @@ from tests.integration.order_steps import (
     statements_of,
 )
 
+pytestmark = pytest.mark.usefixtures("unasked")
+
 LAYLA = person("layla")
 
 

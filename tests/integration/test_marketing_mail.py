@@ -53,6 +53,8 @@ from tests.integration.order_steps import (
     statements_of,
 )
 
+pytestmark = pytest.mark.usefixtures("unasked")
+
 LIST = MailList.CART
 
 

@@ -16,7 +16,7 @@ from models.vocabulary import ConsentSource, MailList, MailStatus, MailTemplate
 from rules.marketing import Standing
 from tests.integration.order_steps import LUKASZ, enroll
 
-pytestmark = pytest.mark.usefixtures("orders")
+pytestmark = pytest.mark.usefixtures("unasked")
 NOTHING = Standing(consented=False, withdrawn=False, complained=False, bounced=False, is_customer=False)
 
 

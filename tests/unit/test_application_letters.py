@@ -8,7 +8,7 @@ import pytest
 from activities.errand import Skipped
 from activities.letters import APPLICATION_LETTERS
 from models.vocabulary import ApplicationDocumentKind, ApplicationStatus, MailTemplate, ReviewReason
-from tests.unit.errands import (
+from sandbox.mail_samples import (
     NOW,
     a_rejected_document,
     an_id,
