@@ -20,7 +20,7 @@ from activities.subscriptions import standing_of
 from models.tables import Academy, Cart, Mail, Person
 from models.vocabulary import ConsentMode, MailList, MailStatus, MailTemplate
 from rules.cart import skipped_because
-from rules.marketing import WEEK, is_too_late, refused_because, slot_for
+from rules.marketing import LATE, WEEK, is_stale, is_too_late, refused_because, slot_for
 
 _COUNTED = (MailStatus.QUEUED, MailStatus.SENT, MailStatus.UNKNOWN)
 
@@ -40,6 +40,8 @@ async def held_up(session: AsyncSession, mail: Mail, moment: datetime) -> HeldUp
     stopped = await _STOPPED.get(MailTemplate(mail.template), _refused)(session, mail, moment)
     if stopped is not None:
         return HeldUp(stopped)
+    if is_stale(mail.created_at, moment):
+        return HeldUp(LATE)
     slot = slot_for(await _handed_over(session, mail, moment), moment, await _zone_of(session, mail.recipient_id))
     if slot.reason is None:
         return None

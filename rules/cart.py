@@ -18,7 +18,7 @@ COUPON_AGAIN_AFTER = timedelta(days=90)
 
 LIVE = frozenset({CartStatus.OPEN, CartStatus.ABANDONED})
 # What cannot change any more while this cart lives: no later mail is worth a wake.
-FINAL = frozenset({"bought", "unsubscribed", "complained", "bounced", "cleared", "not_watched"})
+FINAL = frozenset({"bought", "complained", "bounced", "cleared", "not_watched"})
 
 
 @dataclass(frozen=True)

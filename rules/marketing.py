@@ -16,8 +16,10 @@ WEEK = timedelta(days=7)
 MAX_A_WEEK = 3
 QUIET_FROM, QUIET_UNTIL = time(21), time(8)
 DROPPED_AFTER = timedelta(hours=24)
+# What was put off to the last moment still has an hour to get through to its mail server.
+TRIED_UNTIL = DROPPED_AFTER + timedelta(hours=1)
 
-CAPPED, QUIET_HOURS = "capped", "quiet_hours"
+CAPPED, QUIET_HOURS, LATE = "capped", "quiet_hours", "late"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ def slot_for(handed_over: Sequence[datetime], moment: datetime, zone: ZoneInfo) 
 def is_too_late(wanted_at: datetime, slot: Slot) -> bool:
     """Whether the mail would be so late that it is dropped instead."""
     return slot.at - wanted_at > DROPPED_AFTER
+
+
+def is_stale(wanted_at: datetime, moment: datetime) -> bool:
+    """Whether nobody should get the mail any more, because its server has not taken it for so long."""
+    return moment - wanted_at > TRIED_UNTIL
 
 
 def _free_of_caps(handed_over: Sequence[datetime], moment: datetime) -> datetime:

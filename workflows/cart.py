@@ -49,7 +49,6 @@ class CartWorkflow:
         self._start = start
         self._status: CartStatus | None = None
         self._refusal: Reason | None = None
-        self._is_watched = True
         self._cutoff_at = self._lost_at = workflow.now()
         # The mails that may still go out: number and moment.
         self._reminders: list[tuple[int, datetime]] = []
@@ -126,8 +125,10 @@ class CartWorkflow:
 
     async def _win_back(self) -> None:
         """The next thing that is due: a mail, or the end of the cart."""
+        if workflow.now() >= self._lost_at:
+            self._reminders = []
         self._tell()
-        if not self._reminders or workflow.now() >= self._lost_at:
+        if not self._reminders:
             if not await self._is_called_before(self._lost_at, "Lost unless it is bought or changed"):
                 await self._end(CartStatus.LOST, "lost", "system")
             return
@@ -243,7 +244,7 @@ class CartWorkflow:
 
     @property
     def _is_live(self) -> bool:
-        return self._status in LIVE and self._is_watched
+        return self._status in LIVE
 
     @property
     def _is_known(self) -> bool:
@@ -307,20 +308,19 @@ class CartWorkflow:
     def _tell(self) -> None:
         was_open, self._desk.status = self._desk.status == CartStatus.OPEN, self._status
         match self._status:
-            case CartStatus.OPEN if self._is_watched:
+            case CartStatus.OPEN:
                 told = "Its owner is at it. Untouched until then, it counts as abandoned."
                 self._desk.tell(WaitingFor.TIMER, told, due_at=self._cutoff_at, in_passing=was_open)
             case CartStatus.ABANDONED if self._reminders:
                 number, due = self._reminders[0]
                 self._desk.tell(WaitingFor.TIMER, f"Mail {number} goes out, if it still may.", due_at=due)
-            case CartStatus.ABANDONED if self._is_watched:
+            case CartStatus.ABANDONED:
                 told = "No more mails. Not bought until then, it is lost."
                 self._desk.tell(WaitingFor.TIMER, told, due_at=self._lost_at)
             case None:
                 self._desk.tell(WaitingFor.NOTHING, f"Refused: {self._refusal}.")
             case status:
-                told = f"Over: {status}." if self._is_watched else "Over: this cart is not watched."
-                self._desk.tell(WaitingFor.NOTHING, told)
+                self._desk.tell(WaitingFor.NOTHING, f"Over: {status}.")
 
     # ---- messages ----
 
@@ -339,7 +339,7 @@ class CartWorkflow:
                 self._refusal = self._refusal or reason
                 self._is_to_be_read |= reason is Reason.CART_OVER
                 raise refusal(reason, changed.refusal_detail or "The cart was refused.")
-            self._status, self._is_watched = changed.status, changed.is_watched
+            self._status = changed.status
             self._cutoff_at = changed.cutoff_at or workflow.now() + CUTOFF
             self._reminders = []
             for cart_id in changed.superseded:
@@ -371,7 +371,8 @@ class CartWorkflow:
 
     @workflow.signal(description="Its owner wants no more mails about carts: look at the record")
     def unsubscribed(self) -> None:
-        self._is_unsubscribed = True
+        # Where no mail is due yet, the first look at the next one finds it out.
+        self._is_unsubscribed = bool(self._reminders)
 
     @workflow.query(description="Whether it is open or abandoned, and what happens next, and when")
     def status(self) -> JobState:

@@ -172,11 +172,17 @@ def test_no_thanks_ends_it_within_the_call(hours: float) -> None:
     assert refused.value.cause.type == "cart_over"
 
 
-def test_no_thanks_reaches_a_cart_that_nothing_looks_after_and_one_that_was_bought_stays_bought() -> None:
+def test_a_cart_that_is_not_watched_gets_no_mail_and_is_forgotten_in_its_time() -> None:
     job = shopping(CartWorld(is_watched=False))
     job.put()
-    job.wait(minutes=1)
-    assert job.outcome() is OPEN
+    job.wait(days=31)
+    assert job.outcome() is LOST
+    assert job.world.sent() == []
+
+
+def test_no_thanks_reaches_a_cart_that_was_bought_and_it_stays_bought() -> None:
+    job = shopping(CartWorld(is_watched=False))
+    job.put()
     job.buy(told=False)
     assert job.clear().status is ORDERED
     job.wait(minutes=1)
@@ -302,7 +308,7 @@ def test_no_mail_goes_out_once_there_is_a_reason_against_it(reason: str, step: s
     skipped = job.world.skipped()
     assert set(skipped.values()) == {reason}
     # What cannot change any more is written down once; what can is looked at again each time.
-    is_final = reason in ("bought", "complained", "unsubscribed", "bounced", "not_watched")
+    is_final = reason in ("bought", "complained", "bounced", "not_watched")
     assert len(skipped) == (1 if is_final else 3)
 
 
@@ -322,9 +328,45 @@ def test_whoever_unsubscribes_gets_nothing_more_and_the_cart_is_lost_in_its_time
     job.run_of(1).signal(CartWorkflow.unsubscribed)
     job.wait(minutes=1)
     assert job.world.skipped() == {"2": "unsubscribed"}
-    assert job.run_of(1).query(CartWorkflow.status).next_action.startswith("No more mails")
     job.wait(days=31)
     assert (job.outcome(), occasions(job)) == (LOST, ["1"])
+    assert job.world.skipped() == {"2": "unsubscribed", "3": "unsubscribed"}
+
+
+def test_whoever_unsubscribes_by_mistake_and_comes_back_gets_the_last_mail() -> None:
+    job = shopping()
+    job.put()
+    job.wait(hours=2)
+    job.world.has_withdrawn = True
+    job.run_of(1).signal(CartWorkflow.unsubscribed)
+    job.wait(minutes=10)
+    job.world.has_withdrawn = False
+    job.wait(days=31)
+    assert (job.outcome(), occasions(job)) == (LOST, ["1", "3"])
+
+
+def test_a_no_before_any_mail_is_due_brings_no_mail_forward() -> None:
+    job = shopping()
+    job.put()
+    job.world.has_withdrawn = True
+    job.run_of(1).signal(CartWorkflow.unsubscribed)
+    job.wait(minutes=5)
+    job.world.has_withdrawn = False
+    job.world.is_sold_out = True
+    job.wait(minutes=60)
+    assert job.world.skipped() == {}
+
+
+def test_a_no_after_its_time_ends_the_cart_and_does_not_spin() -> None:
+    """The last mail is put off over the night in which the cart is lost, and then its owner says no."""
+    # It is left at half past ten in the evening there.
+    job = shopping(CartWorld(zone=ZoneInfo("Pacific/Kiritimati"), delays=(LOST_AFTER - timedelta(minutes=30),)))
+    job.put()
+    job.wait(days=30, hours=2)
+    job.world.has_withdrawn = True
+    job.run_of(1).signal(CartWorkflow.unsubscribed)
+    job.wait(days=1)
+    assert job.outcome() is LOST
 
 
 def test_nobody_is_reminded_for_a_day_after_a_purchase() -> None:
