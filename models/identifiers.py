@@ -140,3 +140,8 @@ def tutor_message_id_for(subject_id: UUID, event: str) -> UUID:
 def tutor_profile_id_for(person_id: UUID) -> UUID:
     """The one profile of a tutor (TutorHub G30)."""
     return uuid5(REGISTRAR_NAMESPACE, f"tutor-profile:{person_id}")
+
+
+def hand_over_occasion(task_id: UUID, hand_overs: int) -> str:
+    """The occasion of the mail that a review was given to somebody: the same task may come back to the same person."""
+    return f"{task_id}-{hand_overs}"
