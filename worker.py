@@ -176,6 +176,7 @@ def build_workers(
                 reviews.check_decision,
                 reviews.record_decision,
                 reviews.reassign_absent,
+                reviews.check_approval,
                 tutors.upsert_profile,
                 tutors.withdraw_profile,
                 tutors.grant_role,

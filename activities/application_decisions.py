@@ -1,9 +1,12 @@
 """Writing down what a reviewer decided of an application, on the grounds of which documents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from activities.application_record import APPLICATION, ApplicationFacts, application_facts, move, stop_clock, taken_up
 from activities.audit import StateChange, write_audit
@@ -11,7 +14,7 @@ from models.errors import Reason, refusal
 from models.messages.applications import RecordDecision, RecordedDecision
 from models.tables import ApplicationDecision, ApplicationDocument, TutorApplication
 from models.tables.columns import now
-from models.vocabulary import ApplicationStatus, TaskAction
+from models.vocabulary import ApplicationStatus, DocumentVerdict, TaskAction
 from rules.tutor_application import (
     INFO_DUE_AFTER,
     MAX_INFO_ROUNDS,
@@ -47,6 +50,20 @@ async def write_decision(session: AsyncSession, step: RecordDecision) -> Recorde
     reason = f"{'second opinion: ' if step.seconds is not None else ''}{step.action}"
     await write_audit(session, [*changes, told], actor=step.actor, reason=reason, workflow_id=step.workflow_id)
     return how_it_stands(application, is_override=decision.is_override)
+
+
+async def still_stands(session: AsyncSession, application_id: UUID, decision_id: UUID) -> bool:
+    """Whether every document that is rejected now was so, for the same reason, when another reviewer agreed."""
+    found = await application_facts(session, application_id)
+    if found is None:
+        return False
+    rejected = _rejected(_snapshot(found.documents))
+    agreed = select(col(ApplicationDecision.documents)).where(
+        col(ApplicationDecision.seconds) == decision_id, col(ApplicationDecision.action) == TaskAction.APPROVE
+    )
+    for documents in (await session.execute(agreed)).scalars():
+        rejected -= _rejected(documents)
+    return not rejected
 
 
 def how_it_stands(application: TutorApplication, *, is_override: bool = False) -> RecordedDecision:
@@ -93,6 +110,10 @@ def _snapshot(documents: Sequence[ApplicationDocument]) -> list[dict[str, object
         }
         for document in documents
     ]
+
+
+def _rejected(documents: Sequence[Mapping[str, object]]) -> set[tuple[object, object]]:
+    return {(each["id"], each["reason"]) for each in documents if each["verdict"] == DocumentVerdict.REJECTED}
 
 
 async def _follow(

@@ -66,9 +66,16 @@ async def write_draft(session: AsyncSession, files: FileStore, step: BeginApplic
 
 async def earlier_of(session: AsyncSession, applicant_id: UUID, application_id: UUID) -> list[Earlier]:
     """The other applications of the same person."""
+    return await applications_of(session, applicant_id, but=application_id)
+
+
+async def applications_of(session: AsyncSession, applicant_id: UUID, *, but: UUID | None = None) -> list[Earlier]:
+    """The applications of a person, but for one if it is named."""
     query = select(
         col(TutorApplication.status), col(TutorApplication.submitted_at), col(TutorApplication.reapply_at)
-    ).where(col(TutorApplication.applicant_id) == applicant_id, col(TutorApplication.id) != application_id)
+    ).where(col(TutorApplication.applicant_id) == applicant_id)
+    if but is not None:
+        query = query.where(col(TutorApplication.id) != but)
     return [
         Earlier(ApplicationStatus(status), submitted_at, reapply_at)
         for status, submitted_at, reapply_at in await session.execute(query)

@@ -11,6 +11,7 @@ from sqlalchemy import and_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.application_drafts import applications_of
 from activities.application_record import APPLICANT_MESSAGE, APPLICATION
 from activities.errand import Draft, MailWithoutSubjectError, Skipped, link
 from activities.mail_rendering import Words
@@ -34,6 +35,8 @@ from rules.tutor_application import (
     LIVE,
     MAX_APPLICATIONS,
     REJECTED,
+    Earlier,
+    welcome_from,
 )
 
 _ENDED = frozenset({ApplicationStatus.WITHDRAWN, ApplicationStatus.EXPIRED})
@@ -46,6 +49,7 @@ class ToldApplication:
 
     `decision` is the newest that is no second opinion, `message` what the reviewer wrote to the applicant with it.
     `rejected` are current documents with that verdict, `titles` the subjects' by code, `task` the open review.
+    `applications` are all of the applicant, this one included.
     """
 
     recipient: Person
@@ -56,6 +60,7 @@ class ToldApplication:
     message: str | None = None
     rejected: Sequence[ApplicationDocument] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
+    applications: Sequence[Earlier] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,12 @@ class ApplicationErrand:
         return texts.say("application_document.of_subject", document=kind, subject=subject)
 
     @property
+    def again_on(self) -> str | None:
+        """The day from which the applicant may apply again; none if they may at once."""
+        again = welcome_from(self.facts.applications, self.moment)
+        return None if again is None else self.words.day_of(again)
+
+    @property
     def subjects(self) -> str:
         """What the applicant wants to teach."""
         titles = self.facts.titles
@@ -179,7 +190,10 @@ async def facts_of_application(
     documents = rejected.scalars().all()
     codes = {*application.subjects, *(each.subject for each in documents if each.subject is not None)}
     titles = await session.execute(select(col(Subject.code), col(Subject.title)).where(col(Subject.code).in_(codes)))
-    return ToldApplication(recipient, application, academy, task, decision, message, documents, dict(titles.all()))
+    applications = await applications_of(session, application.applicant_id)
+    return ToldApplication(
+        recipient, application, academy, task, decision, message, documents, dict(titles.all()), applications
+    )
 
 
 async def _last_said(session: AsyncSession, application_id: UUID) -> tuple[ApplicationDecision | None, str | None]:
@@ -264,11 +278,10 @@ def application_rejected(errand: ApplicationErrand) -> Draft | Skipped:
     application = errand.facts.application
     if application.status not in REJECTED:
         return _moved_on(application)
-    again = application.reapply_at
     return Draft(
         {
             **_said(errand),
-            "again_on": errand.words.day_of(again) if again is not None and again > errand.moment else None,
+            "again_on": errand.again_on,
             "limit": str(MAX_APPLICATIONS),
             "months": str(APPLICATIONS_COUNTED_FOR.years * 12 + APPLICATIONS_COUNTED_FOR.months),
             **_erasure(errand),
@@ -285,11 +298,11 @@ def application_closed(errand: ApplicationErrand) -> Draft | Skipped:
     if application.status not in _ENDED:
         return _moved_on(application)
     how = errand.occasion if errand.occasion in _ENDINGS else application.status.value
-    return Draft(_erasure(errand), key=f"application_closed.{how}")
+    return Draft({**_erasure(errand), "again_on": errand.again_on}, key=f"application_closed.{how}")
 
 
 def application_assigned(errand: ApplicationErrand) -> Draft | Skipped:
-    """Which application waits for the reviewer, and until when. The occasion is the id of the review's task."""
+    """Which application waits for the reviewer, and until when. The occasion begins with the id of the task."""
     task = errand.facts.task
     if task is None or not _is_of(errand.occasion, task.id):
         return Skipped("task_done")
@@ -340,7 +353,4 @@ def _erasure(errand: ApplicationErrand) -> dict[str, object]:
 
 
 def _is_of(occasion: str, task_id: UUID) -> bool:
-    try:
-        return UUID(occasion) == task_id
-    except ValueError:
-        return True
+    return occasion.startswith(f"{task_id}-")

@@ -11,14 +11,14 @@ from sqlmodel import col
 
 from activities.audit import StateChange
 from activities.business_calendar import business_calendar
-from activities.task_record import person_of
+from activities.task_record import TUTOR_APPLICATION, person_of
 from models.tables import ApplicationDocument, Reviewer, Subject, TutorApplication
 from models.vocabulary import ApplicationDocumentKind, ApplicationStatus, DocumentVerdict, ReviewReason, Role
 from rules.business_days import working_time
 from rules.lifecycle import require_transition
 from rules.tutor_application import Required, Said, Shown, missing
 
-APPLICATION = "tutor_application"
+APPLICATION = TUTOR_APPLICATION
 DOCUMENT = "application_document"
 APPLICANT_MESSAGE = "applicant_message"
 

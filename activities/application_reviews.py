@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.application_decisions import write_decision
+from activities.application_decisions import still_stands, write_decision
 from activities.application_record import (
     DOCUMENT,
     application_facts,
@@ -17,14 +17,18 @@ from activities.application_record import (
 from activities.audit import StateChange, write_audit
 from activities.business_calendar import business_calendar
 from activities.database import Sessions
-from activities.reviewers import give_review, give_to_next, take_over_absent
+from activities.reviewers import give_review, give_to_next, hand_overs_of, take_over_absent
+from activities.task_record import person_of
 from models.errors import Reason
 from models.messages.applications import (
-    ApplicationStep,
     AssignedReview,
+    CheckApproval,
     CheckDecision,
     CheckedApplication,
+    CheckedApproval,
     OpenedReview,
+    OpenReview,
+    ReassignAbsent,
     ReassignedReviews,
     RecordAssignment,
     RecordDecision,
@@ -48,19 +52,28 @@ class ApplicationReviewActivities:
     sessions: Sessions
 
     @activity.defn
-    async def open_review(self, step: ApplicationStep) -> OpenedReview:
+    async def open_review(self, step: OpenReview) -> OpenedReview:
         """Start the reviewers' clock, and give the application to a present reviewer in turn.
 
         Who reviewed it before goes on with it if present; the applicant never reviews. submitted → in_review if
-        somebody is there, else it stays submitted. What is not submitted any more stays as it is. `used_seconds` is all
-        working time that it has waited for a decision until now.
+        somebody is there, else it stays submitted. What is not submitted any more stays as it is, unless it is asked
+        for again: then who has decided goes on with it if present, else who has it, else whose turn it is.
+        `used_seconds` is all working time that it has waited for a decision until now.
         """
         async with self.sessions.begin() as session:
             application = await session.get_one(TutorApplication, step.application_id, with_for_update=True)
             moment = now()
             if application.status == ApplicationStatus.SUBMITTED:
                 application.clock_started_at = application.clock_started_at or moment
-                await give_to_next(session, application, actor=step.actor, workflow_id=step.workflow_id)
+            is_asked_again = step.decided_by is not None and application.status in WITH_REVIEWERS
+            if is_asked_again or application.status == ApplicationStatus.SUBMITTED:
+                await give_to_next(
+                    session,
+                    application,
+                    person_of(step.decided_by),
+                    actor=step.actor,
+                    workflow_id=step.workflow_id,
+                )
             zone, country = await business_calendar(session)
             started_at = application.clock_started_at or moment
             used = timedelta(seconds=application.clock_used_seconds)
@@ -72,6 +85,10 @@ class ApplicationReviewActivities:
                 reviewer_id=application.reviewer_id,
                 used_seconds=int(used.total_seconds()),
                 inactive_at=moment if is_resting else after_working_time(started_at, left, zone, country),
+                hand_overs=(await hand_overs_of(session, [application.id]))[application.id],
+                round=application.rounds,
+                info_due_at=application.info_due_at,
+                erase_at=application.erase_at,
             )
 
     @activity.defn
@@ -98,7 +115,8 @@ class ApplicationReviewActivities:
             await give_review(
                 session, application, wanted.reviewer_id, actor=wanted.actor, workflow_id=step.workflow_id
             )
-            return AssignedReview(status=application.status, reviewer_id=application.reviewer_id)
+            hand_overs = (await hand_overs_of(session, [application.id]))[application.id]
+            return AssignedReview(status=application.status, reviewer_id=application.reviewer_id, hand_overs=hand_overs)
 
     @activity.defn
     async def judge_document(self, step: RecordVerdict) -> CheckedApplication:
@@ -127,6 +145,15 @@ class ApplicationReviewActivities:
             return CheckedApplication() if refused is None else _refused(refused)
 
     @activity.defn
+    async def check_approval(self, step: CheckApproval) -> CheckedApproval:
+        """Ask whether an approval that could not be carried out still may be.
+
+        It may not if a document was rejected since: nobody has agreed to overlook that.
+        """
+        async with self.sessions() as session:
+            return CheckedApproval(stands=await still_stands(session, step.application_id, step.task_id))
+
+    @activity.defn
     async def record_decision(self, step: RecordDecision) -> RecordedDecision:
         """Write down who decided what on the grounds of which documents, and the state that follows, if one does.
 
@@ -137,13 +164,14 @@ class ApplicationReviewActivities:
             return await write_decision(session, step)
 
     @activity.defn
-    async def reassign_absent(self) -> ReassignedReviews:
+    async def reassign_absent(self, step: ReassignAbsent) -> ReassignedReviews:
         """Give what is with reviewers who have been away for two working days to those who are there, in turn.
 
-        Where nobody is there it stays where it is, and is answered again, with nobody, each time.
+        What the same workflow has handed over before is answered with it: an answer that got lost is not the end of a
+        mail. Where nobody is there it stays where it is, and is answered again, with nobody, each time.
         """
         async with self.sessions.begin() as session:
-            return ReassignedReviews(reviews=await take_over_absent(session))
+            return ReassignedReviews(reviews=await take_over_absent(session, step.workflow_id))
 
 
 _OWN = Refused(Reason.OWN_APPLICATION, "Nobody reviews their own application.")

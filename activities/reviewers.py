@@ -3,11 +3,12 @@
 Who locks several things locks applications first, then reviewers, then tasks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, TableValuedAlias, Uuid, bindparam, column, func, literal, select, update
+from sqlalchemy import ARRAY, TableValuedAlias, Uuid, and_, bindparam, column, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -16,7 +17,7 @@ from activities.audit import StateChange, write_audit
 from activities.business_calendar import business_calendar
 from activities.task_record import TASK, actors_of, assign_task
 from models.messages.applications import ReassignedReview
-from models.tables import HumanTask, Reviewer, TutorApplication
+from models.tables import AuditEntry, HumanTask, Reviewer, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import ApplicationStatus, Role, TaskKind, TaskStatus
 from rules.business_days import after_working_days
@@ -25,23 +26,39 @@ from rules.tutor_application import AWAY_AFTER_WORKING_DAYS, WITH_REVIEWERS
 _AT_ONCE = 1000
 _TICK = timedelta(microseconds=1)
 _AWAY = "the reviewer is away"
+_ASSIGNED = "assigned to "
+_IS_HAND_OVER = col(AuditEntry.reason).startswith(_ASSIGNED)
 
 
-async def give_to_next(session: AsyncSession, application: TutorApplication, *, actor: str, workflow_id: str) -> None:
-    """Give a submitted application to who reviewed it before, else to the present reviewer whose turn it is.
+async def give_to_next(
+    session: AsyncSession,
+    application: TutorApplication,
+    decided_by: UUID | None = None,
+    *,
+    actor: str,
+    workflow_id: str,
+) -> None:
+    """Give it to who has decided it, else to who reviewed it before, else to the present reviewer whose turn it is.
 
-    Nobody is present: it is nobody's.
+    Nobody is present: a submitted application is nobody's, any other stays where it is.
     """
     reviewers = await _locked(session)
     present = [each for each in _in_turn(reviewers) if each.person_id != application.applicant_id]
-    if application.reviewer_id not in {each.person_id for each in present}:
-        application.reviewer_id = present[0].person_id if present else None
-        if present:
-            present[0].last_assigned_at = present[0].updated_at = _next_turn(reviewers)
-    if application.reviewer_id is not None:
-        change = move(application, ApplicationStatus.IN_REVIEW, now())
-        reason = _assigned_to(application.reviewer_id)
-        await write_audit(session, [change], actor=actor, reason=reason, workflow_id=workflow_id)
+    there = {each.person_id for each in present}
+    before, is_new = application.reviewer_id, application.status == ApplicationStatus.SUBMITTED
+    chosen = next((who for who in (decided_by, before) if who in there), None)
+    if chosen is None and present:
+        chosen = present[0].person_id
+        present[0].last_assigned_at = present[0].updated_at = _next_turn(reviewers)
+    if is_new or chosen is not None:
+        application.reviewer_id = chosen
+    if chosen is None or (chosen == before and not is_new):
+        return
+    moment = application.updated_at = now()
+    change = StateChange(APPLICATION, application.id, application.status, application.status)
+    if is_new:
+        change = move(application, ApplicationStatus.IN_REVIEW, moment)
+    await write_audit(session, [change], actor=actor, reason=_assigned_to(chosen), workflow_id=workflow_id)
 
 
 async def give_review(
@@ -60,19 +77,70 @@ async def give_review(
             taken_by = next(each for each in reviewers if each.person_id == reviewer_id)
             taken_by.last_assigned_at = taken_by.updated_at = _next_turn(reviewers)
         await write_audit(session, [change], actor=actor, reason=_assigned_to(reviewer_id), workflow_id=workflow_id)
-    for task_id in (await session.execute(_open_reviews([application.id]))).scalars():
+    for task_id in (await _tasks_of(session, [application.id])).values():
         assignee = None if reviewer_id is None else actors_of(str(reviewer_id))[0]
         await assign_task(session, task_id, assignee, actor=actor)
 
 
-async def take_over_absent(session: AsyncSession) -> tuple[ReassignedReview, ...]:
+async def hand_overs_of(session: AsyncSession, application_ids: Collection[UUID]) -> Counter[UUID]:
+    """How often each application was given to somebody, or to nobody."""
+    query = (
+        select(col(AuditEntry.subject_id), func.count())
+        .where(
+            col(AuditEntry.subject_kind) == APPLICATION,
+            col(AuditEntry.subject_id).in_(application_ids),
+            _IS_HAND_OVER,
+        )
+        .group_by(col(AuditEntry.subject_id))
+    )
+    return Counter(dict((await session.execute(query)).all()))
+
+
+async def take_over_absent(session: AsyncSession, workflow_id: str) -> tuple[ReassignedReview, ...]:
     """Give what is with absent reviewers to present ones, in turn; as many statements however much it is.
 
-    The longest waiting come first, a thousand at most. Where nobody is there it stays where it is.
+    The longest waiting come first, a thousand at most. Where nobody is there it stays where it is. What the same
+    workflow has handed over before, and is still there, is answered as well.
     """
+    earlier = await _handed_over(session, workflow_id)
+    left = await _take_over(session, workflow_id)
+    taken_over = {**earlier, **left}
+    tasks = await _tasks_of(session, taken_over)
+    hand_overs = await hand_overs_of(session, taken_over)
+    return tuple(
+        ReassignedReview(
+            application_id=application_id,
+            reviewer_id=reviewer_id,
+            task_id=tasks.get(application_id),
+            hand_overs=hand_overs[application_id],
+        )
+        for application_id, reviewer_id in taken_over.items()
+    )
+
+
+async def _handed_over(session: AsyncSession, workflow_id: str) -> dict[UUID, UUID | None]:
+    """What this workflow has handed over, with who looks after it; the longest waiting come first."""
+    query = (
+        select(col(TutorApplication.id), col(TutorApplication.reviewer_id))
+        .join(
+            AuditEntry,
+            and_(col(AuditEntry.subject_kind) == APPLICATION, col(AuditEntry.subject_id) == col(TutorApplication.id)),
+        )
+        .where(
+            col(TutorApplication.status).in_(WITH_REVIEWERS),
+            col(AuditEntry.workflow_id) == workflow_id,
+            _IS_HAND_OVER,
+        )
+        .order_by(col(TutorApplication.submitted_at), col(TutorApplication.id))
+    )
+    return dict((await session.execute(query)).all())
+
+
+async def _take_over(session: AsyncSession, workflow_id: str) -> dict[UUID, UUID | None]:
+    """Who looks after what was with somebody absent until now; none where nobody is there."""
     absent = await _absent(session, await _listed(session))
     if not absent:
-        return ()
+        return {}
     query = (
         select(TutorApplication)
         .where(col(TutorApplication.reviewer_id).in_(absent), col(TutorApplication.status).in_(WITH_REVIEWERS))
@@ -82,17 +150,14 @@ async def take_over_absent(session: AsyncSession) -> tuple[ReassignedReview, ...
     )
     applications = (await session.execute(query)).scalars().all()
     if not applications:
-        return ()
+        return {}
     reviewers = await _locked(session)
     # Who has come back while this waited for the locks goes on.
     absent &= {each.person_id for each in reviewers if each.away_since is not None}
     applications = [each for each in applications if each.reviewer_id in absent]
     given = _shared_out(applications, reviewers)
-    tasks = await _hand_over(session, applications, given)
-    return tuple(
-        ReassignedReview(application_id=each.id, reviewer_id=given.get(each.id), task_id=tasks.get(each.id))
-        for each in applications
-    )
+    await _hand_over(session, applications, given, workflow_id)
+    return {each.id: given.get(each.id) for each in applications}
 
 
 async def _listed(session: AsyncSession) -> Sequence[Reviewer]:
@@ -146,11 +211,11 @@ def _shared_out(applications: Sequence[TutorApplication], reviewers: Sequence[Re
 
 
 async def _hand_over(
-    session: AsyncSession, applications: Sequence[TutorApplication], given: Mapping[UUID, UUID]
-) -> dict[UUID, UUID]:
-    """Write down who looks after what from now on; answers the open tasks that went along, by application."""
+    session: AsyncSession, applications: Sequence[TutorApplication], given: Mapping[UUID, UUID], workflow_id: str
+) -> None:
+    """Write down who looks after what from now on, and who is to decide its open task."""
     if not given:
-        return {}
+        return
     moment, pairs = now(), _table(given)
     await session.execute(
         update(TutorApplication)
@@ -158,16 +223,14 @@ async def _hand_over(
         .values(reviewer_id=pairs.c.reviewer_id, updated_at=moment)
         .execution_options(synchronize_session=False)
     )
-    reviews = (
-        select(col(HumanTask.id), col(HumanTask.subject_id))
-        .where(col(HumanTask.id).in_(_open_reviews(list(given))))
-        .order_by(col(HumanTask.id))
-        .with_for_update()
-    )
-    tasks = {application_id: task_id for task_id, application_id in await session.execute(reviews)}
+    tasks = await _tasks_of(session, given, for_update=True)
     await session.execute(
         update(HumanTask)
-        .where(col(HumanTask.id).in_(tasks.values()), col(HumanTask.subject_id) == pairs.c.application_id)
+        .where(
+            col(HumanTask.id).in_(tasks.values()),
+            col(HumanTask.subject_id) == pairs.c.application_id,
+            col(HumanTask.status) == TaskStatus.OPEN,
+        )
         .values(assignee=literal(f"{Role.STAFF}:").concat(func.text(pairs.c.reviewer_id)), updated_at=moment)
         .execution_options(synchronize_session=False)
     )
@@ -180,18 +243,26 @@ async def _hand_over(
         StateChange(TASK, task_id, TaskStatus.OPEN, TaskStatus.OPEN, _assigned_to(given[application_id]))
         for application_id, task_id in tasks.items()
     ]
-    await write_audit(session, changes, actor="system", reason=_AWAY, workflow_id=None)
-    return tasks
+    await write_audit(session, changes, actor="system", reason=_AWAY, workflow_id=workflow_id)
 
 
-def _open_reviews(application_ids: Sequence[UUID]) -> Select[UUID]:
-    """The open review tasks of these applications; a second opinion is somebody else's."""
-    return select(col(HumanTask.id)).where(
-        col(HumanTask.subject_kind) == APPLICATION,
-        col(HumanTask.subject_id).in_(application_ids),
-        col(HumanTask.kind) == TaskKind.TUTOR_REVIEW,
-        col(HumanTask.status) == TaskStatus.OPEN,
+async def _tasks_of(
+    session: AsyncSession, application_ids: Collection[UUID], *, for_update: bool = False
+) -> dict[UUID, UUID]:
+    """The open review task of each of these applications that has one; a second opinion is somebody else's."""
+    query = (
+        select(col(HumanTask.subject_id), col(HumanTask.id))
+        .where(
+            col(HumanTask.subject_kind) == APPLICATION,
+            col(HumanTask.subject_id).in_(application_ids),
+            col(HumanTask.kind) == TaskKind.TUTOR_REVIEW,
+            # Of the row itself: what was decided while this waited for its lock is looked at again.
+            col(HumanTask.status) == TaskStatus.OPEN,
+        )
+        .order_by(col(HumanTask.id))
     )
+    found = await session.execute(query.with_for_update() if for_update else query)
+    return dict(found.all())
 
 
 def _table(given: Mapping[UUID, UUID]) -> TableValuedAlias:
@@ -203,4 +274,4 @@ def _table(given: Mapping[UUID, UUID]) -> TableValuedAlias:
 
 
 def _assigned_to(reviewer_id: UUID | None) -> str:
-    return "assigned to nobody" if reviewer_id is None else f"assigned to {actors_of(str(reviewer_id))[0]}"
+    return f"{_ASSIGNED}nobody" if reviewer_id is None else f"{_ASSIGNED}{actors_of(str(reviewer_id))[0]}"

@@ -7,15 +7,15 @@ from functools import cached_property
 from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import select, true
+from sqlalchemy import and_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.errand import Draft, Skipped, link
 from activities.mail_rendering import Words
 from activities.one_line import one_line
-from activities.task_record import person_of
-from models.tables import Academy, HumanTask, Person, TaskContact
+from activities.task_record import TUTOR_APPLICATION, person_of
+from models.tables import Academy, HumanTask, Person, TaskContact, TutorApplication
 from models.vocabulary import TaskStatus
 
 _FIRST = "reminder"
@@ -23,12 +23,13 @@ _FIRST = "reminder"
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """A task, who looks after its queue, and the person to be written to."""
+    """A task, who looks after its queue, the person to be written to, and the application that it is about if any."""
 
     recipient: Person
     task: HumanTask
     academy: Academy
     contacts: TaskContact | None
+    application: TutorApplication | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,18 @@ class TaskErrand:
 async def facts_of_task(session: AsyncSession, task_id: UUID, recipient_id: UUID) -> TaskFacts | None:
     """The task for a mail to this person; none if one of the two does not exist."""
     query = (
-        select(Person, HumanTask, Academy, TaskContact)
+        select(Person, HumanTask, Academy, TaskContact, TutorApplication)
         .select_from(HumanTask)
         .join(Person, col(Person.id) == recipient_id)
         .join(Academy, true())
         .join(TaskContact, col(TaskContact.queue) == col(HumanTask.queue), isouter=True)
+        .join(
+            TutorApplication,
+            and_(
+                col(HumanTask.subject_kind) == TUTOR_APPLICATION, col(TutorApplication.id) == col(HumanTask.subject_id)
+            ),
+            isouter=True,
+        )
         .where(col(HumanTask.id) == task_id)
     )
     found = (await session.execute(query)).one_or_none()
@@ -77,10 +85,11 @@ async def facts_of_task(session: AsyncSession, task_id: UUID, recipient_id: UUID
 
 
 def lookers_after(facts: TaskFacts) -> Collection[UUID]:
-    """Who has taken the task, and the contacts of its queue."""
-    contacts = facts.contacts
+    """Who has taken the task, and the contacts of its queue; whose application it is about is none of them."""
+    contacts, application = facts.contacts, facts.application
     named = () if contacts is None else (contacts.remind_id, contacts.escalate_id, contacts.escalate_again_id)
-    return {person for person in (person_of(facts.task.assignee), *named) if person is not None}
+    lookers = {person for person in (person_of(facts.task.assignee), *named) if person is not None}
+    return lookers if application is None else lookers - {application.applicant_id}
 
 
 def task_reminder(errand: TaskErrand) -> Draft | Skipped:

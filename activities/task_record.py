@@ -12,12 +12,13 @@ from sqlmodel import col
 from activities.audit import StateChange, write_audit
 from models.errors import Reason
 from models.identifiers import note_id_for
-from models.tables import HumanTask, Note, Person, TaskContact
+from models.tables import HumanTask, Note, Person, TaskContact, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import Role, TaskStatus
 from rules.decision import Refused
 
 TASK = "task"
+TUTOR_APPLICATION = "tutor_application"
 
 _STAFF_PERSON = re.compile(rf"(?:{Role.STAFF}|{Role.ADMIN}):([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 
@@ -31,6 +32,14 @@ def person_of(actor: str | None) -> UUID | None:
     """The person that a member of staff is; none if the actor is nobody of the people table."""
     found = _STAFF_PERSON.fullmatch(actor or "")
     return None if found is None else UUID(found.group(1))
+
+
+async def applicant_of_task(session: AsyncSession, task: HumanTask) -> UUID | None:
+    """Whose application the task is about, who is not to hear of it; none if it is about something else."""
+    if task.subject_kind != TUTOR_APPLICATION:
+        return None
+    application = await session.get(TutorApplication, task.subject_id)
+    return None if application is None else application.applicant_id
 
 
 async def assign_task(session: AsyncSession, task_id: UUID, assignee: str | None, *, actor: str) -> HumanTask | Refused:

@@ -13,7 +13,7 @@ from temporalio import activity
 from activities.audit import StateChange, write_audit
 from activities.business_calendar import business_calendar
 from activities.database import Sessions
-from activities.task_record import TASK, person_of, write_note
+from activities.task_record import TASK, applicant_of_task, person_of, write_note
 from models.identifiers import task_id_for
 from models.messages.tasks import CloseTask, EscalatedTask, EscalateTask, OpenedTask, OpenTask
 from models.tables import HumanTask, Person, TaskContact
@@ -128,15 +128,22 @@ async def _undecided(session: AsyncSession, step: OpenTask) -> UUID:
 
 
 async def _recipient(session: AsyncSession, task: HumanTask, level: int) -> UUID | None:
+    """Who is to be written to at this level, or at a later one; what is about an applicant is not for them."""
     contacts = await session.get(TaskContact, task.queue)
+    applicant_id = await applicant_of_task(session, task)
     if level == REMINDER:
         taken_by = person_of(task.assignee)
-        if taken_by is not None and await session.get(Person, taken_by) is not None:
+        if taken_by is not None and taken_by != applicant_id and await session.get(Person, taken_by) is not None:
             return taken_by
     if contacts is None:
         return None
-    return {
+    named = {
         REMINDER: contacts.remind_id,
         ESCALATION: contacts.escalate_id,
         SECOND_ESCALATION: contacts.escalate_again_id,
-    }[level]
+    }
+    if applicant_id is None or named[level] != applicant_id:
+        return named[level]
+    # The head may apply as well: then who comes before them is told again.
+    others = sorted((each for each in named if each != level), key=lambda each: (each < level, abs(each - level)))
+    return next((named[each] for each in others if named[each] not in (None, applicant_id)), None)

@@ -142,6 +142,11 @@ def tutor_profile_id_for(person_id: UUID) -> UUID:
     return uuid5(REGISTRAR_NAMESPACE, f"tutor-profile:{person_id}")
 
 
+def hand_over_occasion(task_id: UUID, hand_overs: int) -> str:
+    """The occasion of the mail that a review was given to somebody: the same task may come back to the same person."""
+    return f"{task_id}-{hand_overs}"
+
+
 def cart_workflow_id(cart_id: UUID) -> str:
     """The workflow that looks after a cart."""
     return f"cart-{cart_id}"

@@ -10,24 +10,18 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from models import search
 from models.errors import Reason
 from models.identifiers import tutor_application_workflow_id
 from models.messages.applications import ApplicationAnswer, ApplicationRef
 from models.messages.message import Message
 from models.tables import TutorApplication
-from models.vocabulary import ApplicationStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import ProblemError
 from routes.refusals import problem_of
+from workflows.application_listing import SUMMARY, application_attributes, application_details
 from workflows.queues import REGISTRAR_QUEUE
 
 START_REFUSALS = (
@@ -119,12 +113,6 @@ async def tell_application(
 
 
 def _start_operation(application: ApplicationRef) -> "WithStartWorkflowOperation[Any, Any]":
-    attributes: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(search.JOB, "tutor_application"),
-        SearchAttributePair(search.STATE, ApplicationStatus.DRAFT.value),
-        SearchAttributePair(search.WAITING_FOR, WaitingFor.APPLICANT.value),
-        SearchAttributePair(search.NEEDS_HUMAN, False),
-    ]
     return WithStartWorkflowOperation(
         "TutorApplicationWorkflow",
         application,
@@ -132,9 +120,9 @@ def _start_operation(application: ApplicationRef) -> "WithStartWorkflowOperation
         task_queue=REGISTRAR_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        search_attributes=TypedSearchAttributes(attributes),
-        static_summary="Tutor application",
-        static_details=f"Begun by `{application.actor}`.",
+        search_attributes=application_attributes(),
+        static_summary=SUMMARY,
+        static_details=application_details(application),
     )
 
 

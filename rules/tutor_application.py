@@ -130,6 +130,24 @@ def may_apply(earlier: Sequence[Earlier], moment: datetime, *, is_tutor: bool) -
 
 def may_send(earlier: Sequence[Earlier], moment: datetime) -> Refused | None:
     """Why another application may not be sent now, after so many others; none if it may."""
+    free_at = free_to_send_at(earlier, moment)
+    if free_at is None:
+        return None
+    return Refused(
+        Reason.TOO_MANY_APPLICATIONS,
+        f"{MAX_APPLICATIONS} applications in twelve months are enough; the next is welcome from {free_at:%Y-%m-%d} on.",
+    )
+
+
+def welcome_from(earlier: Sequence[Earlier], moment: datetime) -> datetime | None:
+    """From when a person may apply again, after all of these; none if they may at once."""
+    waits = [each.reapply_at for each in earlier if each.reapply_at is not None]
+    waits += [free_at for free_at in (free_to_send_at(earlier, moment),) if free_at is not None]
+    return max((wait for wait in waits if wait > moment), default=None)
+
+
+def free_to_send_at(earlier: Sequence[Earlier], moment: datetime) -> datetime | None:
+    """From when another application may be sent, after so many within twelve months; none if it may at once."""
     sent = sorted(
         each.submitted_at
         for each in earlier
@@ -137,11 +155,7 @@ def may_send(earlier: Sequence[Earlier], moment: datetime) -> Refused | None:
     )
     if len(sent) < MAX_APPLICATIONS:
         return None
-    free_at = sent[-MAX_APPLICATIONS] + APPLICATIONS_COUNTED_FOR
-    return Refused(
-        Reason.TOO_MANY_APPLICATIONS,
-        f"{MAX_APPLICATIONS} applications in twelve months are enough; the next is welcome from {free_at:%Y-%m-%d} on.",
-    )
+    return sent[-MAX_APPLICATIONS] + APPLICATIONS_COUNTED_FOR
 
 
 def reapply_at(status: ApplicationStatus, decided_at: datetime) -> datetime | None:

@@ -1,5 +1,6 @@
 """Mails about made-up orders, tasks and carts: for the preview, and for the tests of what letters say."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LETTERS, TASK_
 from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
 from activities.task_letters import TaskErrand, TaskFacts
+from models.identifiers import hand_over_occasion
 from models.quote import Quote, QuotedLine
 from models.tables import (
     Academy,
@@ -61,6 +63,7 @@ from models.vocabulary import (
 )
 from rules.cart import CartFacts
 from rules.decision import Refused
+from rules.tutor_application import Earlier
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = "https://academy.test/orders/{order_id}?a=b&c=d"
@@ -300,6 +303,7 @@ def application_errand(
     reasons: tuple[ReviewReason, ...] = (ReviewReason.PROFILE_TOO_THIN,), message: str | None = "Say more.\nThanks.",
     rejected: tuple[ApplicationDocument, ...] | None = None, reapply_at: datetime | None = NOW,
     erase_at: datetime | None = NOW + timedelta(days=365), erased_at: datetime | None = None,
+    applications: Sequence[Earlier] | None = None,
 ) -> ApplicationErrand:  # fmt: skip
     """A mail about an application, of which the letter has something to say."""
     reader = a_person(name, locale=locale, zone=zone)
@@ -324,7 +328,8 @@ def application_errand(
         kind, reason = ApplicationDocumentKind.CERTIFICATION, ReviewReason.DOCUMENT_EXPIRED
         rejected = (a_rejected_document(kind, reason, "spanish"),)
     facts = ToldApplication(
-        reader, application, order_facts().academy, task, decision, message, rejected, {"spanish": title}
+        reader, application, order_facts().academy, task, decision, message, rejected, {"spanish": title},
+        [Earlier(status, application.submitted_at, reapply_at)] if applications is None else applications,
     )  # fmt: skip
     return ApplicationErrand(facts, occasion, moment, page, job_page)
 
@@ -411,6 +416,8 @@ def write(
         return write_about_task(occasion=occasion, moment=moment, **known)
     if template in APPLICATION_LETTERS:
         told.pop("is_test", None)
+        if template is MailTemplate.APPLICATION_ASSIGNED:
+            occasion = occasion or hand_over_occasion(an_id("review"), 1)
         return write_about_application(template, occasion=occasion, moment=moment, **told)
     if template in CART_LETTERS:
         told.pop("is_test", None)

@@ -7,13 +7,14 @@ from uuid import UUID
 from temporalio import workflow
 
 from activities.application_reviews import ApplicationReviewActivities
-from activities.task_record import person_of
+from models.identifiers import hand_over_occasion
 from models.messages.applications import (
     ApplicationAnswer,
     AssignReview,
     CheckDecision,
     JudgeDocument,
     OpenedReview,
+    OpenReview,
     RecordAssignment,
     RecordDecision,
     RecordedDecision,
@@ -21,7 +22,7 @@ from models.messages.applications import (
 )
 from models.messages.tasks import DecideTask
 from models.vocabulary import ApplicationStatus, MailTemplate, Role, TaskAction, TaskKind, WaitingFor
-from rules.tutor_application import INACTIVE_KEPT_FOR, MAX_INFO_ROUNDS
+from rules.tutor_application import INACTIVE_KEPT_FOR, MAX_INFO_ROUNDS, WITH_REVIEWERS
 from workflows.application_run import APPLICATION, SYSTEM, ApplicationRun, not_in_review, refuse
 from workflows.tutor_approval import TutorApproval
 from workflows.waiting import happened
@@ -41,31 +42,46 @@ class ApplicationReview:
         self._written: set[UUID] = set()
 
     async def turn(self) -> None:
-        """From what came in to a decision that is written down, or until nobody has to decide any more."""
-        run = self._run
-        async with run.at_work:
-            opened = await run.record(
-                ApplicationReviewActivities.open_review, run.step(SYSTEM), "Give it to a reviewer in turn"
-            )
-            run.status = opened.status
+        """From what came in to a decision that is written down, or until nobody has to decide any more.
+
+        After a reset the record may be ahead: what is not the reviewers' turn there is not asked for here.
+        """
+        opened = await self._open()
+        if opened.status not in WITH_REVIEWERS:
+            return
         deciding = asyncio.create_task(self._decide(opened))
-        await self._stay_honest(deciding, opened.inactive_at)
+        await self._stay_honest(deciding, opened)
         await deciding
 
     # ---- the chapters ----
 
-    async def _decide(self, opened: OpenedReview) -> None:
-        reviewer = None if opened.reviewer_id is None else f"{Role.STAFF}:{opened.reviewer_id}"
-        used_seconds = opened.used_seconds
-        while not self._run.is_given_up:
-            decision = await self._ask_reviewer(reviewer, used_seconds)
-            if decision is None or await self._is_carried_out(decision):
-                return
-            # Somebody did not agree: who decided hears of it, and has the usual time again.
-            reviewer, used_seconds = decision.actor, 0
-
-    async def _ask_reviewer(self, reviewer: str | None, used_seconds: int) -> DecideTask | None:
+    async def _open(self, decided_by: str | None = None) -> OpenedReview:
         run = self._run
+        async with run.at_work:
+            opened = await run.record(
+                ApplicationReviewActivities.open_review,
+                OpenReview(
+                    application_id=run.ref.application_id,
+                    actor=SYSTEM,
+                    workflow_id=workflow.info().workflow_id,
+                    decided_by=decided_by,
+                ),
+                "Give it to a reviewer in turn" if decided_by is None else "Give it back to a reviewer",
+            )
+            run.take(opened)
+        return opened
+
+    async def _decide(self, opened: OpenedReview) -> None:
+        used_seconds = opened.used_seconds
+        while opened.status in WITH_REVIEWERS:
+            decision = await self._ask_reviewer(opened, used_seconds)
+            if decision is None or await self._is_carried_out(decision) or self._run.is_given_up:
+                return
+            # Somebody did not agree: who decided hears of it, and there is the usual time again.
+            opened, used_seconds = await self._open(decision.actor), 0
+
+    async def _ask_reviewer(self, opened: OpenedReview, used_seconds: int) -> DecideTask | None:
+        run, reviewer_id = self._run, opened.reviewer_id
         run.desk.tell(
             WaitingFor.REVIEWER,
             "A reviewer judges the documents (`judge_document`) and decides the task: `approve`, `request_info`, "
@@ -79,9 +95,9 @@ class ApplicationReview:
             f"Somebody wants to become a tutor; sent {sent}.",
             _DECISIONS,
             subject=(APPLICATION, run.ref.application_id),
-            assignee=reviewer,
+            assignee=None if reviewer_id is None else f"{Role.STAFF}:{reviewer_id}",
             used_seconds=used_seconds,
-            when_open=lambda task_id: self._tell(person_of(reviewer), task_id),
+            when_open=lambda task_id: self._tell(reviewer_id, task_id, opened.hand_overs),
             unless=lambda: run.is_given_up,
         )
         await run.tasks.withdraw()
@@ -109,7 +125,7 @@ class ApplicationReview:
                     decision, "approve it despite a rejected document"
                 ):
                     return False
-                return await self._approval.is_granted(decision.actor)
+                return await self._approval.is_granted(decision)
 
     async def _is_agreed(self, first: DecideTask, what: str, outcome: ApplicationStatus | None = None) -> bool:
         """Whether another reviewer agrees; then the outcome, if there is one, is written down with it."""
@@ -159,27 +175,48 @@ class ApplicationReview:
         self._written.add(decision.task_id)
         return recorded
 
-    async def _stay_honest(self, deciding: "asyncio.Task[None]", inactive_at: datetime) -> None:
-        """Nobody is rejected because nobody had time: the applicant is told, and it can still be decided for a year."""
-        run = self._run
-        if await happened(deciding.done, inactive_at, summary="Until the applicant is told that nobody has decided"):
-            return
-        async with run.at_work:
-            if run.status not in (ApplicationStatus.SUBMITTED, ApplicationStatus.IN_REVIEW):
-                return
-            await run.end(ApplicationStatus.INACTIVE, SYSTEM)
-        run.post(MailTemplate.APPLICATION_LATE, "Mail that nobody has decided yet")
-        run.desk.tell_again(run.desk.told)
-        expires_at = workflow.now() + INACTIVE_KEPT_FOR
-        if not await happened(deciding.done, expires_at, summary="An application that nobody decides is kept"):
-            run.has_expired = True
+    async def _stay_honest(self, deciding: "asyncio.Task[None]", opened: OpenedReview) -> None:
+        """Nobody is rejected because nobody had time: the applicant is told, and it can still be decided for a year.
 
-    def _tell(self, reviewer_id: UUID | None, task_id: UUID) -> None:
+        Whatever is decided meanwhile begins another year, should it come back to the reviewers.
+        """
+        run = self._run
+        if opened.status is not ApplicationStatus.INACTIVE and not await self._has_rested(deciding, opened.inactive_at):
+            return
+        kept = "An application that nobody decides is kept"
+        while await self._is_undecided(deciding, run.stands_since + INACTIVE_KEPT_FOR, kept):
+            if workflow.now() >= run.stands_since + INACTIVE_KEPT_FOR:
+                run.is_too_old = True
+                await workflow.wait_condition(lambda: deciding.done() or not run.is_too_old)
+
+    async def _has_rested(self, deciding: "asyncio.Task[None]", inactive_at: datetime) -> bool:
+        """Whether nobody has decided in time; then the applicant is told."""
+        run, summary = self._run, "Until the applicant is told that nobody has decided"
+        while await self._is_undecided(deciding, inactive_at, summary):
+            async with run.at_work:
+                if run.has_approval:
+                    continue
+                if run.status not in (ApplicationStatus.SUBMITTED, ApplicationStatus.IN_REVIEW):
+                    return False
+                await run.end(ApplicationStatus.INACTIVE, SYSTEM)
+            run.post(MailTemplate.APPLICATION_LATE, "Mail that nobody has decided yet", occasion=f"round-{run.round}")
+            run.desk.restate()
+            return True
+        return False
+
+    async def _is_undecided(self, deciding: "asyncio.Task[None]", until: datetime, summary: str) -> bool:
+        """Whether the reviewers owe a decision then. What they have approved they owe again only if it comes back."""
+        if await happened(deciding.done, until, summary=summary):
+            return False
+        await workflow.wait_condition(lambda: deciding.done() or not self._run.has_approval)
+        return not deciding.done()
+
+    def _tell(self, reviewer_id: UUID | None, task_id: UUID, hand_overs: int) -> None:
         if reviewer_id is not None:
             self._run.post(
                 MailTemplate.APPLICATION_ASSIGNED,
                 "Mail the reviewer whose turn it is",
-                occasion=str(task_id),
+                occasion=hand_over_occasion(task_id, hand_overs),
                 recipient_id=reviewer_id,
             )
 
@@ -191,9 +228,8 @@ class ApplicationReview:
         # A task that is just being opened would keep who was named for it before.
         await workflow.wait_condition(lambda: run.tasks.open_id is not None or not run.is_with_reviewers)
         async with run.at_work:
-            task_id = run.tasks.open_id
-            # What a reviewer has decided is nobody's to take over, while others agree to it or it is carried out.
-            if not run.is_with_reviewers or task_id is None or run.tasks.kind_of(task_id) is not TaskKind.TUTOR_REVIEW:
+            self.check_assignment()
+            if (task_id := run.tasks.open_id) is None:
                 raise not_in_review()
             assigned = await run.record(
                 ApplicationReviewActivities.assign_review,
@@ -208,16 +244,28 @@ class ApplicationReview:
             run.status = assigned.status or run.status or ApplicationStatus.SUBMITTED
         is_taken = assignment.actor.partition(":")[2] == str(assigned.reviewer_id)
         if not is_taken:
-            self._tell(assigned.reviewer_id, task_id)
-        run.desk.tell_again(run.desk.told)
+            self._tell(assigned.reviewer_id, task_id, assigned.hand_overs)
+        run.desk.restate()
         return run.answer
+
+    def check_assignment(self) -> None:
+        """Refuse to give away what is not in review."""
+        task_id = self._run.tasks.open_id
+        # What a reviewer has decided is nobody's to take over, while others agree to it or it is carried out.
+        is_other = task_id is not None and self._run.tasks.kind_of(task_id) is not TaskKind.TUTOR_REVIEW
+        if not self._run.is_with_reviewers or is_other:
+            raise not_in_review()
+
+    def check_judgement(self) -> None:
+        """Refuse a verdict while it is not the reviewers' turn."""
+        if not self._run.is_with_reviewers:
+            raise not_in_review()
 
     async def judge(self, judgement: JudgeDocument) -> ApplicationAnswer:
         """Write down what a reviewer says of one document."""
         run = self._run
         async with run.at_work:
-            if not run.is_with_reviewers:
-                raise not_in_review()
+            self.check_judgement()
             checked = await run.record(
                 ApplicationReviewActivities.judge_document,
                 RecordVerdict(

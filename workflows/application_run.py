@@ -17,6 +17,7 @@ from models.messages.applications import (
     AssignedReview,
     CheckedApplication,
     EndApplication,
+    OpenedReview,
     RecordedDecision,
 )
 from models.vocabulary import ApplicationStatus, MailTemplate, WaitingFor
@@ -58,7 +59,9 @@ class ApplicationRun:
         self.erase_at: datetime | None = None
         self.withdrawn_by: str | None = None
         self.is_cancelled = False
-        self.has_expired = False
+        self.stands_since = workflow.now()
+        self.is_too_old = False
+        self.has_approval = False
         self.is_being_approved = False
         self._status: ApplicationStatus | None = None
 
@@ -89,6 +92,11 @@ class ApplicationRun:
         return self.withdrawn_by or (_OPERATOR if self.is_cancelled else None)
 
     @property
+    def has_expired(self) -> bool:
+        """Whether it has rested for so long that it ends; who decides it nevertheless has been faster."""
+        return self.is_too_old and self.status is ApplicationStatus.INACTIVE
+
+    @property
     def is_given_up(self) -> bool:
         """Whether nobody has to decide it any more."""
         return self.leaver is not None or self.has_expired
@@ -99,10 +107,11 @@ class ApplicationRun:
         assert self.status is not None  # noqa: S101 - updates wait for the draft
         return ApplicationAnswer(application_id=self.ref.application_id, status=self.status)
 
-    def take(self, recorded: RecordedDecision) -> None:
-        """Take over how it stands on record after a decision."""
+    def take(self, recorded: RecordedDecision | OpenedReview) -> None:
+        """Take over how it stands on record; what was decided is not too old any more."""
         self.status, self.round = recorded.status, recorded.round
         self.info_due_at, self.erase_at = recorded.info_due_at, recorded.erase_at
+        self.stands_since, self.is_too_old = workflow.now(), False
 
     # ---- steps, for who holds `at_work` ----
 
@@ -124,7 +133,7 @@ class ApplicationRun:
             ),
             f"Write down that it is {status}",
         )
-        self.status, self.erase_at = ended.status, ended.erase_at
+        self.status, self.erase_at, self.stands_since = ended.status, ended.erase_at, workflow.now()
 
     def step(self, actor: str) -> ApplicationStep:
         """The argument of a step that says only who takes it."""

@@ -11,6 +11,8 @@ from models import search
 from models.messages.jobs import JobState
 from models.vocabulary import WaitingFor
 
+_REFUSED = "refused"
+
 
 @dataclass(frozen=True)
 class Told:
@@ -34,6 +36,7 @@ class Desk:
         self.status: str | None = None
         self.told = Told(WaitingFor.NOTHING, next_action)
         self._since = workflow.now()
+        self._details = ""
         self._listed: tuple[str, WaitingFor, bool, datetime | None] = (*listed, False, None)
 
     @property
@@ -52,29 +55,47 @@ class Desk:
     ) -> None:
         """Say what happens next. What passes in a moment is not written to the search attributes."""
         self.told, self._since = Told(waiting_for, next_action, due_at, needs_human), workflow.now()
-        state = self.status or "refused"
-        lines = [f"**{self.title}** · {state}", next_action]
-        if due_at is not None:
-            lines.append(f"Until {due_at:%Y-%m-%d %H:%M} UTC.")
-        workflow.set_current_details("\n\n".join(lines))
+        self._details = self._written()
+        workflow.set_current_details(self._details)
+        if not in_passing:
+            self._list()
+
+    def tell_again(self, told: Told) -> None:
+        """Say what was said before something came in between."""
+        self.tell(told.waiting_for, told.next_action, due_at=told.due_at, needs_human=told.needs_human)
+
+    def restate(self) -> None:
+        """Say the same of another state. It has waited since then all the same, and what is pinned stays."""
+        pinned = workflow.get_current_details().removeprefix(self._details)
+        self._details = self._written()
+        workflow.set_current_details(self._details + pinned)
+        self._list()
+
+    def _written(self) -> str:
+        told = self.told
+        lines = [f"**{self.title}** · {self.status or _REFUSED}", told.next_action]
+        if told.due_at is not None:
+            lines.append(f"Until {told.due_at:%Y-%m-%d %H:%M} UTC.")
+        return "\n\n".join(lines)
+
+    def _list(self) -> None:
+        """Write it to the search attributes, if it is news to them."""
+        state, told = self.status or _REFUSED, self.told
         # The short hold of a card payment is over before anybody would search for it.
-        listed_due = due_at if due_at is not None and due_at - self._since > timedelta(hours=1) else None
-        listed = (str(state), waiting_for, needs_human, listed_due)
-        if not in_passing and listed != self._listed:
+        is_listed = told.due_at is not None and told.due_at - self._since > timedelta(hours=1)
+        listed_due = told.due_at if is_listed else None
+        listed = (str(state), told.waiting_for, told.needs_human, listed_due)
+        if listed != self._listed:
             due = _changed_due(self._listed[-1], listed_due)
             self._listed = listed
             workflow.upsert_search_attributes(
                 [
                     search.STATE.value_set(state),
-                    search.WAITING_FOR.value_set(waiting_for),
-                    search.NEEDS_HUMAN.value_set(needs_human),
+                    search.WAITING_FOR.value_set(told.waiting_for),
+                    search.NEEDS_HUMAN.value_set(told.needs_human),
                     *due,
                 ]
             )
-
-    def tell_again(self, told: Told) -> None:
-        """Say what was said before something came in between."""
-        self.tell(told.waiting_for, told.next_action, due_at=told.due_at, needs_human=told.needs_human)
 
     def state(self, task_id: UUID | None) -> JobState:
         """The answer of the query `status`."""

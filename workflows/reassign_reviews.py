@@ -4,7 +4,9 @@ from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
-    from models.messages.applications import ReassignedReviews, ReassignReviews
+    from activities.application_reviews import ApplicationReviewActivities
+    from models.identifiers import hand_over_occasion
+    from models.messages.applications import ReassignAbsent, ReassignedReviews, ReassignReviews
     from models.vocabulary import MailTemplate
     from workflows.mailing import Outbox, send_mail
     from workflows.policies import TASK
@@ -17,22 +19,22 @@ class ReassignReviewsWorkflow:
     @workflow.run
     async def run(self, reassign: ReassignReviews) -> ReassignedReviews:
         """Hand over what has waited for somebody for two working days, and write to who has it now."""
-        # By name: mypy 2 mistakes a method without an argument, here and then in other modules.
-        reassigned: ReassignedReviews = await workflow.execute_activity(
-            "reassign_absent",
-            result_type=ReassignedReviews,
+        reassigned = await workflow.execute_activity_method(
+            ApplicationReviewActivities.reassign_absent,
+            ReassignAbsent(workflow_id=workflow.info().workflow_id),
             summary="Give what is with absent reviewers to present ones",
             **TASK,
         )
         outbox = Outbox()
         for review in reassigned.reviews:
-            if review.reviewer_id is not None:
+            # Without a task that is open, who reviews it is told when the next one is.
+            if review.reviewer_id is not None and review.task_id is not None:
                 outbox.post(
                     send_mail(
                         review.reviewer_id,
                         MailTemplate.APPLICATION_ASSIGNED,
                         review.application_id,
-                        occasion="" if review.task_id is None else str(review.task_id),
+                        occasion=hand_over_occasion(review.task_id, review.hand_overs),
                         summary="Mail the reviewer who has it now",
                     )
                 )

@@ -60,11 +60,11 @@ class TutorApplicationWorkflow:
             if application.leaver is not None:
                 await self._end(ApplicationStatus.WITHDRAWN, application.leaver, "withdrawn")
             elif application.has_expired:
-                await self._end(ApplicationStatus.EXPIRED, SYSTEM, _INACTIVE_EXPIRED)
+                await self._end(ApplicationStatus.EXPIRED, SYSTEM, _INACTIVE_EXPIRED, of=ApplicationStatus.INACTIVE)
             elif application.status is ApplicationStatus.DRAFT:
                 await self._draft(begun.created_at)
-            elif application.status is ApplicationStatus.INFO_REQUESTED:
-                await self._wait_for_an_answer()
+            elif application.status is ApplicationStatus.INFO_REQUESTED and application.info_due_at is not None:
+                await self._wait_for_an_answer(application.info_due_at)
             else:
                 await self._review.turn()
         self._tell_decision()
@@ -105,10 +105,9 @@ class TutorApplicationWorkflow:
         if await self._is_forgotten(nudges, kept_until, nudge, summary="The applicant writes the draft"):
             await self._end(ApplicationStatus.EXPIRED, SYSTEM, "draft_expired", of=ApplicationStatus.DRAFT)
 
-    async def _wait_for_an_answer(self) -> None:
+    async def _wait_for_an_answer(self, due_at: datetime) -> None:
         """Until the applicant has given what was asked for; who does not is not rejected: it expires."""
-        application, due_at = self._application, self._application.info_due_at
-        assert due_at is not None  # noqa: S101 - what is asked for is due one day
+        application = self._application
         application.desk.tell(
             WaitingFor.APPLICANT, "The applicant gives what was asked for, and says so with `answer`.", due_at=due_at
         )
@@ -208,9 +207,13 @@ class TutorApplicationWorkflow:
                 refuse(checked)
                 application.status, application.was_sent = ApplicationStatus.SUBMITTED, True
                 application.post(MailTemplate.APPLICATION_RECEIVED, "Mail that it has arrived")
-        if not application.was_sent:
-            raise _over()
+        _refuse_unsent(application)
         return application.answer
+
+    @submit.validator
+    def _check_submit(self, by: ByApplicant) -> None:
+        if (application := self._at_rest()) is not None and application.status is not ApplicationStatus.DRAFT:
+            _refuse_unsent(application)
 
     @workflow.update(description="What was asked for is there: {actor: 'student:<id>'}")
     async def answer(self, by: ByApplicant) -> ApplicationAnswer:
@@ -223,11 +226,13 @@ class TutorApplicationWorkflow:
                 )
                 refuse(checked)
                 application.status = ApplicationStatus.SUBMITTED
-        if not application.is_live:
-            raise _over()
-        if not application.round:
-            raise refusal(Reason.NO_INFO_REQUESTED, "Nothing was asked for.")
+        _refuse_unasked(application)
         return application.answer
+
+    @answer.validator
+    def _check_answer(self, by: ByApplicant) -> None:
+        if (application := self._at_rest()) is not None:
+            _refuse_unasked(application)
 
     @workflow.update(description="Take the application back: {actor: 'student:<id>'}")
     async def withdraw(self, by: ByApplicant) -> ApplicationAnswer:
@@ -241,11 +246,24 @@ class TutorApplicationWorkflow:
             raise _over()
         return application.answer
 
+    @withdraw.validator
+    def _check_withdraw(self, by: ByApplicant) -> None:
+        application = self._at_rest()
+        if application is None or application.status is ApplicationStatus.WITHDRAWN:
+            return
+        if not application.is_live or application.is_being_approved:
+            raise _over()
+
     @workflow.update(description="Give it to a reviewer, or to nobody: {reviewer_id: '…', actor: 'staff:<id>'}")
     async def assign(self, assignment: AssignReview) -> ApplicationAnswer:
         """Refused while it is not the reviewers' turn."""
         await self._is_there()
         return await self._review.assign(assignment)
+
+    @assign.validator
+    def _check_assign(self, assignment: AssignReview) -> None:
+        if self._at_rest() is not None:
+            self._review.check_assignment()
 
     @workflow.update(
         description="Say what a document is worth: {document_id: '…', verdict: 'rejected', reason: 'document_expired', "
@@ -255,6 +273,11 @@ class TutorApplicationWorkflow:
         """Refused while it is not the reviewers' turn; the last word counts."""
         await self._is_there()
         return await self._review.judge(judgement)
+
+    @judge_document.validator
+    def _check_judgement(self, judgement: JudgeDocument) -> None:
+        if self._at_rest() is not None:
+            self._review.check_judgement()
 
     @workflow.update(
         description="Decide the open task: {task_id: '…', action: 'request_info', reasons: ['document_expired'], "
@@ -280,8 +303,35 @@ class TutorApplicationWorkflow:
         """The application, once its draft is written."""
         await workflow.wait_condition(lambda: self._begun is not None)
         if self._application.status is None:
-            raise refusal(Reason.NOT_FOUND, "There is no such application.")
+            raise _unknown()
         return self._application
+
+    def _at_rest(self) -> ApplicationRun | None:
+        """The application, if no step on it is under way: then an update that cannot count is turned away at the door.
+
+        A run takes two thousand updates, and those that are turned away are none of them.
+        """
+        if self._begun is None or self._application.at_work.locked():
+            return None
+        if self._application.status is None:
+            raise _unknown()
+        return self._application
+
+
+def _refuse_unsent(application: ApplicationRun) -> None:
+    if not application.was_sent:
+        raise _over()
+
+
+def _refuse_unasked(application: ApplicationRun) -> None:
+    if not application.is_live:
+        raise _over()
+    if not application.round:
+        raise refusal(Reason.NO_INFO_REQUESTED, "Nothing was asked for.")
+
+
+def _unknown() -> Exception:
+    return refusal(Reason.NOT_FOUND, "There is no such application.")
 
 
 def _over() -> Exception:

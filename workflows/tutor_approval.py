@@ -3,8 +3,10 @@
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from activities.application_reviews import ApplicationReviewActivities
 from activities.tutor_profiles import TutorProfileActivities
-from models.messages.applications import ApplicationStep
+from models.messages.applications import ApplicationStep, CheckApproval
+from models.messages.tasks import DecideTask
 from models.vocabulary import TaskAction, TaskKind, WaitingFor
 from rules.provisioning import TAKEN_BACK_WITHIN, TRIED_FOR
 from workflows.application_run import APPLICATION, ApplicationRun
@@ -23,24 +25,42 @@ class TutorApproval:
         self._run = run
         self._to_take_back: list[str] = []
 
-    async def is_granted(self, actor: str) -> bool:
+    async def is_granted(self, decision: DecideTask) -> bool:
         """Whether the applicant is a tutor now.
 
         If a step cannot be done, all is taken back and a person is asked: to try again, or to give it back to the
-        reviewers. As long as something could not be taken back, nothing else happens to the application.
+        reviewers. As long as something could not be taken back, nothing else happens to the application; otherwise
+        reviewers may judge it meanwhile, and what they find goes back to them instead of being approved.
         """
-        run, step = self._run, self._run.step(actor)
+        self._run.has_approval = True
+        self._run.has_approval = is_granted = await self._is_carried_out(decision)
+        return is_granted
+
+    async def _is_carried_out(self, decision: DecideTask) -> bool:
+        run, step = self._run, self._run.step(decision.actor)
         while not await self._is_done(step):
             while True:
                 is_as_before = await self._is_taken_back(step)
                 run.is_being_approved = not is_as_before
                 action = await self._ask(is_as_before)
-                if action is TaskAction.RETRY:
+                if action is TaskAction.RETRY and (not is_as_before or await self._stands(decision)):
                     break
                 if is_as_before:
                     return False
         run.is_being_approved = False
         return True
+
+    async def _stands(self, decision: DecideTask) -> bool:
+        """Whether no document was rejected since it was approved; nobody judges any while this is asked."""
+        run = self._run
+        run.is_being_approved = True
+        async with run.at_work:
+            approval = CheckApproval(application_id=run.ref.application_id, task_id=decision.task_id)
+            checked = await run.record(
+                ApplicationReviewActivities.check_approval, approval, "Ask whether the approval still stands"
+            )
+        run.is_being_approved = checked.stands
+        return checked.stands
 
     async def _is_done(self, step: ApplicationStep) -> bool:
         run = self._run

@@ -58,13 +58,23 @@ class CheckedApplication(Message):
     missing: tuple[str, ...] = ()
 
 
+class OpenReview(ApplicationStep):
+    """It is the reviewers' turn; `decided_by` is asked again, if they are there."""
+
+    decided_by: Actor | None = Field(default=None, description="whose decision was not carried out")
+
+
 class OpenedReview(Message):
-    """It is the reviewers' turn."""
+    """How the application stands as its review is opened; it is the reviewers' turn unless it has moved on."""
 
     status: ApplicationStatus
     reviewer_id: UUID | None = Field(default=None, description="whose turn it was; none if nobody is present")
     used_seconds: int = Field(default=0, ge=0, description="working time of the reviewers' earlier turns")
     inactive_at: datetime = Field(description="when the applicant is told that nobody has decided")
+    hand_overs: int = Field(default=0, description="how often it was given to somebody, or to nobody")
+    round: int = Field(default=0, description="how often information was asked for")
+    info_due_at: datetime | None = None
+    erase_at: datetime | None = None
 
 
 class AssignReview(Message):
@@ -87,6 +97,7 @@ class AssignedReview(Message):
 
     status: ApplicationStatus | None = None
     reviewer_id: UUID | None = None
+    hand_overs: int = Field(default=0, description="how often it was given to somebody, or to nobody")
     refusal: Reason | None = None
     refusal_detail: str | None = None
 
@@ -133,6 +144,19 @@ class RecordDecision(Message):
     workflow_id: WorkflowId
 
 
+class CheckApproval(Message):
+    """Ask whether an approval may still be carried out as the documents are judged now."""
+
+    application_id: UUID
+    task_id: UUID = Field(description="the decision to approve it")
+
+
+class CheckedApproval(Message):
+    """Whether it may be."""
+
+    stands: bool
+
+
 class RecordedDecision(Message):
     """How the application stands after a decision."""
 
@@ -163,12 +187,19 @@ class ReassignReviews(Message):
     """The input of `ReassignReviewsWorkflow`."""
 
 
+class ReassignAbsent(Message):
+    """Hand over what is with absent reviewers; the same workflow again is answered the same."""
+
+    workflow_id: WorkflowId
+
+
 class ReassignedReview(Message):
     """An application that somebody else looks after from now on; none if nobody is there."""
 
     application_id: UUID
     reviewer_id: UUID | None
     task_id: UUID | None = Field(default=None, description="its open task, if there is one")
+    hand_overs: int = Field(default=0, description="how often it was given to somebody, or to nobody")
 
 
 class ReassignedReviews(Message):

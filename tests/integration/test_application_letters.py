@@ -6,13 +6,15 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
 
 from activities.database import Sessions
 from activities.files import FileStore
 from activities.letters import APPLICATION_LETTERS
 from activities.mail import MailActivities, SmtpSettings
-from models.identifiers import new_id
+from models.identifiers import hand_over_occasion, new_id
 from models.tables import ApplicationDecision, ApplicationDocument, HumanTask, Note, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import (
@@ -101,6 +103,12 @@ async def an_application(sessions: Sessions, status: ApplicationStatus, *, docum
     return application_id
 
 
+async def open_task_of(sessions: Sessions, application_id: UUID) -> UUID:
+    async with sessions() as session:
+        task = select(col(HumanTask.id)).where(col(HumanTask.subject_id) == application_id)
+        return (await session.execute(task)).scalar_one()
+
+
 async def test_an_applicant_reads_what_is_asked_why_and_by_whose_words(mails: MailActivities, mailbox: Mailbox) -> None:
     application_id = await an_application(mails.sessions, ApplicationStatus.INFO_REQUESTED)
     mail = await arrived(mails, mailbox, T.APPLICATION_INFO_REQUESTED, application_id, to=ELENI, occasion="round-1")
@@ -118,14 +126,20 @@ async def test_an_applicant_reads_what_is_asked_why_and_by_whose_words(mails: Ma
 
 async def test_a_reviewer_is_told_of_their_own_application_alone(mails: MailActivities, mailbox: Mailbox) -> None:
     application_id = await an_application(mails.sessions, ApplicationStatus.IN_REVIEW)
-    mail = await arrived(mails, mailbox, T.APPLICATION_ASSIGNED, application_id, to=NOA)
+    occasion = hand_over_occasion(await open_task_of(mails.sessions, application_id), 1)
+    mail = await arrived(mails, mailbox, T.APPLICATION_ASSIGNED, application_id, to=NOA, occasion=occasion)
     assert "Subjects: Spanish" in text_of(mail)
     assert f"https://ui.test/tutor-application-{application_id}" in text_of(mail)
     for stranger in (MINH, ELENI):
-        answer = await refusal(mails, T.APPLICATION_ASSIGNED, application_id, to=stranger)
+        answer = await refusal(mails, T.APPLICATION_ASSIGNED, application_id, to=stranger, occasion=occasion)
         assert answer == ("mail_without_subject", True)
-    report = await send(mails, T.APPLICATION_ASSIGNED, application_id, to=NOA, occasion=str(uuid4()))
-    assert (report.status, report.reason) == (MailStatus.SKIPPED, "task_done")
+    for other in (hand_over_occasion(uuid4(), 1), "", "reminder"):
+        report = await send(mails, T.APPLICATION_ASSIGNED, application_id, to=NOA, occasion=other)
+        assert (report.status, report.reason) == (MailStatus.SKIPPED, "task_done")
+    # Somebody else had it in between.
+    again = occasion.removesuffix("1") + "3"
+    report = await send(mails, T.APPLICATION_ASSIGNED, application_id, to=NOA, occasion=again)
+    assert report.status is MailStatus.SENT
 
 
 @pytest.mark.parametrize("template", [each for each in APPLICATION_LETTERS if each is not T.APPLICATION_ASSIGNED])
@@ -138,7 +152,7 @@ async def test_nobody_but_the_applicant_is_told_what_becomes_of_it(
 
 
 @pytest.mark.parametrize("template", APPLICATION_LETTERS)
-async def test_the_record_is_read_in_four_statements_however_much_was_shown(
+async def test_the_record_is_read_in_five_statements_however_much_was_shown(
     mails: MailActivities, engine: AsyncEngine, template: MailTemplate
 ) -> None:
     for documents in (1, 9):
@@ -148,4 +162,4 @@ async def test_the_record_is_read_in_four_statements_however_much_was_shown(
                 facts = await APPLICATION_LETTERS[template].load(session, application_id, ELENI)
         assert facts is not None
         assert len(facts.rejected) == documents
-        assert len(sent) == 4
+        assert len(sent) == 5

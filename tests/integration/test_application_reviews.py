@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 from temporalio.exceptions import ApplicationError
@@ -17,12 +17,13 @@ from activities import application_decisions, application_reviews, reviewers
 from activities.application_record import stop_clock
 from activities.database import Sessions
 from models.errors import Reason
-from models.messages.applications import CheckedApplication
-from models.tables import Academy, ApplicationDecision, Reviewer, TutorApplication
+from models.messages.applications import CheckApproval, CheckedApplication, RecordDecision
+from models.tables import Academy, ApplicationDecision, HumanTask, Reviewer, TutorApplication
 from models.tables.columns import now
-from models.vocabulary import ApplicationStatus, DocumentVerdict, ReviewReason, TaskAction, TaskKind
+from models.vocabulary import ApplicationStatus, DocumentVerdict, ReviewReason, TaskAction, TaskKind, TaskStatus
 from rules.business_days import after_working_days, working_time
 from rules.tutor_application import INFO_DUE_AFTER, REAPPLY_AFTER_HARD
+from tests.eventually import eventually
 from tests.integration.order_steps import statements_of
 from tests.integration.tutor_applications import World, ago
 
@@ -471,14 +472,14 @@ async def test_after_two_working_days_of_absence_others_take_over_in_turn(world:
     opinion = await world.open_task(mine[0], gone, kind=TaskKind.TUTOR_SECOND_OPINION)
     one, two = await world.reviewer(), await world.reviewer()
     await world.away(gone, now())
-    assert (await world.reviews.reassign_absent()).reviews == ()
+    assert await world.reassign(uuid4().hex) == ()
     await world.away(gone, ago(days=14))
     waiting = await world.filled(one)
     await world.submit(waiting)
     await world.change(waiting, reviewer_id=gone, status=S.IN_REVIEW)
     asked = mine.pop()
     await world.ask_for_info(asked)
-    found = (await world.reviews.reassign_absent()).reviews
+    found = await world.reassign(uuid4().hex)
     assert [(each.application_id, each.task_id) for each in found] == [*zip(mine, tasks, strict=False), (waiting, None)]
     assert found[-1].reviewer_id == two
     assert {found[0].reviewer_id, found[1].reviewer_id} == {one, two}
@@ -492,7 +493,7 @@ async def test_after_two_working_days_of_absence_others_take_over_in_turn(world:
             assert (await world.audited(each.task_id))[-1][2] == f"assigned to staff:{each.reviewer_id}"
     assert (await world.task(opinion)).assignee == f"staff:{gone}"
     assert (await world.row(asked)).reviewer_id == gone
-    assert (await world.reviews.reassign_absent()).reviews == ()
+    assert await world.reassign(uuid4().hex) == ()
     # The turn goes on from there.
     last = found[-1].reviewer_id
     assert (await world.row(await world.in_review())).reviewer_id != last
@@ -503,13 +504,13 @@ async def test_with_nobody_there_it_stays_where_it_is(world: World) -> None:
     await world.away(gone, ago(days=14))
     before = [await world.row(application_id) for application_id in mine]
     for _ in range(2):
-        found = (await world.reviews.reassign_absent()).reviews
+        found = await world.reassign(uuid4().hex)
         assert [(each.application_id, each.reviewer_id) for each in found] == [(each, None) for each in mine]
     assert [await world.row(application_id) for application_id in mine] == before
     assert (await world.task(tasks[0])).assignee == f"staff:{gone}"
     # The applicant alone is nobody.
     await world.reviewer(before[0].applicant_id)
-    found = (await world.reviews.reassign_absent()).reviews
+    found = await world.reassign(uuid4().hex)
     assert {each.application_id: each.reviewer_id for each in found} == {
         mine[0]: None,
         mine[1]: before[0].applicant_id,
@@ -522,7 +523,7 @@ async def test_a_weekend_is_no_absence(world: World, monkeypatch: pytest.MonkeyP
     await world.away(gone, berlin("2026-04-02T10:00"))
     for moment, is_late in (("2026-04-08T09:59", False), ("2026-04-08T10:01", True)):
         set_clock(monkeypatch, berlin(moment))
-        found = (await world.reviews.reassign_absent()).reviews
+        found = await world.reassign(uuid4().hex)
         assert [each.reviewer_id for each in found] == ([other] if is_late else [])
     assert (await world.row(mine[0])).reviewer_id == other
 
@@ -532,9 +533,9 @@ async def test_reassigning_twice_at_once_gives_each_once(world: World) -> None:
     await world.reviewer()
     await world.reviewer()
     await world.away(gone, ago(days=14))
-    runs = await asyncio.gather(*(world.reviews.reassign_absent() for _ in range(3)))
-    assert sorted(len(run.reviews) for run in runs) == [0, 0, 6]
-    assert {each.application_id for run in runs for each in run.reviews} == set(mine)
+    runs = await asyncio.gather(*(world.reassign(uuid4().hex) for _ in range(3)))
+    assert sorted(len(run) for run in runs) == [0, 0, 6]
+    assert {each.application_id for run in runs for each in run} == set(mine)
 
 
 async def test_reassigning_takes_as_many_statements_for_many_as_for_one(world: World, engine: AsyncEngine) -> None:
@@ -544,12 +545,113 @@ async def test_reassigning_takes_as_many_statements_for_many_as_for_one(world: W
         stand_ins = [await world.reviewer() for _ in range(count)]
         await world.away(gone, ago(days=14))
         with statements_of(engine) as sent:
-            assert len((await world.reviews.reassign_absent()).reviews) == count
+            assert len(await world.reassign(uuid4().hex)) == count
         counts.append(len(sent))
         async with world.sessions.begin() as session:
             present = col(Reviewer.person_id).in_(stand_ins)
             await session.execute(update(Reviewer).where(present).values(away_since=now()))
-    assert counts[0] == counts[1] < 12
+    assert counts[0] == counts[1] < 14
+
+
+async def test_the_same_run_again_is_answered_the_same(world: World) -> None:
+    gone, mine, tasks = await away_with(world, 3)
+    one, two = await world.reviewer(), await world.reviewer()
+    await world.away(gone, ago(days=14))
+    first = await world.reassign("reassign-reviews-7")
+    assert [(each.application_id, each.task_id) for each in first] == list(zip(mine, tasks, strict=True))
+    assert {each.reviewer_id for each in first} == {one, two}
+    assert [each.hand_overs for each in first] == [2, 2, 2]
+    assert await world.reassign("reassign-reviews-7") == first
+    assert await world.reassign("reassign-reviews-8") == ()
+    assert {(await world.row(each.application_id)).reviewer_id for each in first} == {one, two}
+
+
+async def test_what_is_decided_meanwhile_is_not_handed_over(world: World) -> None:
+    gone, _, [task_id] = await away_with(world, 1)
+    await world.reviewer()
+    await world.away(gone, ago(days=14))
+    async with world.sessions.begin() as session:
+        task = await session.get_one(HumanTask, task_id, with_for_update=True)
+        running = asyncio.create_task(world.reassign())
+        await eventually(lambda: waits_for_a_lock(world))
+        task.status, task.decision, task.decided_by, task.decided_at = TaskStatus.DONE, "approve", "admin:boss", now()
+    [given] = await running
+    assert given.task_id is None
+    assert (await world.task(task_id)).assignee == f"staff:{gone}"
+    assert [entry[2] for entry in await world.audited(task_id)] == ["tutor_review"]
+
+
+async def waits_for_a_lock(world: World) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with world.sessions() as session:
+        return bool((await session.execute(text(waiting))).scalar_one())
+
+
+async def test_what_was_not_agreed_to_goes_back_to_who_decided_if_there(world: World) -> None:
+    one, two, away = [await world.reviewer() for _ in range(3)]
+    await world.away(away, now())
+    application_id = await world.in_review()
+    mine = (await world.row(application_id)).reviewer_id
+    assert mine is not None
+    other = two if mine == one else one
+    for decided_by, expected, hand_overs in (
+        (f"admin:{other}", other, 2),
+        (f"staff:{away}", other, 2),
+        ("admin:the-chief", other, 2),
+        (f"staff:{mine}", mine, 3),
+    ):
+        for _ in range(2):
+            opened = await world.open(application_id, decided_by)
+            assert (opened.status, opened.reviewer_id, opened.hand_overs) == (S.IN_REVIEW, expected, hand_overs)
+        assert (await world.row(application_id)).reviewer_id == expected
+    await world.away(mine, now())
+    assert (await world.open(application_id, f"staff:{mine}")).reviewer_id == other
+    await world.away(other, now())
+    assert (await world.open(application_id, f"staff:{other}")).reviewer_id == other, "nobody is there: it stays"
+    await world.end(application_id, S.INACTIVE)
+    await world.away(mine, None)
+    opened = await world.open(application_id, f"staff:{mine}")
+    assert (opened.status, opened.reviewer_id) == (S.INACTIVE, mine)
+
+
+async def test_a_review_that_is_opened_answers_how_the_record_stands(world: World) -> None:
+    application_id = await world.in_review()
+    asked = await world.ask_for_info(application_id)
+    opened = await world.open(application_id)
+    assert (opened.status, opened.round, opened.info_due_at) == (S.INFO_REQUESTED, 1, asked.info_due_at)
+    await world.end(application_id, S.WITHDRAWN)
+    opened = await world.open(application_id, "staff:somebody")
+    assert (opened.status, opened.erase_at) == (S.WITHDRAWN, (await world.row(application_id)).erase_at)
+
+
+async def test_an_approval_stands_until_more_is_rejected_than_another_has_agreed_to(world: World) -> None:
+    first, second = f"staff:{await world.reviewer()}", f"staff:{await world.reviewer()}"
+    application_id = await world.in_review()
+    [identity, certificate] = [each.id for each in await world.documents(application_id)]
+
+    async def stands(decision: RecordDecision) -> bool:
+        step = CheckApproval(application_id=application_id, task_id=decision.task_id)
+        return (await world.reviews.check_approval(step)).stands
+
+    await world.accept_all(application_id, first)
+    plain = world.decision(application_id, TaskAction.APPROVE, actor=first)
+    await world.reviews.record_decision(plain)
+    assert await stands(plain)
+    await world.judge(application_id, identity, second, REJECTED, ReviewReason.DOCUMENT_UNREADABLE)
+    assert not await stands(plain)
+    override = world.decision(application_id, TaskAction.APPROVE, actor=first)
+    await world.reviews.record_decision(override)
+    assert not await stands(override)
+    agreed = world.decision(application_id, TaskAction.APPROVE, actor=second, seconds=override.task_id)
+    await world.reviews.record_decision(agreed)
+    assert await stands(override)
+    assert not await stands(plain)
+    await world.judge(application_id, identity, second, REJECTED, ReviewReason.NAME_DIFFERS)
+    assert not await stands(override), "for another reason"
+    await world.judge(application_id, identity, second)
+    assert await stands(override)
+    await world.judge(application_id, certificate, second, REJECTED, ReviewReason.OTHER)
+    assert not await stands(override)
 
 
 async def test_the_working_days_are_those_of_the_academy(world: World) -> None:

@@ -20,7 +20,7 @@ from activities.tasks import TaskActivities
 from models.errors import Reason
 from models.messages.mail import SendMail
 from models.messages.tasks import CloseTask, DecideTask, EscalateTask, OpenTask
-from models.tables import Academy, AuditEntry, HumanTask, Note, TaskContact
+from models.tables import Academy, AuditEntry, HumanTask, Note, TaskContact, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import MailStatus, MailTemplate, TaskAction, TaskKind, TaskQueue, TaskStatus
 from rules.business_days import after_working_days
@@ -161,6 +161,25 @@ async def test_who_has_taken_a_task_is_reminded_and_others_are_told_later(tasks:
         assert await escalate(tasks, task_id, 1) == reminded
     await assign(tasks, task_id, f"staff:{SUPPORT}")
     assert await escalate(tasks, task_id, 2) == LEAD
+
+
+async def test_nobody_hears_of_their_own_application(tasks: TaskActivities, post: "Post") -> None:
+    for applicant, told in (
+        (FINANCE, [LEAD, LEAD, HEAD]),
+        (LEAD, [FINANCE, HEAD, HEAD]),
+        (HEAD, [FINANCE, LEAD, LEAD]),
+    ):
+        application = TutorApplication(applicant_id=applicant, workflow_id="tutor-application-1")
+        about = {"subject_kind": "tutor_application", "subject_id": application.id, "assignee": f"staff:{applicant}"}
+        async with tasks.sessions.begin() as session:
+            await session.execute(delete(TutorApplication))
+            session.add(application)
+        task = await tasks.open_task(a_task(**about))
+        assert task.task_id is not None
+        assert [await escalate(tasks, task.task_id, level) for level in (1, 2, 3)] == told
+        assert await post.send(task.task_id, told[0], "reminder") == (MailStatus.SENT, None)
+        with pytest.raises(Exception, match="nothing of this kind"):
+            await post.send(task.task_id, applicant, "reminder")
 
 
 async def test_without_contacts_the_level_counts_all_the_same(tasks: TaskActivities) -> None:

@@ -30,6 +30,9 @@ from models.messages.applications import (
     EndedApplication,
     JudgeDocument,
     OpenedReview,
+    OpenReview,
+    ReassignAbsent,
+    ReassignedReview,
     RecordAssignment,
     RecordDecision,
     RecordedDecision,
@@ -197,8 +200,16 @@ class World:
 
     # ---- what reviewers do ----
 
-    async def open(self, application_id: UUID) -> OpenedReview:
-        return await self.reviews.open_review(self.step(application_id))
+    async def open(self, application_id: UUID, decided_by: str | None = None) -> OpenedReview:
+        step = self.step(application_id)
+        return await self.reviews.open_review(
+            OpenReview(
+                application_id=application_id, actor=step.actor, workflow_id=step.workflow_id, decided_by=decided_by
+            )
+        )
+
+    async def reassign(self, run: str = "reassign-reviews-1") -> tuple[ReassignedReview, ...]:
+        return (await self.reviews.reassign_absent(ReassignAbsent(workflow_id=run))).reviews
 
     async def in_review(self, applicant_id: UUID | None = None) -> UUID:
         """Submitted, and taken up by whoever is there."""

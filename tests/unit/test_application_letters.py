@@ -7,7 +7,9 @@ import pytest
 
 from activities.errand import Skipped
 from activities.letters import APPLICATION_LETTERS
+from models.identifiers import hand_over_occasion
 from models.vocabulary import ApplicationDocumentKind, ApplicationStatus, MailTemplate, ReviewReason
+from rules.tutor_application import Earlier
 from sandbox.mail_samples import (
     NOW,
     a_rejected_document,
@@ -96,6 +98,21 @@ def test_a_rejection_says_when_to_try_again_and_what_is_kept_until_when(again: t
 
 
 @pytest.mark.parametrize(
+    ("template", "status"),
+    [(T.APPLICATION_REJECTED, S.REJECTED_SOFT), (T.APPLICATION_CLOSED, S.WITHDRAWN)],
+)
+def test_who_has_sent_three_is_not_invited_before_a_fourth_may_be_sent(
+    template: MailTemplate, status: ApplicationStatus
+) -> None:
+    sent = [NOW - timedelta(days=days) for days in (2, 100, 300)]
+    applications = [Earlier(S.REJECTED_SOFT, moment, moment) for moment in sent]
+    told = text(template, status=status, applications=applications)
+    assert "You can apply again from Tuesday, May 5, 2026." in told
+    assert "welcome to apply again" not in told
+    assert "welcome to apply again" in text(template, status=status, applications=applications[1:])
+
+
+@pytest.mark.parametrize(
     ("occasion", "status", "said"),
     [
         ("withdrawn", S.WITHDRAWN, "has been withdrawn"),
@@ -113,18 +130,20 @@ def test_an_end_without_a_decision_says_how_it_came(occasion: str, status: Appli
 
 
 def test_a_reviewer_is_told_what_waits_until_when_and_nothing_of_who_applies() -> None:
-    told = text(T.APPLICATION_ASSIGNED, occasion=str(an_id("review")), rounds=2)
+    task = hand_over_occasion(an_id("review"), 2)
+    told = text(T.APPLICATION_ASSIGNED, occasion=task, rounds=2)
     assert "Subjects: Spanish for beginners" in told
     assert "To be decided by: Wednesday, March 4, 2026" in told
     assert "approve · request_info · reject_soft · reject_hard" in told
     assert "(round 2)" in told
     assert "See the job and decide: https://temporal.test/workflows/tutor-application-" in told
-    assert "round" not in text(T.APPLICATION_ASSIGNED, rounds=0)
-    assert "Was to be decided by" in text(T.APPLICATION_ASSIGNED, moment=NOW + timedelta(days=9))
+    assert "round" not in text(T.APPLICATION_ASSIGNED, occasion=task, rounds=0)
+    assert "Was to be decided by" in text(T.APPLICATION_ASSIGNED, occasion=task, moment=NOW + timedelta(days=9))
 
 
-def test_a_review_that_is_over_is_not_asked_for() -> None:
-    assert why_skipped(T.APPLICATION_ASSIGNED, occasion=str(uuid4())) == "task_done"
+@pytest.mark.parametrize("occasion", [hand_over_occasion(uuid4(), 1), "", "reminder"])
+def test_a_review_that_is_over_is_not_asked_for(occasion: str) -> None:
+    assert why_skipped(T.APPLICATION_ASSIGNED, occasion=occasion) == "task_done"
 
 
 @pytest.mark.parametrize("template", [T.APPLICATION_INFO_REQUESTED, T.APPLICATION_INFO_REMINDER])
@@ -157,4 +176,6 @@ def test_what_is_not_so_is_not_said(template: MailTemplate, status: ApplicationS
 
 def test_links_are_left_out_where_there_is_no_page() -> None:
     assert "https://" not in text(T.APPLICATION_DRAFT_REMINDER, page=None)
-    assert "https://" not in text(T.APPLICATION_ASSIGNED, job_page=None)
+    assert "https://" not in text(
+        T.APPLICATION_ASSIGNED, occasion=hand_over_occasion(an_id("review"), 1), job_page=None
+    )

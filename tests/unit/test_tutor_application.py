@@ -30,6 +30,7 @@ from rules.tutor_application import (
     missing,
     needs_second_opinion,
     reapply_at,
+    welcome_from,
 )
 
 S, A = ApplicationStatus, TaskAction
@@ -207,6 +208,17 @@ def test_at_most_three_are_sent_in_any_twelve_months(days: list[int]) -> None:
             assert may_send([Earlier(S.WITHDRAWN, at, None) for at in sent], free_at) is None
     for first, fourth in zip(sent, sent[3:], strict=False):
         assert fourth >= first + relativedelta(months=12)
+
+
+@given(sent_days, st.none() | st.integers(-100, 500))
+def test_who_waits_until_they_are_welcome_may_apply_and_not_before(days: list[int], wait: int | None) -> None:
+    again = None if wait is None else NOON + wait * DAY
+    known = [*[earlier(S.WITHDRAWN, day) for day in days], earlier(S.REJECTED_HARD, 900, again)]
+    welcome = welcome_from(known, NOON)
+    assert (welcome is None) == (may_apply(known, NOON, is_tutor=False) is None)
+    if welcome is not None:
+        assert may_apply(known, welcome, is_tutor=False) is None
+        assert may_apply(known, welcome - timedelta(seconds=1), is_tutor=False) is not None
 
 
 # ---- what is kept, and for how long ----

@@ -24,12 +24,15 @@ from models.messages.applications import (
     BeginApplication,
     BegunApplication,
     ByApplicant,
+    CheckApproval,
     CheckDecision,
     CheckedApplication,
+    CheckedApproval,
     EndApplication,
     EndedApplication,
     JudgeDocument,
     OpenedReview,
+    OpenReview,
     RecordAssignment,
     RecordDecision,
     RecordedDecision,
@@ -85,6 +88,7 @@ class ApplicationWorld:
     is_down: set[str] = field(default_factory=set)
     status: ApplicationStatus | None = None
     reviewer_id: UUID | None = None
+    hand_overs: int = 0
     clock_started_at: datetime | None = None
     used: timedelta = timedelta()
     rounds: int = 0
@@ -98,6 +102,7 @@ class ApplicationWorld:
     did: list[str] = field(default_factory=list)
     history: list[ApplicationStatus] = field(default_factory=list)
     decisions: dict[UUID, RecordDecision] = field(default_factory=dict)
+    overrides: list[RecordDecision] = field(default_factory=list)
     tasks: dict[UUID, OpenTask] = field(default_factory=dict)
     opened: dict[UUID, OpenedTask] = field(default_factory=dict)
     closed: dict[UUID, DecideTask] = field(default_factory=dict)
@@ -114,6 +119,7 @@ class ApplicationWorld:
         return [
             self.begin_application, self.submit_application, self.answer_info, self.end_application,
             self.erase_application, self.open_review, self.assign_review, self.judge_document, self.check_decision,
+            self.check_approval,
             self.record_decision, self.upsert_profile, self.withdraw_profile, self.grant_role, self.revoke_role,
             self.tell_platform, self.complete_approval, self.open_task, self.escalate_task, self.close_task,
             self.send_mail,
@@ -172,7 +178,7 @@ class ApplicationWorld:
     @activity.defn
     async def submit_application(self, step: ApplicationStep) -> CheckedApplication:
         self._trip("submit")
-        if self.status is ApplicationStatus.SUBMITTED:
+        if ApplicationStatus.SUBMITTED in self.history:
             return CheckedApplication()
         if self.missing:
             return CheckedApplication(
@@ -209,33 +215,44 @@ class ApplicationWorld:
     # ---- the reviewers' steps ----
 
     @activity.defn
-    async def open_review(self, step: ApplicationStep) -> OpenedReview:
+    async def open_review(self, step: OpenReview) -> OpenedReview:
         self._trip("open_review")
-        if self.clock_started_at is None:
+        if self.status is ApplicationStatus.SUBMITTED and self.clock_started_at is None:
             self.clock_started_at = self.now
             if self.present:
                 if self.reviewer_id not in self.present:
-                    self.reviewer_id = self.present[0]
+                    self._give_to(self.present[0])
                 self._becomes(ApplicationStatus.IN_REVIEW)
+        elif step.decided_by is not None and self.present:
+            asked_again = (UUID(step.decided_by.partition(":")[2]), self.reviewer_id, self.present[0])
+            self._give_to(next(who for who in asked_again if who in self.present))
         left = INACTIVE_AFTER_WORKING_DAYS * DAY - self.used
         assert self.status is not None
         return OpenedReview(
             status=self.status,
             reviewer_id=self.reviewer_id,
             used_seconds=int(self.used.total_seconds()),
-            inactive_at=after_working_time(self.clock_started_at, left, BERLIN, "DE"),
+            inactive_at=after_working_time(self.clock_started_at or self.now, left, BERLIN, "DE"),
+            hand_overs=self.hand_overs,
+            round=self.rounds,
+            info_due_at=self.info_due_at,
+            erase_at=self.erase_at,
         )
+
+    def _give_to(self, reviewer_id: UUID | None) -> None:
+        self.hand_overs += reviewer_id != self.reviewer_id
+        self.reviewer_id = reviewer_id
 
     @activity.defn
     async def assign_review(self, step: RecordAssignment) -> AssignedReview:
         self._trip("assign")
         if (refusal := self._refused(step.assignment.actor)) is not None:
             return AssignedReview(refusal=refusal)
-        self.reviewer_id = step.assignment.reviewer_id
+        self._give_to(step.assignment.reviewer_id)
         wanted = ApplicationStatus.IN_REVIEW if self.reviewer_id else ApplicationStatus.SUBMITTED
         if self.status not in (wanted, ApplicationStatus.INACTIVE):
             self._becomes(wanted)
-        return AssignedReview(status=self.status, reviewer_id=self.reviewer_id)
+        return AssignedReview(status=self.status, reviewer_id=self.reviewer_id, hand_overs=self.hand_overs)
 
     @activity.defn
     async def judge_document(self, step: RecordVerdict) -> CheckedApplication:
@@ -244,6 +261,12 @@ class ApplicationWorld:
             return CheckedApplication(refusal=refusal, refusal_detail="No.")
         self.verdict = step.judgement.verdict
         return CheckedApplication()
+
+    @activity.defn
+    async def check_approval(self, step: CheckApproval) -> CheckedApproval:
+        self._trip("check_approval")
+        agreed = any(each.seconds == step.task_id for each in self.overrides)
+        return CheckedApproval(stands=agreed or self.verdict is not DocumentVerdict.REJECTED)
 
     def _refused(self, actor: str) -> Reason | None:
         if self.status not in WITH_REVIEWERS:
@@ -273,6 +296,8 @@ class ApplicationWorld:
             assert self.closed[step.task_id].actor == step.actor
             self.decisions[step.task_id] = step
             self.did.append(f"{'second ' if step.seconds else ''}{step.action}")
+            if step.seconds is not None and is_override(step.action, self.shown):
+                self.overrides.append(step)
             if self.status is ApplicationStatus.SUBMITTED:
                 self._becomes(ApplicationStatus.IN_REVIEW)
             if step.outcome is not None:

@@ -111,6 +111,7 @@ class Run:
     timers: set[int] = field(default_factory=set)
     attempts: dict[tuple[bool, int], _Attempt] = field(default_factory=dict)
     updates: dict[str, commands.UpdateResponse] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
     heard: list[activations.SignalWorkflow] = field(default_factory=list)
     task_failures: list[str] = field(default_factory=list)
     away_until: datetime | None = None
@@ -251,7 +252,9 @@ class Run:
                 self._cancel(self.attempts[True, command.request_cancel_local_activity.seq])
             case "update_response":
                 response = command.update_response
-                if not response.HasField("accepted"):
+                if response.HasField("accepted"):
+                    self.accepted.add(response.protocol_instance_id)
+                else:
                     self.updates[response.protocol_instance_id] = response
             case "complete_workflow_execution" | "fail_workflow_execution" | "cancel_workflow_execution":
                 self.ended = command

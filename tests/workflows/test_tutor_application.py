@@ -74,7 +74,7 @@ def test_an_application_is_drafted_sent_reviewed_and_approved() -> None:
     [task] = world.open_tasks
     assert (task.kind, task.queue, task.assignee) == (TaskKind.TUTOR_REVIEW, TaskQueue.REVIEW, f"staff:{ADA}")
     assert (task.subject_kind, task.subject_id) == ("tutor_application", APPLICATION_ID)
-    assert [key for key in world.mails if key[0] == ADA] == [(ADA, "application_assigned", str(task.task_id))]
+    assert [key for key in world.mails if key[0] == ADA] == [(ADA, "application_assigned", f"{task.task_id}-1")]
     played.decide(TaskAction.APPROVE, reasons=())
     played.passes()
     assert played.outcome() == ApplicationOutcome(status=APPROVED)
@@ -191,7 +191,7 @@ def test_who_is_not_agreed_with_is_asked_again() -> None:
     played.passes()
     [task] = played.world.open_tasks
     assert (task.kind, task.assignee) == (TaskKind.TUTOR_REVIEW, f"staff:{ADA}")
-    assert (ADA, "application_assigned", str(task.task_id)) in played.world.mails
+    assert (ADA, "application_assigned", f"{task.task_id}-1") in played.world.mails
     played.decide(TaskAction.REJECT_SOFT)
     assert played.world.did == ["reject_hard", "second reject", "reject_soft"]
 
@@ -317,7 +317,7 @@ def test_forty_working_days_without_a_decision(sent: str, reminded: str, lead: s
     for level, when in world.escalated:
         assert timedelta() <= when - at_ten(expected[level]).astimezone(UTC) < timedelta(minutes=1), level
     assert timedelta() <= world.ended[INACTIVE] - at_ten(inactive).astimezone(UTC) < timedelta(minutes=1)
-    assert world.letters == [RECEIVED, "application_late"]
+    assert world.letters == [RECEIVED, "application_late:round-0"]
     assert (played.state.status, played.state.needs_human) == (INACTIVE, True)
     assert len(world.open_tasks) == 1, "it can still be decided"
     played.decide(TaskAction.APPROVE)
@@ -329,7 +329,7 @@ def test_what_nobody_decides_for_another_year_expires_and_is_told() -> None:
     played = in_review()
     played.passes(500 * DAY)
     assert played.world.history == [DRAFT, SUBMITTED, IN_REVIEW, INACTIVE, EXPIRED]
-    assert played.world.letters == [RECEIVED, "application_late", "application_closed:inactive_expired"]
+    assert played.world.letters == [RECEIVED, "application_late:round-0", "application_closed:inactive_expired"]
     assert [done.actor for done in played.world.closed.values()] == ["system"]
     played.passes(A_YEAR)
     assert played.outcome() == ApplicationOutcome(status=EXPIRED, is_erased=True)

@@ -219,7 +219,18 @@ def test_whatever_people_do_in_any_order_the_application_ends_whole(part: int) -
     for number in range(RUNS_OF_A_TEST):
         seed = f"{part}-{number}"
         chance = random.Random(seed)  # noqa: S311 - the same scripts every time
-        steps = (*SAGA, "revoke_role", "withdraw_profile", "submit", "open_review", "record", "check", "end", "erase")
+        steps = (
+            *SAGA,
+            "revoke_role",
+            "withdraw_profile",
+            "submit",
+            "open_review",
+            "record",
+            "check",
+            "end",
+            "erase",
+            "check_approval",
+        )
         world = ApplicationWorld(
             present=chance.choice(([], [ADA], [ADA, BERT])),
             fail_first=Counter({step: chance.choice((0, 0, 0, 1, 3)) for step in steps}),

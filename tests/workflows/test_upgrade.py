@@ -1,4 +1,4 @@
-"""A new build on the real server: an application goes on with it in the midst of its sleep, a pinned job does not."""
+"""A build with other code on the real server: an application goes on with it in its sleep, a pinned job does not."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -14,6 +14,7 @@ from models.messages.tasks import DecideTask
 from models.vocabulary import ApplicationStatus, DisputeStatus, TaskAction
 from tests.eventually import eventually
 from tests.workflows.application_world import ADA, APPLICANT, APPLICATION_ID, ApplicationWorld
+from tests.workflows.next_build import ChangedApplicationWorkflow
 from worker import sandboxed_runner
 from workflows.deployment import make_current
 from workflows.dispute import DisputeWorkflow
@@ -32,13 +33,26 @@ class Bank:
         return DisputeFacts(status=self.status, order_id=APPLICATION_ID)
 
 
-def worker_of(build: str, client: Client, world: ApplicationWorld, bank: Bank) -> Worker:
+class Herald:
+    """Hears what the changed code announces."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    @activity.defn
+    async def announce(self, chapter: str) -> None:
+        self.heard.append(chapter)
+
+
+def worker_of(
+    build: str, client: Client, world: ApplicationWorld, bank: Bank, herald: Herald, application: type
+) -> Worker:
     version = WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build)
     return Worker(
         client,
         task_queue=QUEUE,
-        workflows=[TutorApplicationWorkflow, DisputeWorkflow],
-        activities=[*world.steps, bank.read_dispute],  # type: ignore[list-item]
+        workflows=[application, DisputeWorkflow],
+        activities=[*world.steps, bank.read_dispute, herald.announce],  # type: ignore[list-item]
         workflow_runner=sandboxed_runner(),
         deployment_config=WorkerDeploymentConfig(version=version, use_worker_versioning=True),
     )
@@ -55,10 +69,11 @@ async def builds_of(handle: "WorkflowHandle[object, object]") -> Sequence[str]:
 
 
 async def test_an_application_goes_on_with_the_next_build_and_a_pinned_job_does_not(real_temporal: Client) -> None:
-    world, bank = ApplicationWorld(), Bank()
+    world, bank, herald = ApplicationWorld(), Bank(), Herald()
+    before, after = TutorApplicationWorkflow, ChangedApplicationWorkflow
     actor = f"student:{APPLICANT}"
     ref = ApplicationRef(application_id=APPLICATION_ID, applicant_id=APPLICANT, actor=actor)
-    async with worker_of("v1", real_temporal, world, bank):
+    async with worker_of("v1", real_temporal, world, bank, herald, before):
         await make_current(real_temporal, "v1", deployment=DEPLOYMENT)
         start = WithStartWorkflowOperation(
             TutorApplicationWorkflow.run, ref, id=f"{QUEUE}-application", task_queue=QUEUE,
@@ -79,7 +94,7 @@ async def test_an_application_goes_on_with_the_next_build_and_a_pinned_job_does_
 
         await eventually(both_sleep)
 
-    async with worker_of("v2", real_temporal, world, bank):
+    async with worker_of("v2", real_temporal, world, bank, herald, after):
         await make_current(real_temporal, "v2", deployment=DEPLOYMENT)
         [task] = world.open_tasks
         await application.execute_update(
@@ -89,9 +104,10 @@ async def test_an_application_goes_on_with_the_next_build_and_a_pinned_job_does_
         assert await application.result() == ApplicationOutcome(status=ApplicationStatus.APPROVED)
         assert world.did == ["approve", "profile", "role", "platform"]
         assert await builds_of(application) == ["v1", "v2"]  # type: ignore[arg-type]
+        assert herald.heard == ["end"], "the chapter that was over is replayed as it was"
 
         bank.status = DisputeStatus.WON
         await dispute.signal(DisputeWorkflow.dispute_changed)
-        async with worker_of("v1", real_temporal, world, bank):
+        async with worker_of("v1", real_temporal, world, bank, herald, before):
             assert await dispute.result() == DisputeOutcome(status=DisputeStatus.WON)
         assert await builds_of(dispute) == ["v1"]  # type: ignore[arg-type]
