@@ -1,6 +1,6 @@
 """What an applicant's step would come to as the record stands, before anything is written."""
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -8,7 +8,7 @@ from activities.application_drafts import earlier_of
 from activities.application_record import ApplicationFacts, academy_day
 from models.errors import Reason
 from models.messages.applications import CheckedApplication
-from models.tables import TutorApplication, TutorProfile
+from models.tables import RoleGrant, TutorApplication, TutorProfile
 from models.tables.columns import now
 from models.vocabulary import ApplicationStatus, TutorProfileStatus
 from rules.tutor_application import LIVE, may_send
@@ -54,10 +54,12 @@ async def check_withdrawal(session: AsyncSession, found: ApplicationFacts) -> Ch
         return CheckedApplication()
     if application.status not in LIVE:
         return _over(application)
-    is_being_approved = exists().where(
+    # What an approval has begun with, or what could not be taken back of it.
+    has_profile = exists().where(
         col(TutorProfile.application_id) == application.id, col(TutorProfile.status) == TutorProfileStatus.PENDING
     )
-    if (await session.execute(select(is_being_approved))).scalar_one():
+    has_role = exists().where(col(RoleGrant.application_id) == application.id, col(RoleGrant.revoked_at).is_(None))
+    if (await session.execute(select(or_(has_profile, has_role)))).scalar_one():
         return CheckedApplication(refusal=Reason.APPLICATION_OVER, refusal_detail="The application is being approved.")
     return None
 

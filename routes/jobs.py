@@ -41,6 +41,7 @@ _WHO = {
     WaitingFor.OPERATOR.value: "operator",
     WaitingFor.STRIPE.value: "stripe",
 }
+_APPLICATIONS = "tutor-application-"
 _OPEN = frozenset({"running", "paused", "continued_as_new"})
 _BROKEN = frozenset({"failed", "terminated", "timed_out", "canceled"})
 _ERROR_TYPE = re.compile(r"[A-Za-z0-9_.]{1,80}")
@@ -148,7 +149,7 @@ async def get_job(
 
 
 async def _is_about_own(sessions: Sessions, workflow_id: str, principal: Principal) -> bool:
-    if principal.person_id is None:
+    if principal.person_id is None or not workflow_id.startswith(_APPLICATIONS):
         return False
     own = exists().where(
         col(TutorApplication.workflow_id) == workflow_id, col(TutorApplication.applicant_id) == principal.person_id

@@ -202,7 +202,13 @@ async def test_a_newer_version_takes_the_place_of_the_one_before(
 
 
 async def test_what_was_handed_in_stays_with_its_decisions_and_what_was_not_is_erased(
-    client: httpx.AsyncClient, anna: dict[str, str], draft: UUID, sessions: Sessions, tmp_path: Path
+    client: httpx.AsyncClient,
+    anna: dict[str, str],
+    draft: UUID,
+    settings: Settings,
+    sessions: Sessions,
+    room: Staffroom,
+    tmp_path: Path,
 ) -> None:
     async def removed(document: dict[str, Any]) -> int:
         return (await client.delete(f"{path_of(draft)}/{document['id']}", headers=anna)).status_code
@@ -224,6 +230,11 @@ async def test_what_was_handed_in_stays_with_its_decisions_and_what_was_not_is_e
     assert sorted(stored(tmp_path)) == [PDF, JPEG]
     assert await removed(better) == 204
     assert stored(tmp_path) == [PDF]
+    rosa = as_(settings, room.rosa, Role.STAFF)
+    shown = (await client.get(f"/v1/tutor-applications/{draft}", headers=rosa)).json()["documents"]
+    assert [document["id"] for document in shown] == [kept["id"]]
+    for document, status in ((kept, 200), (hasty, 404), (better, 404)):
+        assert (await client.get(f"{path_of(draft)}/{document['id']}/file", headers=rosa)).status_code == status
     assert (await client.get(f"/v1/tutor-applications/{draft}", headers=anna)).json()["documents"] == []
 
 

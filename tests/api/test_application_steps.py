@@ -18,6 +18,7 @@ from models.tables import (
     ApplicationDecision,
     ApplicationDocument,
     HumanTask,
+    RoleGrant,
     TaskContact,
     TutorApplication,
     TutorProfile,
@@ -134,17 +135,23 @@ async def test_what_is_missing_is_said_from_the_record(
 async def test_what_is_being_approved_is_not_withdrawn(
     client: httpx.AsyncClient, settings: Settings, sessions: Sessions, room: Staffroom, recorder: RecordingTemporal
 ) -> None:
-    anna = as_student(settings, room.anna)
-    application_id = await write_application(sessions, room.anna, ApplicationStatus.IN_REVIEW)
-    async with sessions.begin() as session:
-        session.add(
-            TutorProfile(
-                person_id=room.anna, application_id=application_id, status=TutorProfileStatus.PENDING,
-                display_name="Anna", bio="", subjects=[], experience="", certifications="",
-            )
+    for person_id in (room.anna, room.boris):
+        application_id = await write_application(sessions, person_id, ApplicationStatus.IN_REVIEW)
+        profile = TutorProfile(
+            person_id=person_id, application_id=application_id, status=TutorProfileStatus.PENDING,
+            display_name="Anna", bio="", subjects=[], experience="", certifications="",
         )  # fmt: skip
-    assert (await post(client, f"{application_id}/withdraw", anna))[1]["reason"] == "application_over"
+        grant = RoleGrant(
+            person_id=person_id, role=Role.TUTOR, granted_by=f"staff:{room.rosa}", application_id=application_id
+        )
+        async with sessions.begin() as session:
+            session.add(profile if person_id == room.anna else grant)
+        _, problem = await post(client, f"{application_id}/withdraw", as_student(settings, person_id))
+        assert problem["reason"] == "application_over"
     assert recorder.updates == []
+    async with sessions.begin() as session:
+        await session.execute(update(RoleGrant).values(revoked_at=now()))
+    assert (await post(client, f"{application_id}/withdraw", as_student(settings, room.boris)))[0] == 200
 
 
 async def test_a_workflow_that_takes_no_more_updates_is_no_outage(
