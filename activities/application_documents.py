@@ -1,23 +1,25 @@
 """What an applicant shows, on record: another document or version, and one that is taken away."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.application_record import ApplicationFacts, application_facts
+from activities.application_record import ApplicationFacts, application_facts, was_shown
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.files import FileStore
 from models.errors import Reason
-from models.tables import ApplicationDecision, ApplicationDocument, Subject
+from models.tables import ApplicationDocument, Subject
 from models.tables.columns import now
 from models.vocabulary import ApplicationDocumentKind
 from rules.decision import Refused
-from rules.tutor_application import EDITABLE, MAX_DOCUMENTS
+from rules.tutor_application import EDITABLE, MAX_DOCUMENTS, MAX_VERSIONS
 
 DOCUMENT = "application_document"
 
@@ -42,11 +44,11 @@ class NewDocument:
 
 @dataclass(frozen=True)
 class AddedDocument:
-    """The document on record, whether it is new, and the version that nobody will ask for any more."""
+    """The document on record, whether it is new, and the versions that nobody will ask for any more."""
 
     document: ApplicationDocument
     is_new: bool
-    to_forget: UUID | None = None
+    to_forget: tuple[UUID, ...] = ()
 
 
 def file_key_of(application_id: UUID, document_id: UUID) -> str:
@@ -105,9 +107,9 @@ async def add_document(
         if previous is None or (previous.id != replaces and previous is not same):
             return Refused(Reason.NOT_FOUND, "What it replaces is no current document of this kind and subject.")
     if same is not None and same is previous and same.expires_on == shown.expires_on:
-        return AddedDocument(same, is_new=False)
-    if previous is None and len(facts.documents) >= MAX_DOCUMENTS:
-        return Refused(Reason.TOO_MANY_DOCUMENTS, f"An application may have {MAX_DOCUMENTS} documents.")
+        return AddedDocument(same, is_new=False, to_forget=await _to_forget(session, application_id))
+    if (too_many := await _too_many(session, facts, is_another=previous is None)) is not None:
+        return too_many
     changes = [StateChange(DOCUMENT, shown.id, None, _CURRENT)]
     if previous is not None:
         previous.replaced_at = now()
@@ -133,37 +135,45 @@ async def add_document(
     await write_audit(
         session, changes, actor=actor, reason=f"{shown.kind} shown", workflow_id=facts.application.workflow_id
     )
-    is_unseen = previous is not None and not await _was_seen(session, previous)
-    return AddedDocument(document, is_new=True, to_forget=previous.id if previous is not None and is_unseen else None)
+    await session.flush()
+    return AddedDocument(document, is_new=True, to_forget=await _to_forget(session, application_id))
 
 
 async def remove_document(
     session: AsyncSession, application_id: UUID, applicant_id: UUID | None, document_id: UUID, *, actor: str
-) -> UUID | Refused | None:
-    """Take a current document away; answers its id if nobody can have seen it, so that it may be forgotten.
+) -> tuple[UUID, ...] | Refused:
+    """Take a current document away; answers what nobody can have seen, so that it may be forgotten.
 
-    Refused like `editable_application`, and with `not_found` if it is no current document.
+    Refused like `editable_application`, and with `not_found` if it is no current document. Taking away again what is
+    not forgotten yet finishes that.
     """
     facts = await editable_application(session, application_id, applicant_id)
     if isinstance(facts, Refused):
         return facts
     document = next((each for each in facts.documents if each.id == document_id), None)
     if document is None:
-        return Refused(Reason.NOT_FOUND, "The application has no such document now.")
+        to_forget = await _to_forget(session, application_id)
+        unknown = Refused(Reason.NOT_FOUND, "The application has no such document now.")
+        return to_forget if document_id in to_forget else unknown
     document.replaced_at = facts.application.updated_at = now()
     change = StateChange(DOCUMENT, document.id, _CURRENT, _REMOVED)
     await write_audit(
         session, [change], actor=actor, reason="removed by the applicant", workflow_id=facts.application.workflow_id
     )
-    return None if await _was_seen(session, document) else document.id
+    await session.flush()
+    return await _to_forget(session, application_id)
 
 
-async def forget_document(sessions: Sessions, files: FileStore, application_id: UUID, document_id: UUID) -> None:
-    """Erase what a document shows that no reviewer has seen. Its row names the file until the file is gone."""
-    await files.delete(file_key_of(application_id, document_id))
+async def forget_documents(
+    sessions: Sessions, files: FileStore, application_id: UUID, document_ids: Sequence[UUID]
+) -> None:
+    """Erase what documents show that no reviewer has seen. Their rows name the files until the files are gone."""
+    if not document_ids:
+        return
+    await asyncio.gather(*(files.delete(file_key_of(application_id, document_id)) for document_id in document_ids))
     forgotten = (
         update(ApplicationDocument)
-        .where(col(ApplicationDocument.id) == document_id)
+        .where(col(ApplicationDocument.id).in_(document_ids))
         .values(file_key=None, file_name=None, link=None)
     )
     async with sessions.begin() as session:
@@ -179,13 +189,26 @@ async def forget_unless_recorded(sessions: Sessions, files: FileStore, applicati
     await files.delete(file_key_of(application_id, document_id))
 
 
-async def _was_seen(session: AsyncSession, document: ApplicationDocument) -> bool:
-    """Whether reviewers have decided something since it was there; only then does anybody need it again."""
-    decided = exists().where(
-        col(ApplicationDecision.application_id) == document.application_id,
-        col(ApplicationDecision.created_at) >= document.created_at,
+async def _to_forget(session: AsyncSession, application_id: UUID) -> tuple[UUID, ...]:
+    """What was exchanged or taken away before a reviewer saw it, and still shows something.
+
+    Also what an earlier request has left over, cut off before it was done.
+    """
+    query = select(col(ApplicationDocument.id)).where(
+        col(ApplicationDocument.application_id) == application_id,
+        ~was_shown(),
+        or_(col(ApplicationDocument.file_key).is_not(None), col(ApplicationDocument.link).is_not(None)),
     )
-    return bool((await session.execute(select(decided))).scalar_one())
+    return tuple((await session.execute(query)).scalars())
+
+
+async def _too_many(session: AsyncSession, facts: ApplicationFacts, *, is_another: bool) -> Refused | None:
+    if is_another and len(facts.documents) >= MAX_DOCUMENTS:
+        return Refused(Reason.TOO_MANY_DOCUMENTS, f"An application may have {MAX_DOCUMENTS} documents.")
+    query = select(func.count()).where(col(ApplicationDocument.application_id) == facts.application.id)
+    if (await session.execute(query)).scalar_one() >= MAX_VERSIONS:
+        return Refused(Reason.TOO_MANY_DOCUMENTS, f"Documents may be shown and exchanged {MAX_VERSIONS} times.")
+    return None
 
 
 async def _first_version_of(session: AsyncSession, application_id: UUID, document_id: UUID) -> UUID | None:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, Text, cast, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.audit import StateChange
 from activities.business_calendar import business_calendar
 from activities.task_record import TUTOR_APPLICATION, person_of
-from models.tables import ApplicationDocument, Reviewer, Subject, TutorApplication
+from models.tables import ApplicationDecision, ApplicationDocument, Note, Reviewer, Subject, TutorApplication
 from models.vocabulary import ApplicationDocumentKind, ApplicationStatus, DocumentVerdict, ReviewReason, Role
 from rules.business_days import working_time
 from rules.lifecycle import require_transition
@@ -80,6 +80,32 @@ async def application_facts(
         for subject in subjects.scalars()
     )
     return ApplicationFacts(application, documents.scalars().all(), required)
+
+
+def was_shown() -> ColumnElement[bool]:
+    """The WHERE of the documents that reviewers see: the current ones, and those that a decision names.
+
+    What was exchanged or taken away before anybody decided is erased, at once or when the applicant tries again.
+    """
+    named = func.jsonb_build_array(func.jsonb_build_object("id", cast(col(ApplicationDocument.id), Text)))
+    decided_on = exists().where(
+        col(ApplicationDecision.application_id) == col(ApplicationDocument.application_id),
+        col(ApplicationDecision.documents).op("@>")(named),
+    )
+    return or_(col(ApplicationDocument.replaced_at).is_(None), decided_on)
+
+
+def message_with(decision: ApplicationDecision, notes: Sequence[Note]) -> Note | None:
+    """What its reviewer said to the applicant, among these notes, the oldest first; the last word was sent.
+
+    Words of somebody whose decision came too late are on their way out.
+    """
+    said = [
+        note
+        for note in notes
+        if (note.subject_kind, note.subject_id, note.author) == (APPLICANT_MESSAGE, decision.id, decision.decided_by)
+    ]
+    return said[-1] if said else None
 
 
 async def is_reviewer(session: AsyncSession, actor: str) -> bool:

@@ -4,15 +4,10 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.application_drafts import earlier_of, write_draft
+from activities.application_checks import check_answer, check_submission
+from activities.application_drafts import write_draft
 from activities.application_erasure import erase
-from activities.application_record import (
-    ApplicationFacts,
-    academy_day,
-    application_facts,
-    move,
-    stop_clock,
-)
+from activities.application_record import application_facts, move, stop_clock
 from activities.audit import write_audit
 from activities.database import Sessions
 from activities.files import FileStore
@@ -30,7 +25,7 @@ from models.tables.columns import now
 from models.vocabulary import ApplicationStatus
 from rules.decision import Refused
 from rules.lifecycle import may_follow
-from rules.tutor_application import LIVE, erase_at, may_send
+from rules.tutor_application import erase_at
 
 
 @dataclass
@@ -59,18 +54,10 @@ class ApplicationActivities:
             found = await application_facts(session, step.application_id, for_update=True)
             if found is None:
                 return _unknown()
-            application = found.application
-            if application.submitted_at is not None:
-                return CheckedApplication()
-            if application.status != ApplicationStatus.DRAFT:
-                return _over(application)
-            moment = now()
-            refused = may_send(await earlier_of(session, application.applicant_id, application.id), moment)
-            if refused is not None:
-                return CheckedApplication(refusal=refused.reason, refusal_detail=refused.detail)
-            missing = found.missing(await academy_day(session, moment))
-            if missing:
-                return _incomplete(missing)
+            checked = await check_submission(session, found)
+            if checked is not None:
+                return checked
+            application, moment = found.application, now()
             application.submitted_at = moment
             change = move(application, ApplicationStatus.SUBMITTED, moment)
             await write_audit(session, [change], actor=step.actor, reason="submitted", workflow_id=step.workflow_id)
@@ -86,12 +73,10 @@ class ApplicationActivities:
             found = await application_facts(session, step.application_id, for_update=True)
             if found is None:
                 return _unknown()
+            checked = await check_answer(session, found)
+            if checked is not None:
+                return checked
             application, moment = found.application, now()
-            if application.status != ApplicationStatus.INFO_REQUESTED:
-                return _not_asked(found)
-            missing = found.missing(await academy_day(session, moment))
-            if missing:
-                return _incomplete(missing)
             application.info_due_at = None
             change = move(application, ApplicationStatus.SUBMITTED, moment)
             await write_audit(session, [change], actor=step.actor, reason="answered", workflow_id=step.workflow_id)
@@ -126,28 +111,6 @@ class ApplicationActivities:
         """
         async with self.sessions.begin() as session:
             await erase(session, self.files, step)
-
-
-def _not_asked(found: ApplicationFacts) -> CheckedApplication:
-    application = found.application
-    if application.status not in LIVE:
-        return _over(application)
-    if application.rounds and application.status != ApplicationStatus.DRAFT:
-        return CheckedApplication()
-    return CheckedApplication(
-        refusal=Reason.NO_INFO_REQUESTED, refusal_detail="Nobody has asked for information that is not given."
-    )
-
-
-def _incomplete(missing: tuple[str, ...]) -> CheckedApplication:
-    detail = f"Something is missing: {', '.join(missing)}."
-    return CheckedApplication(refusal=Reason.APPLICATION_INCOMPLETE, refusal_detail=detail, missing=missing)
-
-
-def _over(application: TutorApplication) -> CheckedApplication:
-    return CheckedApplication(
-        refusal=Reason.APPLICATION_OVER, refusal_detail=f"The application is {application.status}."
-    )
 
 
 def _unknown() -> CheckedApplication:

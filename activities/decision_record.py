@@ -1,6 +1,6 @@
 """The decision record of an application: who decided what about it, when, why, and on which documents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.application_record import APPLICANT_MESSAGE, APPLICATION, is_own
+from activities.application_record import APPLICANT_MESSAGE, APPLICATION, is_own, message_with, was_shown
 from activities.task_record import TASK
 from models.tables import (
     Academy,
@@ -141,12 +141,11 @@ async def decision_record(session: AsyncSession, application_id: UUID) -> Decisi
     subjects = dict(titles.all())
     numbers = {decision.id: number for number, decision in enumerate(decisions, start=1)}
 
-    def remarks(subject_id: UUID, kind: str) -> tuple[Remark, ...]:
-        return tuple(
-            Remark(note.created_at, names[note.author], note.text)
-            for note in said
-            if note.subject_id == subject_id and note.subject_kind == kind
-        )
+    def remarks(notes: Iterable[Note]) -> tuple[Remark, ...]:
+        return tuple(Remark(note.created_at, names[note.author], note.text) for note in notes)
+
+    def about(subject_id: UUID, kind: str) -> tuple[Remark, ...]:
+        return remarks(note for note in said if note.subject_id == subject_id and note.subject_kind == kind)
 
     return DecisionRecord(
         application_id=application_id,
@@ -173,8 +172,8 @@ async def decision_record(session: AsyncSession, application_id: UUID) -> Decisi
                 seconds=None if decision.seconds is None else numbers[decision.seconds],
                 is_override=decision.is_override,
                 documents=tuple(_snapshot(each, subjects) for each in decision.documents),
-                notes=remarks(decision.id, TASK),
-                messages=remarks(decision.id, APPLICANT_MESSAGE),
+                notes=about(decision.id, TASK),
+                messages=remarks(filter(None, [message_with(decision, said)])),
             )
             for decision in decisions
         ),
@@ -195,7 +194,7 @@ async def decision_record(session: AsyncSession, application_id: UUID) -> Decisi
             )
             for document in documents
         ),
-        answers=remarks(application_id, APPLICANT_MESSAGE),
+        answers=about(application_id, APPLICANT_MESSAGE),
         steps=tuple(
             RecordedStep(entry.created_at, names[entry.actor], entry.from_state, entry.to_state, entry.reason)
             for entry in entries
@@ -206,7 +205,7 @@ async def decision_record(session: AsyncSession, application_id: UUID) -> Decisi
 async def _documents(session: AsyncSession, application_id: UUID) -> Sequence[ApplicationDocument]:
     query = (
         select(ApplicationDocument)
-        .where(col(ApplicationDocument.application_id) == application_id)
+        .where(col(ApplicationDocument.application_id) == application_id, was_shown())
         .order_by(col(ApplicationDocument.created_at), col(ApplicationDocument.id))
     )
     return (await session.execute(query)).scalars().all()

@@ -2,10 +2,12 @@
 
 import contextlib
 import re
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING
 
 import obstore
+from obstore.exceptions import GenericError
 from obstore.store import LocalStore, from_url
 from temporalio.exceptions import ApplicationError
 
@@ -33,8 +35,15 @@ class FileMissingError(ApplicationError):
         super().__init__(f"there is no file {key}", type="file_missing")
 
 
+class FileStoreAwayError(OSError):
+    """The store cannot be reached, or cannot do it now. Trying again in a moment can help."""
+
+
 class FileStore:
-    """Files under keys like `receipts/0195….pdf`. Keys are made by us and hold no personal data."""
+    """Files under keys like `receipts/0195….pdf`. Keys are made by us and hold no personal data.
+
+    Every method raises `FileStoreAwayError` while the store is away.
+    """
 
     def __init__(self, url: str) -> None:
         """`file:///path` (made if it is not there), `s3://bucket/prefix`, `gs://…` or `az://…`.
@@ -48,7 +57,8 @@ class FileStore:
         safe = _safe(key)
         # A folder has no place for the media type.
         attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": media_type}
-        await obstore.put_async(self._store, safe, data, attributes=attributes)
+        with _reached():
+            await obstore.put_async(self._store, safe, data, attributes=attributes)
         return StoredFile(key=safe, sha256=sha256(data).hexdigest(), size=len(data))
 
     async def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
@@ -56,11 +66,12 @@ class FileStore:
         safe = _safe(key)
         attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": media_type}
         file.seek(0)
-        await obstore.put_async(self._store, safe, file, attributes=attributes)
+        with _reached():
+            await obstore.put_async(self._store, safe, file, attributes=attributes)
 
     async def delete(self, key: str) -> None:
         """Remove the file; that there is none is fine. Raises `ValueError` for an unsafe key."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _reached():
             await obstore.delete_async(self._store, _safe(key))
 
     async def get(self, file: StoredFile | str, *, digest: str | None = None) -> bytes:
@@ -71,7 +82,8 @@ class FileStore:
         """
         key, wanted = (file, digest) if isinstance(file, str) else (file.key, file.sha256)
         try:
-            data = bytes(await (await obstore.get_async(self._store, _safe(key))).bytes_async())
+            with _reached():
+                data = bytes(await (await obstore.get_async(self._store, _safe(key))).bytes_async())
         except FileNotFoundError:
             raise FileMissingError(key) from None
         if wanted is not None and sha256(data).hexdigest() != wanted:
@@ -84,21 +96,33 @@ class FileStore:
         Raises `FileMissingError`, and `ValueError` for an unsafe key.
         """
         try:
-            await obstore.copy_async(self._store, _safe(source), _safe(target))
+            with _reached():
+                await obstore.copy_async(self._store, _safe(source), _safe(target))
         except FileNotFoundError:
             raise FileMissingError(source) from None
 
     async def delete_all(self, folder: str) -> None:
         """Delete every file whose key begins with this folder's; none there is fine. Raises `ValueError` as `put`."""
-        async for found in obstore.list(self._store, _safe(folder), chunk_size=_AT_ONCE):
-            await obstore.delete_async(self._store, [file["path"] for file in found])
+        with _reached():
+            async for found in obstore.list(self._store, _safe(folder), chunk_size=_AT_ONCE):
+                await obstore.delete_async(self._store, [file["path"] for file in found])
 
     async def size(self, key: str) -> int:
         """Bytes of the file. Raises `FileMissingError`, and `ValueError` for an unsafe key."""
         try:
-            return (await obstore.head_async(self._store, _safe(key)))["size"]
+            with _reached():
+                return (await obstore.head_async(self._store, _safe(key)))["size"]
         except FileNotFoundError:
             raise FileMissingError(key) from None
+
+
+@contextlib.contextmanager
+def _reached() -> Iterator[None]:
+    """The library's own errors are no `OSError`; that there is no file, or no permission, stays what it is."""
+    try:
+        yield
+    except GenericError as error:
+        raise FileStoreAwayError("the file store cannot be reached") from error
 
 
 def _safe(key: str) -> str:

@@ -109,6 +109,14 @@ async def take_note_back(
     await session.execute(delete(Note).where(col(Note.id) == note_id))
 
 
+async def has_note(
+    session: AsyncSession, subject_id: UUID, *, author: str, text: str, subject_kind: str = TASK, occasion: str = ""
+) -> bool:
+    """Whether these words are on record."""
+    note_id = _note_id(subject_kind, subject_id, author, text, occasion)
+    return await session.get(Note, note_id) is not None
+
+
 async def notes_of(session: AsyncSession, task_id: UUID) -> Sequence[Note]:
     """What was said about the task, the oldest first."""
     query = (

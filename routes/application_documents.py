@@ -24,11 +24,11 @@ from activities.application_documents import (
     add_document,
     editable_application,
     file_key_of,
-    forget_document,
+    forget_documents,
     forget_unless_recorded,
     remove_document,
 )
-from activities.application_record import academy_day
+from activities.application_record import academy_day, was_shown
 from activities.database import Sessions
 from activities.files import FileMissingError
 from activities.media_types import EXTENSIONS, media_type_of
@@ -44,7 +44,7 @@ from routes.documentation import answer, location_header, problems
 from routes.parts import Connections, Parts, TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import InvalidField
+from routes.validation import InvalidField, SubjectCode
 from rules.decision import Refused
 
 router = APIRouter(prefix="/v1/tutor-applications", tags=["tutor applications"], route_class=AuthenticatedRoute)
@@ -55,7 +55,6 @@ UPLOADS = {re.compile(r"/v1/tutor-applications/[^/]+/documents"): MAX_FILE_BYTES
 
 _TheCaller = Annotated[Principal, Depends(require())]
 _ThePerson = Annotated[Principal, Depends(require(Role.STUDENT, Role.TUTOR, Role.STAFF, Role.ADMIN))]
-_SubjectCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 _Link = Annotated[
     str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?$", max_length=500)
 ]
@@ -85,7 +84,7 @@ class DocumentForm(BaseModel):
     kind: ApplicationDocumentKind
     file: UploadFile | None = Field(default=None, description="PDF, PNG, JPEG or HEIC, 10 MB at most; not of a video")
     link: _Link | None = Field(default=None, description="the https address of a video")
-    subject: _SubjectCode | None = Field(default=None, description="of a certification for this very subject")
+    subject: SubjectCode | None = Field(default=None, description="of a certification for this very subject")
     expires_on: date | None = Field(default=None, description="last day on which the document itself is valid")
     replaces: UUID | None = Field(default=None, description="the document whose next version this is")
 
@@ -178,8 +177,7 @@ async def delete_document(
         )
     if isinstance(to_forget, Refused):
         raise ProblemError(to_forget.reason, to_forget.detail)
-    if to_forget is not None:
-        await forget_document(connections.sessions, parts.files, application_id, to_forget)
+    await forget_documents(connections.sessions, parts.files, application_id, to_forget)
 
 
 @router.get(
@@ -196,9 +194,14 @@ async def get_file(
     connections: TheConnections,
     if_none_match: Annotated[str | None, Header(description="the ETag of the file you have")] = None,
 ) -> Response:
-    """Any version of it, for the applicant and reviewers. A video is a link, and has no file here."""
+    """Any version that is current or was decided on, for the applicant and reviewers.
+
+    A video is a link, and has no file here.
+    """
     query = select(ApplicationDocument).where(
-        col(ApplicationDocument.id) == document_id, col(ApplicationDocument.application_id) == application_id
+        col(ApplicationDocument.id) == document_id,
+        col(ApplicationDocument.application_id) == application_id,
+        was_shown(),
     )
     async with connections.sessions() as session:
         await visible_application(session, application_id, principal)
@@ -282,8 +285,7 @@ async def _record(
         )
     if isinstance(added, Refused):
         raise ProblemError(added.reason, added.detail)
-    if added.to_forget is not None:
-        await forget_document(connections.sessions, parts.files, application_id, added.to_forget)
+    await forget_documents(connections.sessions, parts.files, application_id, added.to_forget)
     return document_view(added.document, ApplicationStatus.DRAFT, for_reviewer=False), added.is_new
 
 

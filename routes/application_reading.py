@@ -17,6 +17,8 @@ from activities.application_record import (
     academy_day,
     application_facts,
     is_reviewer,
+    message_with,
+    was_shown,
 )
 from activities.task_record import TASK
 from models.errors import Reason
@@ -42,7 +44,7 @@ from routes.pagination import PageQuery, sorted_page
 from routes.problems import ProblemError
 from routes.refusals import missing_parts
 from routes.tokens import Principal
-from routes.validation import InvalidField
+from routes.validation import InvalidField, SubjectCode
 from rules.tutor_application import EDITABLE
 
 
@@ -53,7 +55,7 @@ class ApplicationQuery(PageQuery):
         Literal["due_at", "due_at:desc", "submitted_at", "submitted_at:desc", "created_at", "created_at:desc"] | None
     ) = Field(default=None, description="`due_at` is that of the open task; of the queue unless asked otherwise")
     status: ApplicationStatus | None = None
-    subject: str | None = Field(default=None, max_length=64, description="what they want to teach")
+    subject: SubjectCode | None = Field(default=None, description="what they want to teach")
     reviewer: Literal["me", "nobody"] | UUID | None = Field(
         default=None, description="reviewers only: `me`, `nobody`, or the id of a reviewer"
     )
@@ -100,14 +102,6 @@ async def visible_application(
     if found is None:
         raise unknown_application()
     return found, viewer
-
-
-async def own_application(session: AsyncSession, application_id: UUID, principal: Principal) -> TutorApplication:
-    """The application that the caller has made. Raises the problem `not_found`."""
-    application = await session.get(TutorApplication, application_id)
-    if application is None or application.applicant_id != principal.person_id:
-        raise unknown_application()
-    return application
 
 
 async def reviewed_application(session: AsyncSession, application_id: UUID, principal: Principal) -> TutorApplication:
@@ -205,8 +199,7 @@ def _asked_for(asked: ApplicationQuery, viewer: Viewer) -> list[ColumnElement[bo
 async def _for_applicant(session: AsyncSession, application: TutorApplication) -> WholeApplicationView:
     decisions = told_decisions(ApplicationStatus(application.status), await _decisions(session, [application.id]))
     notes = await _notes(session, [application.id, *(decision.id for decision in decisions)])
-    authors = {decision.id: decision.decided_by for decision in decisions}
-    messages = _messages(notes, application, authors)
+    messages = _messages(notes, application, decisions)
     return await _whole(
         session,
         application,
@@ -227,7 +220,7 @@ async def _for_reviewer(session: AsyncSession, application: TutorApplication) ->
     name = (
         await session.execute(select(col(Person.full_name)).where(col(Person.id) == application.applicant_id))
     ).scalar_one()
-    authors = {each.id: each.decided_by for each in decisions if each.application_id == application.id}
+    own = [each for each in decisions if each.application_id == application.id]
 
     def views(application_id: UUID) -> tuple[DecisionView, ...]:
         return tuple(
@@ -243,7 +236,7 @@ async def _for_reviewer(session: AsyncSession, application: TutorApplication) ->
         name=name,
         decisions=views(application.id),
         messages=tuple(
-            message_view(note, application, for_reviewer=True) for note in _messages(notes, application, authors)
+            message_view(note, application, for_reviewer=True) for note in _messages(notes, application, own)
         ),
         notes=[note for task_id in open_ids for note in _notes_about(notes, task_id)],
         earlier=tuple(
@@ -298,9 +291,10 @@ async def _missing(session: AsyncSession, application_id: UUID) -> tuple[Invalid
 async def _documents(
     session: AsyncSession, application_id: UUID, *, with_replaced: bool
 ) -> Sequence[ApplicationDocument]:
-    query = select(ApplicationDocument).where(col(ApplicationDocument.application_id) == application_id)
-    if not with_replaced:
-        query = query.where(col(ApplicationDocument.replaced_at).is_(None))
+    query = select(ApplicationDocument).where(
+        col(ApplicationDocument.application_id) == application_id,
+        was_shown() if with_replaced else col(ApplicationDocument.replaced_at).is_(None),
+    )
     found = await session.execute(query.order_by(col(ApplicationDocument.created_at), col(ApplicationDocument.id)))
     return found.scalars().all()
 
@@ -341,22 +335,17 @@ def _notes_about(notes: Sequence[Note], task_id: UUID) -> list[Note]:
 
 
 def _message_of(notes: Sequence[Note], decision: ApplicationDecision) -> str | None:
-    """What its reviewer said to the applicant; words of somebody whose decision came too late are on their way out."""
-    return next(
-        (
-            note.text
-            for note in notes
-            if (note.subject_kind, note.subject_id, note.author)
-            == (APPLICANT_MESSAGE, decision.id, decision.decided_by)
-        ),
-        None,
-    )
+    message = message_with(decision, notes)
+    return None if message is None else message.text
 
 
-def _messages(notes: Sequence[Note], application: TutorApplication, authors: dict[UUID, str]) -> list[Note]:
+def _messages(
+    notes: Sequence[Note], application: TutorApplication, decisions: Sequence[ApplicationDecision]
+) -> list[Note]:
+    """What was said to and by the applicant, the oldest first; of a decision only what was sent with it."""
+    sent = {message.id for each in decisions if (message := message_with(each, notes)) is not None}
     return [
         note
         for note in notes
-        if note.subject_kind == APPLICANT_MESSAGE
-        and (note.subject_id == application.id or authors.get(note.subject_id) == note.author)
+        if note.subject_kind == APPLICANT_MESSAGE and (note.subject_id == application.id or note.id in sent)
     ]

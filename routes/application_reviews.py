@@ -8,14 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.application_record import APPLICANT_MESSAGE, APPLICATION
+from activities.application_record import APPLICATION
 from activities.decision_record import decision_record
 from activities.decision_record_pdf import render_decision_record
-from activities.task_record import TASK
+from activities.task_record import actors_of
 from models.errors import Reason
 from models.messages.applications import MAX_REASONS, AssignReview, JudgeDocument
 from models.messages.tasks import DecideTask
@@ -28,7 +28,7 @@ from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
 from routes.parts import Connections, TheConnections
 from routes.problems import ProblemError
-from routes.task_decisions import Remark, kept, not_open, tell_decision
+from routes.task_decisions import Said, decide, not_open
 from routes.tokens import Principal
 from routes.validation import InvalidField, NoteText
 from rules.tutor_application import WITH_REVIEWERS
@@ -122,17 +122,21 @@ async def post_verdict(
     connections: TheConnections,
 ) -> WholeApplicationView:
     """Any reviewer but the applicant; of the current version of a document. The last word counts."""
-    is_current = exists().where(
+    current = select(ApplicationDocument).where(
         col(ApplicationDocument.id) == document_id,
         col(ApplicationDocument.application_id) == application_id,
         col(ApplicationDocument.replaced_at).is_(None),
     )
     async with connections.sessions() as session:
         application = await reviewed_application(session, application_id, principal)
-        if not (await session.execute(select(is_current))).scalar_one():
-            raise ProblemError(Reason.NOT_FOUND, "The application has no such document now.")
+        document = (await session.execute(current)).scalar_one_or_none()
+    if document is None:
+        raise ProblemError(Reason.NOT_FOUND, "The application has no such document now.")
     judgement = JudgeDocument(document_id=document_id, verdict=body.verdict, reason=body.reason, actor=principal.actor)
-    await tell_application(connections.temporal, application, "judge_document", judgement)
+    said = document.verdict, document.verdict_reason, document.judged_by
+    # A workflow takes so many updates and no more: what is on record already is not told again.
+    if said != (body.verdict, body.reason, principal.actor):
+        await tell_application(connections.temporal, application, "judge_document", judgement)
     return await _show(connections, application_id, principal)
 
 
@@ -196,23 +200,21 @@ async def post_decision(
 ) -> WholeApplicationView:
     """Decides the task that is open. A second opinion names its task, so that nobody gives one by mistake.
 
-    Note and message are kept before the workflow is asked, and taken back if it refuses.
+    Note and message are kept before the workflow is asked, and taken back if it refuses. The very same decision again
+    is answered as the first was.
     """
     async with connections.sessions() as session:
         application = await reviewed_application(session, application_id, principal)
-        task = await _open_task(session, application, body.task_id)
+        task = await _task(session, application, body, principal)
     is_review = task.kind == TaskKind.TUTOR_REVIEW
     if not is_review and body.message is not None:
         part = InvalidField(pointer="#/message", detail="The applicant is told of the review, not of a second opinion.")
         raise ProblemError(Reason.INVALID_REQUEST, "See `errors` for what is not valid.", errors=[part])
-    remarks = [Remark(TASK, task.id, principal.actor, body.note)] if body.note is not None else []
-    if body.message is not None:
-        remarks.append(Remark(APPLICANT_MESSAGE, task.id, principal.actor, body.message))
     decision = DecideTask(
         task_id=task.id, action=body.action, actor=principal.actor, reasons=tuple(dict.fromkeys(body.reasons))
     )
-    async with kept(connections.sessions, remarks):
-        await tell_decision(connections.temporal, task, decision)
+    said = Said(note=body.note, message=body.message)
+    await decide(connections.sessions, connections.temporal, task, decision, said)
     return await _show(connections, application_id, principal)
 
 
@@ -244,8 +246,26 @@ async def assign_review(
     reviewer_id = principal.person_id if reviewer == "me" else reviewer
     if reviewer == "me" and reviewer_id is None:
         raise ProblemError(Reason.NOT_A_REVIEWER, "The record does not know you as a person.")
+    if await _is_with(connections, application.id, reviewer_id):
+        return
     assignment = AssignReview(reviewer_id=reviewer_id, actor=principal.actor)
     await tell_application(connections.temporal, application, "assign", assignment)
+
+
+async def _is_with(connections: Connections, application_id: UUID, reviewer_id: UUID | None) -> bool:
+    """Whether the application and its open review are this reviewer's, or nobody's, already."""
+    query = select(col(HumanTask.assignee)).where(
+        col(TutorApplication.id) == application_id,
+        col(TutorApplication.reviewer_id).is_not_distinct_from(reviewer_id),
+        col(HumanTask.subject_kind) == APPLICATION,
+        col(HumanTask.subject_id) == col(TutorApplication.id),
+        col(HumanTask.kind) == TaskKind.TUTOR_REVIEW,
+        col(HumanTask.status) == TaskStatus.OPEN,
+    )
+    async with connections.sessions() as session:
+        assignees = (await session.execute(query)).scalars().all()
+    wanted = None if reviewer_id is None else actors_of(str(reviewer_id))[0]
+    return bool(assignees) and set(assignees) == {wanted}
 
 
 async def _show(connections: Connections, application_id: UUID, principal: Principal) -> WholeApplicationView:
@@ -253,20 +273,36 @@ async def _show(connections: Connections, application_id: UUID, principal: Princ
         return await whole_application(session, application_id, principal)
 
 
-async def _open_task(session: AsyncSession, application: TutorApplication, task_id: UUID | None) -> HumanTask:
-    """The task that is meant. Without a name it is the review: what is approved there is the applicant."""
-    query = select(HumanTask).where(
-        col(HumanTask.subject_kind) == APPLICATION,
-        col(HumanTask.subject_id) == application.id,
-        col(HumanTask.status) == TaskStatus.OPEN,
-        col(HumanTask.kind).in_((TaskKind.TUTOR_REVIEW, TaskKind.TUTOR_SECOND_OPINION)),
+async def _task(
+    session: AsyncSession, application: TutorApplication, body: ApplicationDecisionBody, principal: Principal
+) -> HumanTask:
+    """The open task that is meant, else one that the caller has just decided so, where the request is a repeat.
+
+    Without a name it is the review: what is approved there is the applicant.
+    """
+    query = (
+        select(HumanTask)
+        .where(
+            col(HumanTask.subject_kind) == APPLICATION,
+            col(HumanTask.subject_id) == application.id,
+            col(HumanTask.kind).in_((TaskKind.TUTOR_REVIEW, TaskKind.TUTOR_SECOND_OPINION)),
+        )
+        .order_by(col(HumanTask.created_at).desc(), col(HumanTask.id))
     )
     tasks = (await session.execute(query)).scalars().all()
-    meant = [task for task in tasks if task.id == task_id or (task_id is None and task.kind == TaskKind.TUTOR_REVIEW)]
-    if meant:
-        return meant[0]
+    meant = [
+        task
+        for task in tasks
+        if task.id == body.task_id or (body.task_id is None and task.kind == TaskKind.TUTOR_REVIEW)
+    ]
+    open_tasks = [task for task in tasks if task.status == TaskStatus.OPEN]
+    newest = next((task for task in meant if task in open_tasks), meant[0] if meant else None)
+    if newest is not None and (
+        newest in open_tasks or (newest.decided_by, newest.decision) == (principal.actor, body.action)
+    ):
+        return newest
     if application.status not in WITH_REVIEWERS:
         raise ProblemError(Reason.APPLICATION_NOT_IN_REVIEW, f"The application is {application.status}.")
-    if task_id is None and tasks:
+    if body.task_id is None and open_tasks:
         raise ProblemError(Reason.TASK_NOT_OPEN, "The review was decided; name the task to give a second opinion.")
     raise not_open()

@@ -62,8 +62,8 @@ _HandleT = TypeVar("_HandleT")
 async def start_application(temporal: Client, application: ApplicationRef) -> None:
     """Start the application, and wait for its draft. Raises `ProblemError` if it is refused or takes too long.
 
-    What was refused leaves a closed run, so that the same key may try again; what was begun once is on record, and
-    found there.
+    What was refused leaves a closed run, and the same key may try again; so each try is an update of its own: one with
+    the id of a refused one would be answered from the closed run. What was begun once is on record, and found there.
     """
     start = _start_operation(application)
     # A failed start fails this second future too; unread, the event loop would log its text.
@@ -74,7 +74,6 @@ async def start_application(temporal: Client, application: ApplicationRef) -> No
                 "begin",
                 application,
                 start_workflow_operation=start,
-                id=f"begin-{application.application_id}",
                 result_type=ApplicationAnswer,
                 rpc_timeout=_PATIENCE,
             )

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import exists, select
+from sqlmodel import col
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -16,9 +18,11 @@ from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowQueryF
 from temporalio.converter import decode_typed_search_attributes
 from temporalio.service import RPCError
 
+from activities.database import Sessions
 from models import search
 from models.errors import Reason
 from models.messages.jobs import JobState
+from models.tables import TutorApplication
 from models.vocabulary import Role, WaitingFor
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
@@ -37,6 +41,7 @@ _WHO = {
     WaitingFor.OPERATOR.value: "operator",
     WaitingFor.STRIPE.value: "stripe",
 }
+_APPLICATIONS = "tutor-application-"
 _OPEN = frozenset({"running", "paused", "continued_as_new"})
 _BROKEN = frozenset({"failed", "terminated", "timed_out", "canceled"})
 _ERROR_TYPE = re.compile(r"[A-Za-z0-9_.]{1,80}")
@@ -108,8 +113,12 @@ async def get_job(
     parts: TheParts,
     connections: TheConnections,
 ) -> JobView:
-    """From the workflow itself; if no worker can be asked, from what the server remembers of it."""
-    run = await describe(connections.temporal, workflow_id, _PATIENCE)
+    """From the workflow itself; if no worker can be asked, from what the server remembers of it.
+
+    Of their own application nobody reads what the reviewers are doing.
+    """
+    is_own = await _is_about_own(connections.sessions, workflow_id, principal)
+    run = None if is_own else await describe(connections.temporal, workflow_id, _PATIENCE)
     if run is None:
         raise ProblemError(Reason.NOT_FOUND, "There is no such job, or it was long ago.")
     info = run.workflow_execution_info
@@ -137,6 +146,16 @@ async def get_job(
         pending=pending,
         href=web_address(parts.settings, workflow_id),
     )
+
+
+async def _is_about_own(sessions: Sessions, workflow_id: str, principal: Principal) -> bool:
+    if principal.person_id is None or not workflow_id.startswith(_APPLICATIONS):
+        return False
+    own = exists().where(
+        col(TutorApplication.workflow_id) == workflow_id, col(TutorApplication.applicant_id) == principal.person_id
+    )
+    async with sessions() as session:
+        return bool((await session.execute(select(own))).scalar_one())
 
 
 async def _ask(temporal: Client, workflow_id: str) -> JobState | None:

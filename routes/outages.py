@@ -16,6 +16,8 @@ _TEMPORAL_AWAY = frozenset(
         RPCStatusCode.FAILED_PRECONDITION,
     }
 )
+# The words of the server; its other limit, of updates at once, is exhausted resources and passes.
+_USED_UP = "limit on the total number of distinct updates"
 # SQLSTATE classes: connection, resources, operator intervention (shutting down, starting up).
 _DATABASE_AWAY = ("08", "53", "57")
 
@@ -24,7 +26,7 @@ def is_outage(error: BaseException) -> bool:
     """Whether trying again in a moment can help: Temporal, PostgreSQL or the file store cannot be reached."""
     match error:
         case RPCError():
-            return error.status in _TEMPORAL_AWAY
+            return error.status in _TEMPORAL_AWAY and not takes_no_more(error)
         case DBAPIError():
             state = getattr(error.orig, "sqlstate", None) or ""
             return error.connection_invalidated or state.startswith(_DATABASE_AWAY)
@@ -35,3 +37,12 @@ def is_outage(error: BaseException) -> bool:
 def is_not_found(error: RPCError) -> bool:
     """Whether Temporal says that the workflow does not run: never started, over, or forgotten."""
     return error.status is RPCStatusCode.NOT_FOUND
+
+
+def takes_no_more(error: BaseException) -> bool:
+    """Whether Temporal says that the workflow has taken as many updates as a run may: that does not pass by itself."""
+    return (
+        isinstance(error, RPCError)
+        and error.status is RPCStatusCode.FAILED_PRECONDITION
+        and _USED_UP in error.message.lower()
+    )

@@ -17,7 +17,7 @@ from temporalio.client import RPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
 from models.errors import Reason
-from routes.outages import is_outage
+from routes.outages import is_outage, takes_no_more
 from routes.validation import InvalidField, invalid_fields, lacks_idempotency_key
 
 MEDIA_TYPE = "application/problem+json"
@@ -187,6 +187,13 @@ def unexpected(request: Request, error: Exception) -> JSONResponse:
     if is_outage(error):
         _log.warning("outage: %s request_id=%s", type(error).__qualname__, request.state.request_id)
         return problem_response(request, Reason.UNAVAILABLE, "Please try again in a moment.")
+    if takes_no_more(error):
+        _log.error(
+            "update_limit: the workflow takes no more updates, see docs/operators.md request_id=%s path=%s",
+            request.state.request_id,
+            request.url.path,
+        )
+        return problem_response(request, Reason.INTERNAL, "It takes no more messages; an operator has to look at it.")
     steps = " < ".join(
         f"{step.filename.rsplit('/', 1)[-1]}:{step.lineno}"
         for step in reversed(traceback.extract_tb(error.__traceback__)[-6:])

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row, Select, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -152,14 +153,18 @@ async def _require_reviewer(session: AsyncSession, principal: Principal) -> None
 
 
 async def _write(session: AsyncSession, person_id: UUID, is_away: bool, principal: Principal) -> None:
-    reviewer = await session.get(Reviewer, person_id, with_for_update=True)
-    before = None if reviewer is None else _AWAY if reviewer.away_since is not None else _PRESENT
+    added = await session.execute(
+        insert(Reviewer)
+        .values(person_id=person_id, updated_at=now())
+        .on_conflict_do_nothing()
+        .returning(col(Reviewer.person_id))
+    )
+    is_new = added.first() is not None
+    reviewer = await session.get_one(Reviewer, person_id, with_for_update=True)
+    before = None if is_new else _AWAY if reviewer.away_since is not None else _PRESENT
     after = _AWAY if is_away else _PRESENT
     if before == after:
         return
-    if reviewer is None:
-        reviewer = Reviewer(person_id=person_id)
-        session.add(reviewer)
     reviewer.away_since = now() if is_away else None
     reviewer.updated_at = now()
     change = StateChange("reviewer", person_id, before, after)

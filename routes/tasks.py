@@ -12,11 +12,11 @@ from sqlmodel import col
 
 from activities.application_record import APPLICATION, is_reviewer
 from activities.database import Sessions
-from activities.task_record import TASK, assign_task, notes_of, staff_actor
+from activities.task_record import actors_of, assign_task, notes_of, staff_actor
 from models.errors import Reason
 from models.messages.applications import MAX_REASONS
 from models.messages.tasks import DecideTask
-from models.tables import HumanTask, TutorApplication
+from models.tables import HumanTask, Reviewer, TutorApplication
 from models.vocabulary import ReviewReason, Role, TaskAction, TaskKind, TaskQueue, TaskStatus
 from routes.application_reading import reviewed_application
 from routes.application_reviews import assign_review
@@ -26,7 +26,7 @@ from routes.documentation import answer, problems
 from routes.pagination import LIST_HEADERS, Page, example_page, page_of, sorted_page
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
-from routes.task_decisions import Remark, kept, not_open, tell_decision
+from routes.task_decisions import Said, decide, not_open
 from routes.task_views import (
     EXAMPLE,
     SORTABLE,
@@ -145,8 +145,8 @@ async def post_assignment(
     """The record alone is changed: whoever has taken a task gets its reminder, and anybody may still decide it.
 
     The last word counts, and every one is in the audit log. `me` is for people: a service names a member of staff:
-    somebody who looks after a queue, or has taken or decided a task before. The review of a tutor's application goes to
-    a reviewer, and the application with it.
+    somebody who looks after a queue, or has taken or decided a task before. What is to be decided of a tutor's
+    application goes to a reviewer who is not the applicant; with its review goes the application.
     """
     task = await _read(connections.sessions, task_id, principal)
     if task.kind == TaskKind.TUTOR_REVIEW:
@@ -157,7 +157,7 @@ async def post_assignment(
         return await _show(connections.sessions, task_id, principal, parts.settings)
     await _require_may_decide(connections.sessions, task, principal)
     async with connections.sessions.begin() as session:
-        assignee = await _actor(session, body.assignee, principal)
+        assignee = await _actor(session, task, body.assignee, principal)
         assigned = await assign_task(session, task_id, assignee, actor=principal.actor)
         if isinstance(assigned, Refused):
             raise ProblemError(assigned.reason, assigned.detail)
@@ -198,32 +198,45 @@ async def decide_task(
 
     A note is kept before the workflow is asked, and taken back if it refuses: none is lost, and none stands for a
     decision that did not count. After `unavailable` it stays, since the decision may count; repeating the request
-    repeats neither.
+    repeats neither, and is answered as the first was.
     """
     task = await _read(connections.sessions, task_id, principal)
     await _require_may_decide(connections.sessions, task, principal)
-    if task.status != TaskStatus.OPEN:
-        raise not_open()
-    remarks = [] if body.note is None else [Remark(TASK, task_id, principal.actor, body.note)]
     decision = DecideTask(
         task_id=task_id, action=body.action, actor=principal.actor, reasons=tuple(dict.fromkeys(body.reasons))
     )
-    async with kept(connections.sessions, remarks):
-        await tell_decision(connections.temporal, task, decision)
+    await decide(connections.sessions, connections.temporal, task, decision, Said(note=body.note))
     return await _show(connections.sessions, task_id, principal, parts.settings)
 
 
-async def _actor(session: AsyncSession, assignee: Literal["me"] | UUID | None, principal: Principal) -> str | None:
-    if assignee == "me":
-        if principal.role not in (Role.STAFF, Role.ADMIN):
-            raise ProblemError(Reason.ROLE_NOT_ALLOWED, "A service takes no task; name a member of staff.")
-        return principal.actor
+async def _actor(
+    session: AsyncSession, task: HumanTask, assignee: Literal["me"] | UUID | None, principal: Principal
+) -> str | None:
     if assignee is None:
         return None
-    actor = await staff_actor(session, assignee)
+    if assignee == "me" and principal.role not in (Role.STAFF, Role.ADMIN):
+        raise ProblemError(Reason.ROLE_NOT_ALLOWED, "A service takes no task; name a member of staff.")
+    person_id = principal.person_id if assignee == "me" else assignee
+    if task.subject_kind == APPLICATION:
+        await _require_no_applicant(session, task, person_id)
+    if _is_review(task):
+        if person_id is None or await session.get(Reviewer, person_id) is None:
+            raise ProblemError(Reason.NOT_A_REVIEWER, "This person is not on the list of reviewers.")
+        return principal.actor if assignee == "me" else actors_of(str(person_id))[0]
+    actor = principal.actor if assignee == "me" else await staff_actor(session, assignee)
     if actor is None:
         raise ProblemError(Reason.UNKNOWN_PERSON, "The record knows no member of staff with this id.")
     return actor
+
+
+async def _require_no_applicant(session: AsyncSession, task: HumanTask, person_id: UUID | None) -> None:
+    application = await session.get(TutorApplication, task.subject_id)
+    if application is not None and application.applicant_id == person_id:
+        raise ProblemError(Reason.OWN_APPLICATION, "Nobody decides about their own application.")
+
+
+def _is_review(task: HumanTask) -> bool:
+    return task.subject_kind == APPLICATION and task.queue == TaskQueue.REVIEW
 
 
 async def _show(sessions: Sessions, task_id: UUID, principal: Principal, settings: Settings) -> WholeTaskView:
@@ -251,5 +264,5 @@ async def _reviewed(sessions: Sessions, task: HumanTask, principal: Principal) -
 
 async def _require_may_decide(sessions: Sessions, task: HumanTask, principal: Principal) -> None:
     """Reviews are for reviewers, who are people; everything else is for all of the academy."""
-    if task.subject_kind == APPLICATION and task.queue == TaskQueue.REVIEW:
+    if _is_review(task):
         await _reviewed(sessions, task, principal)

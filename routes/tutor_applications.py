@@ -25,7 +25,7 @@ from routes.pagination import LIST_HEADERS, Page, example_page, page_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import IDEMPOTENCY_KEY, SubjectCode
 from rules.decision import Refused
 from rules.tutor_application import MAX_SUBJECTS
 
@@ -35,7 +35,6 @@ _TheCaller = Annotated[Principal, Depends(require())]
 _ThePerson = Annotated[Principal, Depends(require(Role.STUDENT, Role.TUTOR, Role.STAFF, Role.ADMIN))]
 # PostgreSQL knows no NUL in a text.
 _Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000, pattern=r"^[^\x00]*$")]
-_SubjectCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 _WHOLE = answer(HTTPStatus.OK, "The application", WHOLE_APPLICATION)
 
 
@@ -55,7 +54,7 @@ class ApplicationBody(BaseModel):
     certifications: _Words | None = None
     qualifications: _Words | None = None
     bio: _Words | None = None
-    subjects: tuple[_SubjectCode, ...] = Field(
+    subjects: tuple[SubjectCode, ...] = Field(
         default=(), max_length=MAX_SUBJECTS, description="codes of `/v1/subjects`"
     )
 
@@ -107,7 +106,7 @@ async def post_application(
     connections: TheConnections,
     response: Response,
 ) -> WholeApplicationView:
-    """For oneself. The draft is then written and documents are added until it is submitted."""
+    """For oneself. The draft is then written by `PATCH`, and documents are added, until it is submitted."""
     if principal.person_id is None:
         raise ProblemError(Reason.UNKNOWN_PERSON, "The record does not know you as a person.")
     application_id = tutor_application_id_for(principal.subject, idempotency_key)

@@ -11,6 +11,7 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 NoteText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
 ]
+SubjectCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 # Pydantic's own sentences, where they speak of our schema only. Others quote the input and are replaced.
 _SPEAKS_OF_SCHEMA = re.compile(

@@ -27,6 +27,8 @@ DOCUMENTS_KEPT_FOR = relativedelta(months=12)
 INACTIVE_KEPT_FOR = relativedelta(months=12)
 MAX_SUBJECTS = 10
 MAX_DOCUMENTS = 40
+# Of all documents together, with those that were exchanged or taken away: each is a row for good.
+MAX_VERSIONS = 200
 
 LIVE = frozenset(
     {

@@ -5,6 +5,9 @@ from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
 
+from sqlalchemy import select
+from sqlmodel import col
+
 from activities.application_record import APPLICANT_MESSAGE, APPLICATION
 from activities.database import Sessions
 from models.identifiers import new_id, tutor_application_workflow_id
@@ -157,10 +160,14 @@ async def write_decision(
     note: str | None = None,
     seconds: UUID | None = None,
 ) -> UUID:
-    """Write a decision with what was said along with it."""
+    """Write a decision on the current documents, with what was said along with it."""
     decision_id = new_id()
     said = {APPLICANT_MESSAGE: message, "task": note}
+    current = select(col(ApplicationDocument.id)).where(
+        col(ApplicationDocument.application_id) == application_id, col(ApplicationDocument.replaced_at).is_(None)
+    )
     async with sessions.begin() as session:
+        document_ids = (await session.execute(current)).scalars().all()
         session.add(
             ApplicationDecision(
                 id=decision_id,
@@ -169,7 +176,7 @@ async def write_decision(
                 reasons=["document_unreadable"],
                 decided_by=by,
                 seconds=seconds,
-                documents=[],
+                documents=[{"id": str(document_id)} for document_id in document_ids],
             )
         )
         session.add_all(

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from activities.database import Sessions
+from activities.files import FileStore, FileStoreAwayError
 from models.tables import ApplicationDocument, AuditEntry, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import ApplicationStatus, Role, TaskAction
@@ -201,7 +202,13 @@ async def test_a_newer_version_takes_the_place_of_the_one_before(
 
 
 async def test_what_was_handed_in_stays_with_its_decisions_and_what_was_not_is_erased(
-    client: httpx.AsyncClient, anna: dict[str, str], draft: UUID, sessions: Sessions, tmp_path: Path
+    client: httpx.AsyncClient,
+    anna: dict[str, str],
+    draft: UUID,
+    settings: Settings,
+    sessions: Sessions,
+    room: Staffroom,
+    tmp_path: Path,
 ) -> None:
     async def removed(document: dict[str, Any]) -> int:
         return (await client.delete(f"{path_of(draft)}/{document['id']}", headers=anna)).status_code
@@ -223,6 +230,11 @@ async def test_what_was_handed_in_stays_with_its_decisions_and_what_was_not_is_e
     assert sorted(stored(tmp_path)) == [PDF, JPEG]
     assert await removed(better) == 204
     assert stored(tmp_path) == [PDF]
+    rosa = as_(settings, room.rosa, Role.STAFF)
+    shown = (await client.get(f"/v1/tutor-applications/{draft}", headers=rosa)).json()["documents"]
+    assert [document["id"] for document in shown] == [kept["id"]]
+    for document, status in ((kept, 200), (hasty, 404), (better, 404)):
+        assert (await client.get(f"{path_of(draft)}/{document['id']}/file", headers=rosa)).status_code == status
     assert (await client.get(f"/v1/tutor-applications/{draft}", headers=anna)).json()["documents"] == []
 
 
@@ -297,3 +309,58 @@ async def test_there_is_an_end_to_documents(
     answer = await upload(client, draft, anna, PNG)
     assert (answer.status_code, answer.json()["reason"]) == (409, "too_many_documents")
     assert (await upload(client, draft, anna, PNG, {**IDENTITY, "replaces": first["id"]})).status_code == 201
+
+
+async def test_there_is_an_end_to_versions(
+    client: httpx.AsyncClient, anna: dict[str, str], draft: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.application_documents.MAX_VERSIONS", 3)
+    document = (await upload(client, draft, anna)).json()
+    for data in (PNG, JPEG):
+        document = (await upload(client, draft, anna, data, {**IDENTITY, "replaces": document["id"]})).json()
+    for fields in ({**IDENTITY, "replaces": document["id"]}, CERTIFICATION):
+        answer = await upload(client, draft, anna, PDF, fields)
+        assert (answer.status_code, answer.json()["reason"]) == (409, "too_many_documents")
+    assert (await upload(client, draft, anna, JPEG)).status_code == 200  # what is there already
+    assert stored(tmp_path) == [JPEG]
+
+
+@pytest.mark.parametrize("again", ["delete", "upload"])
+async def test_what_is_taken_away_is_gone_for_others_at_once_and_the_repeat_erases_it(
+    client: httpx.AsyncClient,
+    anna: dict[str, str],
+    draft: UUID,
+    settings: Settings,
+    sessions: Sessions,
+    room: Staffroom,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    again: str,
+) -> None:
+    async def away(*_arguments: object) -> None:
+        raise FileStoreAwayError
+
+    document = (await upload(client, draft, anna)).json()
+    path, rosa = f"{path_of(draft)}/{document['id']}", as_(settings, room.rosa, Role.STAFF)
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(FileStore, "delete", away)
+        answer = await client.delete(path, headers=anna)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "unavailable")
+    assert stored(tmp_path) == [PDF]
+    async with sessions.begin() as session:
+        await session.execute(update(TutorApplication).values(submitted_at=now(), status="in_review"))
+    await write_decision(sessions, draft, TaskAction.REQUEST_INFO, "staff:rosa")
+    assert (await client.get(f"{path}/file", headers=rosa)).status_code == 404
+    shown = (await client.get(f"/v1/tutor-applications/{draft}", headers=rosa)).json()
+    assert shown["documents"] == []
+
+    async with sessions.begin() as session:
+        await session.execute(update(TutorApplication).values(status="info_requested", info_due_at=now()))
+    if again == "delete":
+        assert [(await client.delete(path, headers=anna)).status_code for _ in range(2)] == [204, 404]
+        assert stored(tmp_path) == []
+    else:
+        assert (await upload(client, draft, anna, PNG)).status_code == 201
+        assert stored(tmp_path) == [PNG]
+    gone = (await rows(sessions))[0]
+    assert (gone.file_key, gone.file_name) == (None, None)

@@ -14,12 +14,13 @@ from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInf
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse, DescribeWorkflowExecutionResponse
 from temporalio.client import Client
 
-from activities.database import open_database, sessions_of
+from activities.database import Sessions, open_database, sessions_of
 from api import create_app
 from models.messages.orders import OrderState
-from models.vocabulary import OrderStatus
+from models.vocabulary import ApplicationStatus, OrderStatus, Role
 from settings import Settings
-from tests.api.callers import as_staff
+from tests.api.applications_on_record import write_application, write_staffroom
+from tests.api.callers import as_, as_staff
 from tests.api.recording_temporal import RecordingTemporal, unreachable
 
 WORKFLOW = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
@@ -148,6 +149,22 @@ async def test_a_job_is_shown_without_a_worker_too(
     job = (await client.get("/v1/jobs/order-1", headers=as_staff(settings))).json()
     assert (job["run_status"], job["next_action"], job["needs_human"]) == ("running", None, False)
     assert datetime.fromisoformat(job["since"]) == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+async def test_nobody_reads_what_reviewers_do_with_their_own_application(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, recorder: RecordingTemporal
+) -> None:
+    room = await write_staffroom(sessions)
+    application_id = await write_application(sessions, room.rosa, ApplicationStatus.IN_REVIEW)
+    job = f"tutor-application-{application_id}"
+    recorder.runs[job] = run(1)
+    for caller, status in (
+        (as_(settings, room.rosa, Role.STAFF), 404),
+        (as_(settings, room.rosa, Role.ADMIN), 404),
+        (as_(settings, room.rita, Role.STAFF), 200),
+        (as_(settings, "platform", Role.SERVICE), 200),
+    ):
+        assert (await client.get(f"/v1/jobs/{job}", headers=caller)).status_code == status
 
 
 async def test_what_is_not_given_is_opened_at_startup(

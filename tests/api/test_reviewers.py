@@ -1,5 +1,6 @@
 """Who reviews and who is there, and what can be taught, over HTTP."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -65,6 +66,18 @@ async def test_only_an_admin_speaks_for_others_and_adds_somebody(
     assert (await client.get("/v1/reviewers", headers=otto)).json()["reason"] == "not_a_reviewer"
     assert (await put(client, room.otto, False, boss))[1]["name"] == "otto"
     assert (await client.get("/v1/reviewers", headers=otto)).json()["total"] == 3
+
+
+async def test_two_who_add_the_same_person_at_once_add_them_once(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, room: Staffroom
+) -> None:
+    boss = as_(settings, "boss", Role.ADMIN)
+    answers = await asyncio.gather(*(put(client, room.otto, False, boss) for _ in range(6)))
+    assert [status for status, _ in answers] == [200] * 6
+    async with sessions() as session:
+        query = select(AuditEntry).where(col(AuditEntry.subject_id) == room.otto)
+        [entry] = (await session.execute(query)).scalars().all()
+    assert (entry.from_state, entry.to_state) == (None, "present")
 
 
 async def test_subjects_say_what_they_ask_for(client: httpx.AsyncClient, settings: Settings, room: Staffroom) -> None:

@@ -50,14 +50,17 @@ async def test_from_a_draft_to_a_tutor_with_a_question_on_the_way(installation: 
     assert (early.status_code, early.json()["reason"]) == (409, "verdicts_missing")
     unreadable = {"verdict": "rejected", "reason": "document_unreadable"}
     await judge(installation, application_id, document, unreadable)
-    asked = await decide(
-        installation, application_id, ROSA, action="request_info", reasons=["document_unreadable"],
-        message="It is too dark.", note="Perhaps a phone.",
-    )  # fmt: skip
-    assert asked.status_code == 200, asked.text
+    asking = {
+        "action": "request_info", "reasons": ["document_unreadable"],
+        "message": "It is too dark.", "note": "Perhaps a phone.",
+    }  # fmt: skip
+    clicks = await asyncio.gather(*(decide(installation, application_id, ROSA, **asking) for _ in range(3)))
+    assert [answer.status_code for answer in clicks] == [200] * 3, [answer.text for answer in clicks]
     await until_status(installation, application_id, "info_requested")
     seen = await read(installation, application_id, "lukasz", Role.STUDENT)
     assert [message["text"] for message in seen["messages"]] == ["It is too dark."]
+    [decision] = (await read(installation, application_id))["decisions"]
+    assert [note["text"] for note in decision["notes"]] == ["Perhaps a phone."]
     better = await show_identity(installation, application_id, "lukasz", PNG, replaces=document["id"])
     body = {"message": "By daylight."}
     answered = await call(installation, "POST", f"/{application_id}/answer", "lukasz", body=body)
@@ -110,7 +113,13 @@ async def test_a_reviewer_who_applies_is_reviewed_by_another_and_may_withdraw(in
     await eventually(is_with_the_other)
     own = await decide(installation, application_id, ROSA, action="approve")
     assert (own.status_code, own.json()["reason"]) == (403, "own_application")
+    # Refused now, the same key begins another one once this is over.
+    key = {**installation.caller(ROSA), "Idempotency-Key": "another"}
+    refused = await installation.http.post("/v1/tutor-applications", headers=key, json={})
+    assert (refused.status_code, refused.json()["reason"]) == (409, "application_exists")
     assert (await call(installation, "POST", f"/{application_id}/withdraw", ROSA)).status_code == 200
+    again = await installation.http.post("/v1/tutor-applications", headers=key, json={})
+    assert again.status_code == 201, again.text
     await until_mailed(installation, "application_closed")
     late = await decide(installation, application_id, RITA, action="approve")
     assert late.status_code == 409

@@ -254,6 +254,8 @@ async def test_the_queue_is_filtered_and_sorted_in_few_statements(
     for query in ({"reviewer": "nobody"}, {"overdue": "true"}, {"sort": "due_at"}):
         refused = await client.get(PATH, params=query, headers=as_student(settings, room.anna))
         assert (refused.status_code, refused.json()["reason"]) == (403, "role_not_allowed")
+    unknown = await client.get(PATH, params={"subject": "\0"}, headers=rosa)
+    assert (unknown.status_code, unknown.json()["reason"]) == (422, "invalid_request")
 
     counted: list[str] = []
 

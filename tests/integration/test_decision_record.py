@@ -54,13 +54,23 @@ async def written(sessions: Sessions, documents: int = 1) -> TutorApplication:
     notes = [
         Note(subject_kind="task", subject_id=first.id, author=f"staff:{NOA}", text="The seal is painted."),
         Note(subject_kind="applicant_message", subject_id=first.id, author=f"staff:{NOA}", text="We are sorry."),
+        # Never sent: they were left by requests that nobody answered.
+        Note(
+            subject_kind="applicant_message", subject_id=first.id, author=f"staff:{NOA}", text="Sorry.",
+            created_at=moment - timedelta(minutes=1),
+        ),
+        Note(subject_kind="applicant_message", subject_id=first.id, author=f"admin:{MINH}", text="Not so fast."),
         Note(subject_kind="applicant_message", subject_id=application.id, author=f"student:{ELENI}", text="Really?"),
         Note(subject_kind="task", subject_id=uuid4(), author="staff:7", text="Of something else."),
-    ]
+    ]  # fmt: skip
+    unseen = ApplicationDocument(
+        id=(id_ := new_id()), application_id=application.id, kind=ApplicationDocumentKind.IDENTITY,
+        first_version_id=id_, media_type="application/pdf", sha256="f" * 64, replaced_at=moment,
+    )  # fmt: skip
     async with sessions.begin() as session:
         session.add(application)
         await session.flush()
-        session.add_all([first, *shown, *notes])
+        session.add_all([first, *shown, unseen, *notes])
         await session.flush()
         session.add(second)
         changes = [StateChange("tutor_application", application.id, None, "draft")]

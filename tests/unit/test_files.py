@@ -1,14 +1,16 @@
 """Files under keys: written in one step, read back verified, never outside the store."""
 
 import asyncio
+import shutil
 import tempfile
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from activities.files import FileMismatchError, FileMissingError, FileStore
+from activities.files import FileMismatchError, FileMissingError, FileStore, FileStoreAwayError
 from models.messages.documents import StoredFile
+from routes.outages import is_outage
 
 
 @pytest.fixture
@@ -65,6 +67,26 @@ async def test_a_missing_file_may_come_later(store: FileStore) -> None:
         with pytest.raises(FileMissingError) as caught:
             await read
         assert not caught.value.non_retryable
+
+
+async def test_a_store_that_is_away_is_an_outage(store: FileStore, tmp_path: Path) -> None:
+    await store.put("a/b", b"x", "text/plain")
+    folder = tmp_path / "made" / "on demand"
+    shutil.rmtree(folder)
+    folder.write_text("where a folder was")
+    with tempfile.SpooledTemporaryFile() as file:
+        for step in (
+            store.put("a/b", b"x", "text/plain"),
+            store.put_file("a/b", file, "text/plain"),
+            store.get("a/b"),
+            store.size("a/b"),
+            store.copy("a/b", "a/c"),
+            store.delete("a/b"),
+            store.delete_all("a"),
+        ):
+            with pytest.raises(FileStoreAwayError) as caught:
+                await step
+            assert is_outage(caught.value)
 
 
 @pytest.mark.parametrize(
