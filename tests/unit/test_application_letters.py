@@ -1,7 +1,6 @@
 """What each letter about a tutor's application says, and when it is not sent because it is not true any more."""
 
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
@@ -141,7 +140,7 @@ def test_a_reviewer_is_told_what_waits_until_when_and_nothing_of_who_applies() -
     assert "Was to be decided by" in text(T.APPLICATION_ASSIGNED, occasion=task, moment=NOW + timedelta(days=9))
 
 
-@pytest.mark.parametrize("occasion", [hand_over_occasion(uuid4(), 1), "", "reminder"])
+@pytest.mark.parametrize("occasion", [hand_over_occasion(an_id("another task"), 1), "", "reminder"])
 def test_a_review_that_is_over_is_not_asked_for(occasion: str) -> None:
     assert why_skipped(T.APPLICATION_ASSIGNED, occasion=occasion) == "task_done"
 
