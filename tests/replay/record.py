@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -18,6 +18,7 @@ from models.tables import Refund
 from models.vocabulary import Role
 from sandbox.sample_academy import sample_id
 from schedules import reconcile
+from tests.api.test_cart_end_to_end import COURSE, Shop
 from tests.applying import RITA, ROSA, begun, call, decide, handed_in, judge, look_for_tutors, until_asked, until_status
 from tests.eventually import eventually
 from tests.installation import Installation, Json
@@ -34,6 +35,8 @@ from tests.ordering import (
     pay_for_nothing,
     until_mailed,
 )
+from worker import running_workers
+from workflows.deployment import make_current
 
 TARGET = Path(__file__).parent / "histories" / version("registrar")
 
@@ -253,3 +256,39 @@ async def test_applications(installation: Installation) -> None:
     await until_mailed(installation, "application_rejected")
     await _save(installation, "application_rejected", f"tutor-application-{application_id}")
     await _save_scheduled(installation, "reassign-reviews")
+
+
+async def test_carts(idle_installation: Installation) -> None:
+    """A month of a cart passes in twenty seconds: its second mail is put off until it is lost."""
+    installation, carts = idle_installation, [uuid4() for _ in range(4)]
+    bought, cleared, older, left = carts
+    shop = Shop(installation)
+    hasty = installation.settings.model_copy(update={"cart_clock_speed": 130_000.0})
+    async with running_workers(installation.temporal, installation.settings):
+        await make_current(installation.temporal, installation.settings.worker_build_id)
+        headers = installation.caller()
+        body = {"course_ids": [COURSE]}
+        (await installation.http.put(f"/v1/carts/{bought}", json=body, headers=headers)).raise_for_status()
+        (await installation.http.put(f"/v1/carts/{bought}", json=body, headers=headers)).raise_for_status()
+        await _save(installation, "cart_open", f"cart-{bought}")
+        order = (await installation.http.post(f"/v1/carts/{bought}/checkout", headers=headers)).json()
+        await installation.pay(order)
+        await _save_order(installation, "paid_from_a_cart", order)
+        await installation.temporal.get_workflow_handle(f"cart-{bought}").result()
+        await _save(installation, "cart_ordered", f"cart-{bought}")
+        late = await installation.http.put(f"/v1/carts/{bought}", json=body, headers=headers)
+        assert late.json()["reason"] == "cart_over"
+        await installation.temporal.get_workflow_handle(f"cart-{bought}").result()
+        await _save(installation, "cart_refused", f"cart-{bought}")
+        await shop.put(cleared)
+        await installation.temporal.get_workflow_handle(f"cart-{cleared}").execute_update("clear")
+        await installation.temporal.get_workflow_handle(f"cart-{cleared}").result()
+        await _save(installation, "cart_cleared", f"cart-{cleared}")
+        await shop.agree((await shop.put(older))["person_id"])
+    async with running_workers(installation.temporal, hasty):
+        await shop.put(left)
+        await until_mailed(installation, "cart_reminder")
+        await _save(installation, "cart_reminded", f"cart-{left}")
+        await installation.temporal.get_workflow_handle(f"cart-{left}").result()
+        await _save(installation, "cart_lost", f"cart-{left}")
+        await _save(installation, "cart_superseded", f"cart-{older}")
