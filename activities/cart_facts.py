@@ -76,13 +76,15 @@ async def cart_facts(session: AsyncSession, cart_id: UUID, moment: datetime) -> 
 
 def _is_theirs(moment: datetime) -> ColumnElement[bool]:
     """Whether the person of the cart has the course of the line: by itself, or as the bundle that they bought."""
-    return exists().where(
+    enrolled = exists().where(
         col(Enrollment.student_id) == col(Cart.person_id),
         col(OrderLine.id) == col(Enrollment.order_line_id),
         or_(col(Enrollment.course_id) == col(CartLine.course_id), col(OrderLine.course_id) == col(CartLine.course_id)),
         col(Enrollment.status).in_(_GIVES_ACCESS),
         col(Enrollment.access_ends_at).is_(None) | (col(Enrollment.access_ends_at) > moment),
     )
+    # Two levels down, the cart is not found by itself: it would be anybody's.
+    return enrolled.correlate(Cart, CartLine)
 
 
 def _is_on_its_way() -> ColumnElement[bool]:
@@ -96,13 +98,14 @@ def _is_on_its_way() -> ColumnElement[bool]:
             exists().where(col(Payment.order_id) == col(Order.id), col(Payment.status) == PaymentStatus.PROCESSING),
         ),
     )
-    return exists().where(
+    ordered = exists().where(
         col(Enrollment.student_id) == col(Cart.person_id),
         col(OrderLine.id) == col(Enrollment.order_line_id),
         col(Order.id) == col(OrderLine.order_id),
         or_(col(Enrollment.course_id) == col(CartLine.course_id), col(OrderLine.course_id) == col(CartLine.course_id)),
         col(Enrollment.status).in_(_ON_ITS_WAY) | waits,
     )
+    return ordered.correlate(Cart, CartLine)
 
 
 def _is_gone(moment: datetime) -> ColumnElement[bool]:

@@ -20,6 +20,7 @@ from models.messages.carts import CheckedReminder
 from models.tables import Cart, Coupon, Dispute, Enrollment, Person
 from models.vocabulary import CartStatus, DisputeStatus, EnrollmentStatus, PaymentMethod
 from rules.cart import LIVE
+from sandbox.sample_academy import sample_id
 from tests.integration.cart_steps import (
     Clock,
     abandon,
@@ -240,6 +241,17 @@ async def test_whoever_has_the_course_is_not_asked_to_buy_it(
     async with sessions.begin() as session:
         await session.execute(update(Enrollment).values(access_ends_at=over))
     assert (await check(carts, cart_id, 2)).skipped == "bought_lately"
+
+
+async def test_what_others_have_bought_speaks_against_nobodys_mail(
+    carts: CartActivities, orders: OrderActivities, sessions: Sessions, wanted: UUID
+) -> None:
+    grace, cart_id = sample_id("person", "grace"), await abandoned(carts, "teacher-training", "french-a2")
+    await enroll(sessions, orders, "french-a2", student=grace)
+    await orders.place_order(placing(line("teacher-training", grace), payer=grace))
+    # Who bought has a cart as well.
+    await fill(carts, "spanish-a1", whose=grace)
+    assert (await check(carts, cart_id)).skipped is None
 
 
 async def test_an_order_in_other_hands_is_waited_for(
