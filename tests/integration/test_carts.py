@@ -18,7 +18,7 @@ from activities.subscriptions import standing_of, token_of, withdraw
 from models.errors import Reason
 from models.identifiers import cart_coupon_id, cart_order_id
 from models.messages.carts import CheckedReminder
-from models.tables import Cart, Coupon, Dispute, Enrollment, Mail, Person
+from models.tables import Cart, Coupon, Dispute, Enrollment, Mail, Order, Person
 from models.vocabulary import (
     CartStatus,
     ConsentSource,
@@ -56,6 +56,7 @@ from tests.integration.order_steps import (
     person,
     placing,
     set_course,
+    slots_of,
     statements_of,
 )
 
@@ -257,6 +258,20 @@ async def test_whoever_has_the_course_is_not_asked_to_buy_it(
     assert (await check(carts, cart_id, 2)).skipped == "bought_lately"
 
 
+async def test_a_used_up_pack_may_be_bought_again(
+    carts: CartActivities, orders: OrderActivities, sessions: Sessions, clock: Clock
+) -> None:
+    await agree(sessions)
+    hours = [slot.id for slot in await slots_of(sessions, "piano-pack")][:5]
+    await enroll(sessions, orders, "piano-pack", slots=hours)
+    cart_id = await abandoned(carts, "piano-pack")
+    assert (await check(carts, cart_id)).skipped == "bought"
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).values(status=EnrollmentStatus.COMPLETED))
+    clock.goes_on(days=2)
+    assert (await check(carts, cart_id, 2)).skipped is None
+
+
 async def test_an_order_in_other_hands_is_waited_for(
     carts: CartActivities, orders: OrderActivities, sessions: Sessions, wanted: UUID
 ) -> None:
@@ -333,6 +348,10 @@ async def test_a_purchase_ends_the_carts_of_everybody_it_is_for(
         await session.execute(update(Cart).where(col(Cart.id) == theirs).values(clicked_at=clicked))
     step = placing(line("photography"), line("photography", LAYLA))
     paid = completing(step, await orders.place_order(step))
+    async with sessions.begin() as session:
+        await session.execute(update(Order).values(created_at=clock.moment))
+    # A bank takes its time: what counts is when it was ordered.
+    clock.goes_on(days=6)
     done = await orders.complete_order(paid)
     assert set(done.cart_ids) == {mine, theirs}
     assert set((await orders.complete_order(paid)).cart_ids) == {mine, theirs}
