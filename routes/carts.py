@@ -171,8 +171,8 @@ async def put_cart(
     """Say all that is in it, under an id that you make yourself; the same again is only a sign of life.
 
     Students and tutors change their own cart; staff, admin and service that of a person or a guest. A person has one
-    cart at a time: the newest. After half an hour without a change it counts as abandoned. Nothing can be taken out of a
-    cart that nobody has filled: that is `not_found`.
+    cart at a time: the newest. After half an hour without a change it counts as abandoned. To empty a
+    cart that nobody has filled is `not_found`.
     """
     _refuse_others(body, principal)
     owner = await owner_of(connections.sessions, cart_id)
