@@ -75,12 +75,20 @@ async def cart_facts(session: AsyncSession, cart_id: UUID, moment: datetime) -> 
 
 
 def _is_theirs(moment: datetime) -> ColumnElement[bool]:
-    """Whether the person of the cart has the course of the line: by itself, or as the bundle that they bought."""
+    """Whether the person of the cart has the course of the line: by itself, or as the bundle that they bought.
+
+    A pack whose lessons are all held may be bought again (`rules/entitlement.py`).
+    """
+    is_used_up = and_(
+        col(Enrollment.status) == EnrollmentStatus.COMPLETED,
+        exists().where(col(Course.id) == col(Enrollment.course_id), col(Course.kind) == CourseKind.TUTOR_PACK),
+    )
     enrolled = exists().where(
         col(Enrollment.student_id) == col(Cart.person_id),
         col(OrderLine.id) == col(Enrollment.order_line_id),
         or_(col(Enrollment.course_id) == col(CartLine.course_id), col(OrderLine.course_id) == col(CartLine.course_id)),
         col(Enrollment.status).in_(_GIVES_ACCESS),
+        ~is_used_up,
         col(Enrollment.access_ends_at).is_(None) | (col(Enrollment.access_ends_at) > moment),
     )
     # Two levels down, the cart is not found by itself: it would be anybody's.

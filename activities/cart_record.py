@@ -74,7 +74,7 @@ async def buy_carts(session: AsyncSession, order: Order, *, workflow_id: str, mo
     """The locked order is being completed: the carts of its payer and its students that are not over were bought by
     it, and a lost one that it was placed from. Wants the people locked; answers which.
 
-    One is `recovered` if a mail led back to it within five days, else `ordered`.
+    One is `recovered` if it was ordered within five days of a click in a mail, whenever the money came, else `ordered`.
     """
     query = select(Cart).where(
         _of_buyers(order),
@@ -84,7 +84,7 @@ async def buy_carts(session: AsyncSession, order: Order, *, workflow_id: str, mo
     carts = [cart for cart in found if cart.status in LIVE or _is_placed_from(order.id, cart)]
     changes = []
     for cart in carts:
-        status = CartStatus.RECOVERED if is_recovered(cart.clicked_at, moment) else CartStatus.ORDERED
+        status = CartStatus.RECOVERED if is_recovered(cart.clicked_at, order.created_at) else CartStatus.ORDERED
         require_transition(CartStatus(cart.status), status)
         changes.append(StateChange("cart", cart.id, cart.status, status))
         cart.status, cart.status_reason, cart.order_id = status, None, order.id

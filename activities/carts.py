@@ -57,7 +57,7 @@ class CartActivities:
         """Write what is in the cart from now on, priced as now; the newest cart of a person ends their older ones.
 
         Refused with `cart_over`, `not_found` (it is another person's), `unknown_course`, `unknown_person`. No courses:
-        the cart is cleared.
+        the cart is cleared. A guest's stays, with nothing in it, so that they are forgotten when it is lost.
         """
         async with self.sessions.begin() as session:
             return await _change(session, step.change, step.workflow_id, self.clock_speed)
@@ -144,7 +144,7 @@ async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str, c
     cart = await session.get(Cart, change.cart_id, with_for_update=True)
     if cart is not None and (refused := _why_not(cart, change)) is not None:
         return ChangedCart(status=CartStatus(cart.status), refusal=refused.reason, refusal_detail=refused.detail)
-    if not change.course_ids:
+    if not change.course_ids and not (person.is_guest and cart is not None):
         return await _emptied(session, cart, change, workflow_id)
     moment = now()
     quote = await quote_courses(session, change.person_id, change.course_ids, change.coupon_code, moment)
@@ -173,7 +173,8 @@ async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str, c
 def _why_not(cart: Cart, change: ChangeCart) -> Refused | None:
     """A cart is one person's for good, and over for good once it was bought or has forgotten what was in it.
 
-    A guest who was forgotten comes back as somebody else: they are told that it is over, too.
+    Where links cannot be signed, a guest who was forgotten comes back as somebody else: they are told that it is over,
+    too.
     """
     if cart.person_id != change.person_id and cart.erased_at is None:
         return Refused(Reason.NOT_FOUND, "There is no such cart.")
@@ -183,11 +184,10 @@ def _why_not(cart: Cart, change: ChangeCart) -> Refused | None:
 
 
 async def _emptied(session: AsyncSession, cart: Cart | None, change: ChangeCart, workflow_id: str) -> ChangedCart:
-    """Nothing is left in it. Who has an account may fill it again, a guest is forgotten with it."""
+    """Nothing is left in the cart of somebody with an account, who may fill it again."""
     if cart is not None and cart.status in LIVE:
         await end_carts(session, [cart], CartStatus.CLEARED, "emptied", actor=change.actor, workflow_id=workflow_id)
-        if not (await session.get_one(Person, cart.person_id)).is_guest:
-            cart.erased_at = None
+        cart.erased_at = None
     return ChangedCart(status=CartStatus.CLEARED)
 
 
@@ -219,7 +219,8 @@ async def _write(
         for position, course_id in enumerate(dict.fromkeys(change.course_ids), start=1)
     ]
     await session.execute(delete(CartLine).where(col(CartLine.cart_id) == cart.id))
-    await session.execute(insert(CartLine).values(lines))
+    if lines:
+        await session.execute(insert(CartLine).values(lines))
     return cart
 
 

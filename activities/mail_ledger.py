@@ -20,7 +20,7 @@ from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
-from activities.marketing_mail import count_reminder, held_up
+from activities.marketing_mail import count_reminder, held_up, uncount_reminder
 from activities.people import lock_people
 from activities.subscriptions import token_of
 from models.identifiers import mail_id_for
@@ -112,15 +112,10 @@ class MailLedger:
     async def take_back(self, mail_id: UUID, handed_over_at: datetime) -> None:
         """The server has surely not accepted what was handed over at that moment: the mail may be tried again."""
         async with self.sessions.begin() as session:
-            await session.execute(
-                update(Mail)
-                .where(
-                    col(Mail.id) == mail_id,
-                    col(Mail.status) == MailStatus.QUEUED,
-                    col(Mail.handed_over_at) == handed_over_at,
-                )
-                .values(handed_over_at=None, updated_at=now())
-            )
+            mail = await self._locked(session, mail_id)
+            if mail.status == MailStatus.QUEUED and mail.handed_over_at == handed_over_at:
+                mail.handed_over_at, mail.updated_at = None, now()
+                await uncount_reminder(session, mail, sent_at=handed_over_at)
 
     async def settle(
         self,

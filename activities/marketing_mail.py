@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import func, select, true, update
+from sqlalchemy import case, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -57,6 +57,20 @@ async def count_reminder(session: AsyncSession, mail: Mail, *, sent_at: datetime
         done["reminded_at"] = func.coalesce(col(Cart.reminded_at), sent_at)
     await session.execute(
         update(Cart).where(col(Cart.id) == mail.subject_id).values(done).execution_options(synchronize_session=False)
+    )
+
+
+async def uncount_reminder(session: AsyncSession, mail: Mail, *, sent_at: datetime) -> None:
+    """A mail about a cart that was counted as sent at that moment is to be sent again."""
+    if mail.template != MailTemplate.CART_REMINDER or not mail.occasion.isdigit():
+        return
+    number = int(mail.occasion)
+    undone = {
+        "reminders": case((col(Cart.reminders) == number, number - 1), else_=col(Cart.reminders)),
+        "reminded_at": func.nullif(col(Cart.reminded_at), sent_at),
+    }
+    await session.execute(
+        update(Cart).where(col(Cart.id) == mail.subject_id).values(undone).execution_options(synchronize_session=False)
     )
 
 

@@ -14,12 +14,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.audit import StateChange, write_audit
 from activities.people import lock_people
 from models.tables import Consent, Mail, Order, Subscription
 from models.tables.columns import now
 from models.vocabulary import ConsentSource, MailList, MailStatus, OrderStatus
 from rules.marketing import Standing
 
+_BY_LINK = (ConsentSource.UNSUBSCRIBE_PAGE, ConsentSource.ONE_CLICK)
 _BOUGHT = (OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED)
 
 
@@ -66,6 +68,44 @@ async def withdraw(
     if subscription.withdrawn_at is not None:
         return subscription
     _say_no(session, subscription, now(), source=source, actor=actor)
+    await session.flush()
+    return subscription
+
+
+async def may_take_back(session: AsyncSession, subscription: Subscription) -> bool:
+    """Whether the person's no was said with the link, which then can take it back.
+
+    A complaint, and what was said in the account or by staff, is not the link's to undo.
+    """
+    if subscription.withdrawn_at is None or subscription.complained_at is not None:
+        return False
+    said = await _last_said(session, subscription)
+    return bool(said) and said[0].source in _BY_LINK
+
+
+async def take_back(session: AsyncSession, token: str) -> Subscription | None:
+    """Whoever holds the token of the link takes back the no that was said with it: what held before holds again, a yes
+    with the text that was agreed to. Any other no stands; none if it is nobody's token.
+    """
+    query = select(col(Subscription.person_id), col(Subscription.list)).where(col(Subscription.token) == token)
+    found = (await session.execute(query)).one_or_none()
+    if found is None:
+        return None
+    subscription = await _locked(session, found[0], MailList(found[1]))
+    if not await may_take_back(session, subscription):
+        return subscription
+    moment, actor = now(), f"recipient:{subscription.person_id}"
+    before = (await _last_said(session, subscription))[1:]
+    subscription.withdrawn_at, subscription.updated_at = None, moment
+    if before and before[0].is_given:
+        subscription.consented_at = moment
+        source, text = ConsentSource.UNSUBSCRIBE_PAGE, before[0].text_version
+        _record(session, subscription, moment, source=source, actor=actor, is_given=True, text_version=text)
+    # Where there was no yes before, there is none now: only the audit log tells of it.
+    change = StateChange(
+        "subscription", subscription.person_id, "unsubscribed", "as_before", f"list {subscription.list}"
+    )
+    await write_audit(session, [change], actor=actor, reason="no taken back", workflow_id=None)
     await session.flush()
     return subscription
 
@@ -144,6 +184,15 @@ async def _locked(session: AsyncSession, person_id: UUID, list_: MailList) -> Su
     await lock_people(session, [person_id])
     await token_of(session, person_id, list_)
     return await session.get_one(Subscription, (person_id, list_), populate_existing=True)
+
+
+async def _last_said(session: AsyncSession, subscription: Subscription) -> Sequence[Consent]:
+    """The last yes or no, and the one before it."""
+    query = select(Consent).where(
+        col(Consent.person_id) == subscription.person_id, col(Consent.list) == subscription.list
+    )
+    latest = query.order_by(col(Consent.created_at).desc(), col(Consent.id).desc()).limit(2)
+    return (await session.execute(latest)).scalars().all()
 
 
 def _say_no(

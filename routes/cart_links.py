@@ -105,9 +105,12 @@ async def look_from_afar(token: str) -> Response:
     responses={**PAGE, **_REFUSED},
 )
 async def get_recovery(token: str, request: Request, parts: TheParts, connections: TheConnections) -> HTMLResponse:
-    """The courses, what they cost now, and what cannot be had any more. Only when the link was followed is noted."""
+    """The courses, what they cost now, and what cannot be had any more.
+
+    Only when the link was followed is noted; not if a browser says that it fetches the page before anybody wants it.
+    """
     try:
-        guest = await _guest(token, read_recovery_token, parts, connections, clicked=True)
+        guest = await _guest(token, read_recovery_token, parts, connections, clicked=not _is_prefetch(request))
     except _Unwelcome as unwelcome:
         return refusal_page(request, unwelcome.reason)
     return await _recovery_page(guest, token, parts, connections)
@@ -179,6 +182,11 @@ async def post_no_thanks(token: str, request: Request, parts: TheParts, connecti
     if guest.cart.status in LIVE:
         await clear_cart(connections, guest.cart.id, guest.cart.person_id)
     return note(guest.texts, "no_thanks_done")
+
+
+def _is_prefetch(request: Request) -> bool:
+    said = (request.headers.get(name, "") for name in ("purpose", "sec-purpose"))
+    return any(value.strip().lower().startswith("prefetch") for value in said)
 
 
 async def _guest(

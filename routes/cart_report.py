@@ -50,10 +50,10 @@ class CartTotals(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     currency: str
-    recoverable_count: int = Field(description="carts that were abandoned")
+    recoverable_count: int = Field(description="carts that were abandoned, but for those that a newer one replaced")
     recoverable_amount: int = Field(description="what was in them, as priced then")
     recoverable: str
-    recovered_count: int = Field(description="those bought within five days of a click on a mail")
+    recovered_count: int = Field(description="their orders within five days of a click on a mail, each once")
     recovered_amount: int = Field(description="what their orders came to")
     recovered: str
 
@@ -136,15 +136,16 @@ async def get_cart_report(
 
 
 async def _totals(session: AsyncSession, counted: ColumnElement[bool]) -> tuple[CartTotals, ...]:
-    is_recovered = col(Cart.status) == CartStatus.RECOVERED
-    paid = func.coalesce(col(Order.total_amount), col(Cart.total_amount))
-    query = (
+    # Of the carts that one order has brought back, the first stands for it.
+    place = func.row_number().over(
+        partition_by=(col(Cart.status), col(Cart.currency), col(Cart.order_id)), order_by=col(Cart.id)
+    )
+    carts = (
         select(
             col(Cart.currency),
-            func.count(),
-            func.sum(col(Cart.total_amount)),
-            func.count().filter(is_recovered),
-            func.coalesce(func.sum(paid).filter(is_recovered), 0),
+            col(Cart.total_amount),
+            func.coalesce(col(Order.total_amount), col(Cart.total_amount)).label("paid"),
+            and_(col(Cart.status) == CartStatus.RECOVERED, place == 1).label("is_recovered"),
         )
         .select_from(Cart)
         # An order in another currency than the cart's is no measure of it.
@@ -153,9 +154,19 @@ async def _totals(session: AsyncSession, counted: ColumnElement[bool]) -> tuple[
             (col(Order.id) == col(Cart.order_id)) & (col(Order.currency) == col(Cart.currency)),
             isouter=True,
         )
-        .where(counted, col(Cart.currency).is_not(None))
-        .group_by(col(Cart.currency))
-        .order_by(col(Cart.currency))
+        .where(counted, col(Cart.currency).is_not(None), col(Cart.status_reason).is_distinct_from("superseded"))
+        .subquery()
+    )
+    query = (
+        select(
+            carts.c.currency,
+            func.count(),
+            func.sum(carts.c.total_amount),
+            func.count().filter(carts.c.is_recovered),
+            func.coalesce(func.sum(carts.c.paid).filter(carts.c.is_recovered), 0),
+        )
+        .group_by(carts.c.currency)
+        .order_by(carts.c.currency)
     )
     return tuple(
         CartTotals(

@@ -10,16 +10,14 @@ from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.guests import forget_guest, guest_person, keep_account
 from models.errors import Reason
-from models.identifiers import new_id
 from models.messages.carts import MAX_CART_LINES, ChangeCart
 from models.messages.orders import CouponCode
-from models.tables import Cart, CartLine, Course, Person
-from models.tables.columns import now
+from models.tables import Cart, CartLine, Course
 from models.vocabulary import CartStatus, CourseStatus, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.cart_checkout import place_order_of
@@ -37,6 +35,7 @@ from routes.problems import ProblemError
 from routes.tokens import Principal
 from routes.validation import InvalidField
 from rules.cart import LIVE
+from settings import Settings
 
 router = APIRouter(prefix="/v1/carts", tags=["carts"], route_class=AuthenticatedRoute)
 
@@ -54,6 +53,7 @@ _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 _Address = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+$")
 ]
+_Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=16)]
 _EXAMPLES: dict[str, Example] = {
     "own": {
         "summary": "A student's own cart",
@@ -82,14 +82,18 @@ class GuestBody(BaseModel):
 
     email: _Address
     full_name: _Name
-    locale: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=16)] = "en"
-    time_zone: str = Field(default="UTC", max_length=64, description="IANA zone")
+    locale: _Language | None = Field(default=None, description="BCP 47; the academy's unless said")
+    time_zone: str | None = Field(
+        default=None,
+        max_length=64,
+        description="IANA zone, for the hours at which no mail goes out; the academy's unless said",
+    )
 
     @field_validator("time_zone")
     @classmethod
-    def _known_zone(cls, value: str) -> str:
+    def _known_zone(cls, value: str | None) -> str | None:
         try:
-            ZoneInfo(value)
+            _ = value and ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise PydanticCustomError("refused_here", "There is no such time zone.") from None
         return value
@@ -167,15 +171,18 @@ async def put_cart(
     """Say all that is in it, under an id that you make yourself; the same again is only a sign of life.
 
     Students and tutors change their own cart; staff, admin and service that of a person or a guest. A person has one
-    cart at a time: the newest. After half an hour without a change it counts as abandoned.
+    cart at a time: the newest. After half an hour without a change it counts as abandoned. To empty a
+    cart that nobody has filled is `not_found`.
     """
     _refuse_others(body, principal)
     owner = await owner_of(connections.sessions, cart_id)
     if not principal.is_staff and owner not in (None, principal.person_id):
         raise _no_such_cart()
+    if owner is None and not body.course_ids:
+        raise _no_such_cart()
     async with connections.sessions.begin() as session:
         await _require_courses(session, body.course_ids)
-        person_id = await _person(session, body, principal)
+        person_id = await _person(session, body, principal, parts.settings)
         if owner not in (None, person_id):
             raise _no_such_cart()
     change = ChangeCart(
@@ -186,7 +193,13 @@ async def put_cart(
         is_staff=not principal.roles.isdisjoint(_WORKS_THERE),
         actor=principal.actor,
     )
-    await change_cart(connections.temporal, change)
+    try:
+        await change_cart(connections.temporal, change)
+    except Exception:
+        if body.guest is not None:
+            async with connections.sessions.begin() as session:
+                await forget_guest(session, person_id)
+        raise
     return await _read(connections, cart_id, principal, parts)
 
 
@@ -312,29 +325,17 @@ def _refuse_others(body: CartBody, principal: Principal) -> None:
         raise ProblemError(Reason.ROLE_NOT_ALLOWED, "Only staff, admin and service may send `person_id` and `guest`.")
 
 
-async def _person(session: AsyncSession, body: CartBody, principal: Principal) -> UUID:
+async def _person(session: AsyncSession, body: CartBody, principal: Principal, settings: Settings) -> UUID:
     """Whose cart it is. A guest who is not known yet is written down: nothing of them goes anywhere but here."""
     if body.guest is not None:
-        return await _guest(session, body.guest)
+        secret = None if settings.link_secret is None else settings.link_secret.get_secret_value()
+        return await guest_person(session, **body.guest.model_dump(), secret=secret)
     person_id = body.person_id or principal.person_id
     if person_id is None:
         raise ProblemError(Reason.TOKEN_INVALID, "The claim `sub` of a student is the id of a person.")
+    if not principal.is_staff:
+        await keep_account(session, person_id)
     return person_id
-
-
-async def _guest(session: AsyncSession, guest: GuestBody) -> UUID:
-    moment = now()
-    written = insert(Person).values(
-        id=new_id(),
-        created_at=moment,
-        updated_at=moment,
-        is_guest=True,
-        may_pay_by_invoice=False,
-        **guest.model_dump(),
-    )
-    await session.execute(written.on_conflict_do_nothing(index_elements=[func.lower(Person.email)]))
-    known = select(col(Person.id)).where(func.lower(Person.email) == guest.email.lower())
-    return (await session.execute(known)).scalar_one()
 
 
 async def _require_courses(session: AsyncSession, course_ids: tuple[UUID, ...]) -> None:

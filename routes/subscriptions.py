@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.guests import keep_account
 from activities.subscriptions import complain, subscribe, withdraw
 from models.errors import Reason
 from models.tables import Consent, Person, Subscription
@@ -157,6 +158,8 @@ async def put_subscription(
         raise ProblemError(Reason.ROLE_NOT_ALLOWED, "This source is not yours to name.")
     async with connections.sessions.begin() as session:
         await _require_person(session, person_id)
+        if not principal.is_staff:
+            await keep_account(session, person_id)
         if body.is_subscribed:
             await subscribe(
                 session,

@@ -5,7 +5,6 @@ forms carry no token against forgery.
 """
 
 import re
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.subscriptions import subscribe, unsubscribe
+from activities.subscriptions import may_take_back, take_back, unsubscribe
 from activities.translations import texts_for
 from models.errors import Reason
 from models.tables import Person, Subscription
@@ -65,11 +64,11 @@ async def get_unsubscribe(token: str, request: Request, connections: TheConnecti
     """A page with a button. It changes nothing itself, since mail scanners follow links."""
     async with connections.sessions() as session:
         found = await _found(session, token)
-    if found is None:
-        return refusal_page(request, Reason.LINK_INVALID)
-    subscription, locale = found
-    if subscription.withdrawn_at is not None:
-        return _way_back(token, locale, MailList(subscription.list))
+        if found is None:
+            return refusal_page(request, Reason.LINK_INVALID)
+        subscription, locale = found
+        if subscription.withdrawn_at is not None:
+            return await _unsubscribed(session, subscription, locale)
     return _question(token, locale, MailList(subscription.list), "unsubscribe")
 
 
@@ -82,20 +81,20 @@ async def get_unsubscribe(token: str, request: Request, connections: TheConnecti
 )
 async def post_unsubscribe(token: str, request: Request, connections: TheConnections) -> HTMLResponse:
     """Effective with the answer, for mails too that are about to be sent; as often as you like. There is no redirect,
-    which mail programs would not follow.
+    which mail programs would not follow. What is sent only tells who has asked: no body is refused.
     """
-    form = await request.form()
-    source = ConsentSource.ONE_CLICK if ONE_CLICK in form else ConsentSource.UNSUBSCRIBE_PAGE
+    is_one_click = ONE_CLICK.encode() in await request.body()
+    source = ConsentSource.ONE_CLICK if is_one_click else ConsentSource.UNSUBSCRIBE_PAGE
     async with connections.sessions.begin() as session:
         found = await _found(session, token)
         is_new = found is not None and found[0].withdrawn_at is None
         done = None if found is None else await unsubscribe(session, token, source=source)
-    if found is None or done is None:
-        return refusal_page(request, Reason.LINK_INVALID)
-    mail_list = MailList(done.list)
-    if is_new and mail_list is MailList.CART:
+        if found is None or done is None:
+            return refusal_page(request, Reason.LINK_INVALID)
+        answer = await _unsubscribed(session, done, found[1])
+    if is_new and done.list == MailList.CART:
         await tell_carts_unsubscribed(connections, done.person_id)
-    return _way_back(token, found[1], mail_list)
+    return answer
 
 
 @router.post(
@@ -105,22 +104,18 @@ async def post_unsubscribe(token: str, request: Request, connections: TheConnect
     responses={**PAGE, **_REFUSED},
 )
 async def post_subscribe_again(token: str, request: Request, connections: TheConnections) -> HTMLResponse:
-    """The way back of who has clicked by mistake."""
+    """The way back of who has clicked by mistake: what held before holds again.
+
+    A complaint stands, and so does a no that was said elsewhere; the page then says who can help.
+    """
     async with connections.sessions.begin() as session:
         found = await _found(session, token)
-        if found is None:
+        done = None if found is None else await take_back(session, token)
+        if found is None or done is None:
             return refusal_page(request, Reason.LINK_INVALID)
-        subscription, locale = found
-        mail_list = MailList(subscription.list)
-        await subscribe(
-            session,
-            subscription.person_id,
-            mail_list,
-            source=ConsentSource.UNSUBSCRIBE_PAGE,
-            text_version=None,
-            actor=f"recipient:{subscription.person_id}",
-        )
-    return _question(token, locale, mail_list, "subscribed")
+        if done.withdrawn_at is not None:
+            return await _unsubscribed(session, done, found[1])
+    return _question(token, found[1], MailList(done.list), "subscribed")
 
 
 async def _found(session: AsyncSession, token: str) -> tuple[Subscription, str] | None:
@@ -142,7 +137,9 @@ def _question(token: str, locale: str, mail_list: MailList, subject: str) -> HTM
     return note(texts, subject, action=action, button="unsubscribe.button", list=named)
 
 
-def _way_back(token: str, locale: str, mail_list: MailList) -> HTMLResponse:
+async def _unsubscribed(session: AsyncSession, subscription: Subscription, locale: str) -> HTMLResponse:
     texts = texts_for("pages", locale)
-    action, named = f"/v1/unsubscribe/{token}/undo", texts[f"list.{mail_list}"]
-    return note(texts, "unsubscribed", action=action, status=HTTPStatus.OK, list=named)
+    named = texts[f"list.{subscription.list}"]
+    if not await may_take_back(session, subscription):
+        return note(texts, "unsubscribed_for_good", list=named)
+    return note(texts, "unsubscribed", action=f"/v1/unsubscribe/{subscription.token}/undo", list=named)

@@ -169,6 +169,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("list IS NOT NULL"),
     )
     op.add_column("people", sa.Column("is_guest", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("people", sa.Column("email_digest", sa.String(length=64), nullable=True))
+    op.create_index(
+        "uq_people_email_digest", "people", ["email_digest"], unique=True, postgresql_where=sa.text("is_guest")
+    )
     op.create_check_constraint(
         op.f("ck_mails_list_known"), "mails", "list IS NULL OR list IN ('cart', 'learning', 'announcements')"
     )
@@ -183,6 +187,8 @@ def downgrade() -> None:
     _listed("mails", "template", _TEMPLATES)
     op.drop_constraint(op.f("ck_mails_deferred_has_reason"), "mails", type_="check")
     op.drop_constraint(op.f("ck_mails_list_known"), "mails", type_="check")
+    op.drop_index("uq_people_email_digest", table_name="people", postgresql_where=sa.text("is_guest"))
+    op.drop_column("people", "email_digest")
     op.drop_column("people", "is_guest")
     op.drop_index(
         "ix_mails_recipient_id_handed_over_at", table_name="mails", postgresql_where=sa.text("list IS NOT NULL")

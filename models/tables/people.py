@@ -49,7 +49,10 @@ class Person(Row, table=True):
     """A student, tutor or member of staff. The only place that holds a name and an address."""
 
     __tablename__ = "people"
-    __table_args__ = (Index("uq_people_email", text("lower(email)"), unique=True),)
+    __table_args__ = (
+        Index("uq_people_email", text("lower(email)"), unique=True),
+        Index("uq_people_email_digest", "email_digest", unique=True, postgresql_where=text("is_guest")),
+    )
 
     email: str = Field(max_length=254)
     full_name: str = Field(max_length=200)
@@ -63,6 +66,11 @@ class Person(Row, table=True):
         default=None, sa_type=TIMESTAMP, description="no mail about a cart before; set by refunds"
     )
     is_guest: bool = Field(default=False, description="known by a cart alone, without an account")
+    email_digest: str | None = Field(
+        default=None,
+        max_length=64,
+        description="keyed, of a guest's address: what they are known by when it is forgotten",
+    )
     may_pay_by_invoice: bool = Field(default=False, description="trusted to pay later; staff may always grant it")
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 

@@ -106,6 +106,10 @@ async def test_the_recovery_page_shows_the_courses_and_changes_nothing_but_the_c
     async with sessions() as session:
         assert (head.status_code, head.content) == (200, b"")
         assert (await session.get_one(Cart, cart_id)).clicked_at is None
+    for early in ({"Purpose": "prefetch"}, {"Sec-Purpose": "prefetch;prerender"}):
+        assert (await client.get(address, headers=early)).status_code == 200
+    async with sessions() as session:
+        assert (await session.get_one(Cart, cart_id)).clicked_at is None
     page = await client.get(address)
     assert page.status_code == 200
     assert "Course" in page.text

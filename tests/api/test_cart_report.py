@@ -105,6 +105,19 @@ async def test_carts_are_counted_by_when_they_were_abandoned(
     assert report["mails_skipped"] == [{"reason": "no_consent", "count": 2}, {"reason": "sold_out", "count": 1}]
 
 
+async def test_an_order_counts_once_and_a_cart_that_was_replaced_not_at_all(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School
+) -> None:
+    order_id = await write_order(sessions, school, school.anna, 1, paid=True)
+    for amount in (5000, 9000):
+        await left(sessions, CartStatus.RECOVERED, MARCH, amount, order_id=order_id)
+    await left(sessions, CartStatus.CLEARED, MARCH, 700, status_reason="superseded")
+    await left(sessions, CartStatus.CLEARED, MARCH, 70, status_reason="no_thanks")
+    [euros] = (await client.get(ADDRESS, headers=as_staff(settings))).raise_for_status().json()["totals"]
+    assert (euros["recoverable_count"], euros["recoverable_amount"]) == (3, 14070)
+    assert (euros["recovered_count"], euros["recovered_amount"]) == (1, 14000)
+
+
 async def test_a_month_back_from_now_unless_said(
     client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School
 ) -> None:

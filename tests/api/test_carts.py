@@ -136,6 +136,50 @@ async def test_a_guest_with_the_address_of_an_account_is_that_account(
         assert (await session.execute(select(func.count()).where(col(Person.is_guest)))).scalar_one() == 0
 
 
+async def test_no_guest_is_left_whose_cart_came_to_nothing(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School, recorder: TakingTemporal
+) -> None:
+    platform, filled = as_(settings, "platform", Role.SERVICE), [str(school.course)]
+
+    async def put(course_ids: list[str]) -> tuple[int, str]:
+        body = {"course_ids": course_ids, "guest": GUEST}
+        answer = await client.put(f"/v1/carts/{uuid4()}", json=body, headers=platform)
+        return answer.status_code, answer.json()["reason"]
+
+    async def guests() -> list[Person]:
+        async with sessions() as session:
+            return list((await session.execute(select(Person).where(col(Person.is_guest)))).scalars())
+
+    assert await put([]) == (404, "not_found")
+    assert (await guests(), recorder.updates) == ([], [])
+    recorder.failures = [WorkflowUpdateFailedError(refusal(Reason.CART_OVER, "It was bought."))]
+    assert await put(filled) == (409, "cart_over")
+    recorder.work = None
+    assert await put(filled) == (503, "unavailable")
+    assert {(greta.full_name, greta.email) for greta in await guests()} == {
+        ("erased", f"{greta.id}@erased.invalid") for greta in await guests()
+    }
+
+
+async def test_who_began_as_a_guest_is_none_with_a_token(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School
+) -> None:
+    no, body = {"is_subscribed": False}, {"course_ids": [str(school.course)]}
+
+    async def is_guest() -> bool:
+        async with sessions() as session:
+            return (await session.get_one(Person, school.anna)).is_guest
+
+    subscription = f"/v1/people/{school.anna}/subscriptions/cart"
+    for address, said in ((f"/v1/carts/{uuid4()}", body), (subscription, no)):
+        async with sessions.begin() as session:
+            await session.execute(update(Person).where(col(Person.id) == school.anna).values(is_guest=True))
+        await client.put(subscription, json=no, headers=as_(settings, "platform", Role.SERVICE))
+        assert await is_guest()
+        answer = await client.put(address, json=said, headers=as_student(settings, school.anna))
+        assert (answer.status_code, await is_guest()) == (200, False), answer.text
+
+
 @pytest.mark.parametrize(
     ("body", "as_whom", "reason"),
     [

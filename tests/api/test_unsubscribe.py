@@ -127,7 +127,50 @@ async def test_the_page_has_a_way_back(client: httpx.AsyncClient, sessions: Sess
     again = await client.post(back)
     assert "You are subscribed again." in again.text
     assert not await is_withdrawn(sessions, school.anna, MailList.ANNOUNCEMENTS)
-    assert await said(sessions) == [(False, "unsubscribe_page", None), (True, "unsubscribe_page", None)]
+    # There was no yes before, so there is none now, however often the button is pressed.
+    await client.post(back)
+    assert await said(sessions) == [(False, "unsubscribe_page", None)]
+
+
+async def test_the_way_back_restores_the_words_that_were_agreed_to(
+    client: httpx.AsyncClient, sessions: Sessions, school: School
+) -> None:
+    address = await link_of(sessions, school.anna)
+    async with sessions.begin() as session:
+        await subscribe(
+            session, school.anna, MailList.CART, source=ConsentSource.CHECKOUT, text_version="v1", actor="service:p"
+        )
+    for _ in range(2):
+        await client.post(address)
+        await client.post(f"{address}/undo")
+    yes, no, again = (True, "checkout", "v1"), (False, "unsubscribe_page", None), (True, "unsubscribe_page", "v1")
+    assert await said(sessions) == [yes, no, again, no, again]
+    assert not await is_withdrawn(sessions, school.anna)
+
+
+async def test_a_link_undoes_neither_a_complaint_nor_what_was_said_elsewhere(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School
+) -> None:
+    for mail_list in (MailList.CART, MailList.LEARNING):
+        address = await link_of(sessions, school.anna, mail_list)
+        if mail_list is MailList.CART:
+            await client.post(address)
+            async with sessions.begin() as session:
+                await complain(session, school.anna, list_=mail_list, actor="service:p")
+        else:
+            no = f"/v1/people/{school.anna}/subscriptions/{mail_list}"
+            await client.put(no, json={"is_subscribed": False}, headers=as_student(settings, school.anna))
+        pages = [await client.get(address), await client.post(address), await client.post(f"{address}/undo")]
+        assert all("tell our staff" in page.text and "<form" not in page.text for page in pages)
+        assert await is_withdrawn(sessions, school.anna, mail_list)
+
+
+@pytest.mark.parametrize("sent_as", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain", "?"])
+async def test_no_body_is_refused(client: httpx.AsyncClient, sessions: Sessions, school: School, sent_as: str) -> None:
+    address, body = await link_of(sessions, school.anna), b"List-Unsubscribe=One-Click\xff\x00"
+    answer = await client.post(address, content=body, headers={"Content-Type": sent_as})
+    assert answer.status_code == 200
+    assert await said(sessions) == [(False, "one_click", None)]
 
 
 async def test_unknown_links_tell_nothing(client: httpx.AsyncClient, sessions: Sessions, school: School) -> None:

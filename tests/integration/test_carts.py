@@ -12,12 +12,11 @@ from sqlmodel import col
 from activities.cart_coupons import cart_coupon
 from activities.carts import CartActivities
 from activities.database import Sessions
-from activities.guests import guest_person
 from activities.orders import OrderActivities
 from models.errors import Reason
 from models.identifiers import cart_coupon_id, cart_order_id
 from models.messages.carts import CheckedReminder
-from models.tables import Cart, Coupon, Dispute, Enrollment, Person
+from models.tables import Cart, Coupon, Dispute, Enrollment, Order, Person
 from models.vocabulary import CartStatus, DisputeStatus, EnrollmentStatus, PaymentMethod
 from rules.cart import LIVE
 from sandbox.sample_academy import sample_id
@@ -47,6 +46,7 @@ from tests.integration.order_steps import (
     person,
     placing,
     set_course,
+    slots_of,
     statements_of,
 )
 
@@ -71,11 +71,6 @@ async def wanted(carts: CartActivities) -> UUID:
     """An abandoned cart of somebody who wants to be reminded."""
     await agree(carts.sessions)
     return await abandoned(carts)
-
-
-async def a_guest(sessions: Sessions, email: str = "Gast@guests.test") -> UUID:
-    async with sessions.begin() as session:
-        return await guest_person(session, email, full_name="Gerda Gast", locale="de", time_zone="Europe/Berlin")
 
 
 async def the_person(sessions: Sessions, person_id: UUID) -> Person:
@@ -254,6 +249,20 @@ async def test_what_others_have_bought_speaks_against_nobodys_mail(
     assert (await check(carts, cart_id)).skipped is None
 
 
+async def test_a_used_up_pack_may_be_bought_again(
+    carts: CartActivities, orders: OrderActivities, sessions: Sessions, clock: Clock
+) -> None:
+    await agree(sessions)
+    hours = [slot.id for slot in await slots_of(sessions, "piano-pack")][:5]
+    await enroll(sessions, orders, "piano-pack", slots=hours)
+    cart_id = await abandoned(carts, "piano-pack")
+    assert (await check(carts, cart_id)).skipped == "bought"
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).values(status=EnrollmentStatus.COMPLETED))
+    clock.goes_on(days=2)
+    assert (await check(carts, cart_id, 2)).skipped is None
+
+
 async def test_an_order_in_other_hands_is_waited_for(
     carts: CartActivities, orders: OrderActivities, sessions: Sessions, wanted: UUID
 ) -> None:
@@ -330,6 +339,10 @@ async def test_a_purchase_ends_the_carts_of_everybody_it_is_for(
         await session.execute(update(Cart).where(col(Cart.id) == theirs).values(clicked_at=clicked))
     step = placing(line("photography"), line("photography", LAYLA))
     paid = completing(step, await orders.place_order(step))
+    async with sessions.begin() as session:
+        await session.execute(update(Order).values(created_at=clock.moment))
+    # A bank takes its time: what counts is when it was ordered.
+    clock.goes_on(days=6)
     done = await orders.complete_order(paid)
     assert set(done.cart_ids) == {mine, theirs}
     assert set((await orders.complete_order(paid)).cart_ids) == {mine, theirs}
@@ -374,50 +387,6 @@ async def test_a_lost_cart_forgets_what_was_in_it(
 
 async def test_an_open_cart_is_not_lost(carts: CartActivities) -> None:
     assert await end(carts, await fill(carts)) == CheckedReminder(status=CartStatus.OPEN)
-
-
-@pytest.mark.parametrize("status", [CartStatus.LOST, CartStatus.CLEARED])
-async def test_no_personal_word_of_a_guest_is_left(
-    carts: CartActivities, sessions: Sessions, engine: AsyncEngine, status: CartStatus
-) -> None:
-    guest = await a_guest(sessions)
-    await agree(sessions, guest)
-    await configure(sessions, coupon_percent=10)
-    cart_id = await abandoned(carts, whose=guest)
-    assert (await check(carts, cart_id, 3)).skipped is None
-    await end(carts, cart_id, status, "no_thanks")
-    async with engine.connect() as connection:
-        for table in (Person, Cart, Coupon):
-            rows = (await connection.execute(select(table))).all()
-            assert not [row for row in rows if "gerda" in str(row).lower() or "gast@" in str(row).lower()]
-    assert (await change(carts, cart_id, "spanish-a1", whose=guest)).refusal is Reason.UNKNOWN_PERSON
-    back = await a_guest(sessions)
-    assert back != guest
-    assert (await change(carts, cart_id, "spanish-a1", whose=back)).refusal is Reason.CART_OVER
-
-
-async def test_a_guest_is_found_again_and_an_account_is_never_changed(
-    carts: CartActivities, sessions: Sessions
-) -> None:
-    same = await asyncio.gather(*(a_guest(sessions, spelled) for spelled in ("a@guests.test", "A@Guests.test") * 5))
-    assert len(set(same)) == 1
-    before = await the_person(sessions, LUKASZ)
-    assert await a_guest(sessions, before.email.upper()) == LUKASZ
-    after = await the_person(sessions, LUKASZ)
-    assert (after.full_name, after.is_guest, after.updated_at) == (before.full_name, False, before.updated_at)
-
-
-async def test_a_guest_who_bought_or_has_a_newer_cart_stays_known(
-    carts: CartActivities, orders: OrderActivities, sessions: Sessions
-) -> None:
-    buyer, keen = await a_guest(sessions, "buyer@guests.test"), await a_guest(sessions, "keen@guests.test")
-    step = placing(line("photography", buyer), payer=buyer)
-    await orders.complete_order(completing(step, await orders.place_order(step)))
-    await end(carts, await abandoned(carts, whose=buyer))
-    assert (await the_person(sessions, buyer)).email == "buyer@guests.test"
-    older = await abandoned(carts, whose=keen)
-    assert (await change(carts, uuid4(), "french-a2", whose=keen)).superseded == (older,)
-    assert (await the_person(sessions, keen)).email == "keen@guests.test"
 
 
 async def test_the_coupon_is_made_once_for_one_person_and_one_use(

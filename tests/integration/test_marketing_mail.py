@@ -230,11 +230,13 @@ async def test_what_happens_between_the_letter_and_its_claim_stops_it(
 
 
 async def test_a_server_that_is_busy_takes_nothing_back_from_the_person(
-    mails: MailActivities, mailbox: Mailbox, wanted: UUID
+    mails: MailActivities, mailbox: Mailbox, sessions: Sessions, wanted: UUID
 ) -> None:
     mailbox.faults = Faults(reply_to_data="451 4.3.0 try later", times=1)
     with pytest.raises(ApplicationError):
         await remind(mails, wanted)
+    cart = await cart_of(sessions, wanted)
+    assert (cart.reminders, cart.reminded_at) == (0, None)
     assert (await remind(mails, wanted)).status is MailStatus.SENT
     assert len(mailbox.messages()) == 1
 
