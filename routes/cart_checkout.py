@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from temporalio.client import WorkflowFailureError
+from temporalio.client import RPCTimeoutOrCancelledError, WorkflowFailureError
 from temporalio.service import RPCError
 
 from activities.cart_pricing import CartOffer
@@ -182,7 +182,7 @@ async def _cancel(connections: Connections, cart: Cart, latest: PlacedBefore, ac
         async with asyncio.timeout(_CANCEL_PATIENCE.total_seconds()):
             await handle.signal(OrderWorkflow.cancel, wish, rpc_timeout=_CANCEL_PATIENCE)
             await handle.result(follow_runs=False, rpc_timeout=_CANCEL_PATIENCE)
-    except TimeoutError:
+    except (TimeoutError, RPCTimeoutOrCancelledError):
         async with connections.sessions() as session:
             if (await placed_before(session, cart)).is_in_other_hands:
                 raise _in_other_hands() from None

@@ -419,6 +419,27 @@ async def test_an_order_that_a_bank_works_on_is_left_alone(
     assert len(cashier.requests) == 1
 
 
+async def test_a_bank_that_is_faster_than_the_wish_to_make_way_is_told(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School, recorder: TakingTemporal
+) -> None:
+    async def bank_was_faster(request: object) -> object:
+        if isinstance(request, OrderRequest):
+            return await Cashier(sessions)(request)
+        async with sessions.begin() as session:
+            await session.execute(update(Payment).values(status=PaymentStatus.PROCESSING))
+        raise TimeoutError
+
+    recorder.work = bank_was_faster
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    headers = as_student(settings, school.anna)
+    await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    async with sessions.begin() as session:
+        await session.execute(update(Course).where(col(Course.id) == school.course).values(price_amount=4000))
+    refused = await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "order_not_cancelable")
+    assert recorder.signals == [(f"order-{cart_order_id(cart_id, 1)}", "cancel")]
+
+
 async def test_another_click_that_ordered_something_else_is_not_taken_for_this_one(
     client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School, recorder: TakingTemporal
 ) -> None:
