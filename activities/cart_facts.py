@@ -131,10 +131,17 @@ def _is_gone(moment: datetime) -> ColumnElement[bool]:
 
 
 def _cannot_be_had(course: type[Course], moment: datetime) -> ColumnElement[bool]:
+    """A seat that is held for them by an order which they have not paid is theirs to take."""
+    held = aliased(Enrollment)
+    holds_seat = exists().where(
+        col(held.student_id) == col(Cart.person_id),
+        col(held.course_id) == col(course.id),
+        col(held.status) == EnrollmentStatus.PENDING_PAYMENT,
+    )
     return or_(
         col(course.status) != CourseStatus.PUBLISHED,
         func.coalesce(col(course.enrollment_closes_at) <= moment, False),
-        func.coalesce(col(course.seats_taken) >= col(course.capacity), False),
+        func.coalesce(col(course.seats_taken) >= col(course.capacity), False) & ~holds_seat,
     )
 
 

@@ -1,6 +1,5 @@
 """The letter about a cart that was left, and what it tells, read from the record in few statements."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -10,7 +9,7 @@ from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.cart_coupons import cart_coupon
+from activities.cart_coupons import MailedCoupon, cart_coupon
 from activities.cart_facts import cart_facts
 from activities.cart_links import (
     no_thanks_address,
@@ -19,20 +18,21 @@ from activities.cart_links import (
     recovery_token,
     unsubscribe_address,
 )
-from activities.cart_pricing import quote_courses
+from activities.cart_pricing import CartOffer, OfferedLine, offer_of
 from activities.cart_settings import default_cart_settings
 from activities.errand import Draft, PublicPages, Skipped, link
 from activities.mail_message import Mailing
 from activities.mail_rendering import Words
 from activities.one_line import one_line
 from activities.subscriptions import token_of
+from models.errors import Reason
 from models.money import Money
-from models.quote import Quote, QuotedLine
-from models.tables import Academy, Cart, CartLine, CartSettings, Coupon, Person
+from models.tables import Academy, Cart, CartSettings, Person
 from models.vocabulary import MailList
 from rules.cart import LINK_VALID_FOR, CartFacts, skipped_because
 from rules.decision import Refused
 
+_ARRANGED = frozenset({Reason.SLOTS_REQUIRED, Reason.SCREENING_REQUIRED})
 _FIRST, _NEXT, _LAST = "first", "next", "last"
 
 
@@ -40,9 +40,8 @@ _FIRST, _NEXT, _LAST = "first", "next", "last"
 class CartLetterFacts:
     """A cart, who left it and how the academy reminds of carts; `standing` says whether a mail may go out at all.
 
-    `quote` is what is in it at the prices of now, or why it cannot be bought. `seen` are the prices that the person
-    saw, in minor units of the cart's currency. `coupon` is the one of its last mail, as long as it is good;
-    `unsubscribe_token` the key of the recipient's link.
+    `offer` is what is in it at the prices of now, and what cannot be bought. `coupon` is the one of its last mail, as
+    long as it is good; `unsubscribe_token` the key of the recipient's link.
     """
 
     recipient: Person
@@ -50,9 +49,8 @@ class CartLetterFacts:
     academy: Academy
     settings: CartSettings
     standing: CartFacts
-    quote: Quote | Refused
-    seen: Mapping[UUID, int | None]
-    coupon: Coupon | None
+    offer: CartOffer
+    coupon: MailedCoupon | None
     unsubscribe_token: str = field(repr=False)
 
 
@@ -110,40 +108,35 @@ async def facts_of_cart(
     if found is None or standing is None:
         return None
     recipient, cart, academy, settings = found
-    seen = await _prices_seen(session, cart_id)
+    coupon = await cart_coupon(session, cart_id, moment)
     return CartLetterFacts(
         recipient=recipient,
         cart=cart,
         academy=academy,
         settings=settings or default_cart_settings(academy.id),
         standing=standing,
-        quote=await quote_courses(session, cart.person_id, list(seen), cart.coupon_code, moment),
-        seen=seen,
-        coupon=await cart_coupon(session, cart_id, moment),
+        offer=await offer_of(session, cart, moment, promised=None if coupon is None else coupon.promised),
+        coupon=coupon,
         unsubscribe_token=await token_of(session, recipient_id, MailList.CART),
     )
-
-
-async def _prices_seen(session: AsyncSession, cart_id: UUID) -> dict[UUID, int | None]:
-    query = (
-        select(col(CartLine.course_id), col(CartLine.price_amount))
-        .where(col(CartLine.cart_id) == cart_id)
-        .order_by(col(CartLine.position), col(CartLine.course_id))
-    )
-    return {row.course_id: row.price_amount for row in (await session.execute(query)).all()}
 
 
 def cart_reminder(errand: CartErrand) -> Draft | Skipped:
     """What was left in the cart, at the prices of now, and the ways on: back to it, no thanks, no more such mails.
 
-    Not sent where `rules/cart.py` says so, where the courses cannot be bought together, and where no link can be made.
+    Not sent where `rules/cart.py` says so, where the courses cannot be bought together or one not at all, and where no
+    link can be made. Hours and meetings are arranged on the learning platform: they are no reason against it.
     """
     facts, words, secret = errand.facts, errand.words, errand.pages.link_secret
     if reason := skipped_because(facts.standing, errand.moment):
         return Skipped(reason)
-    quote = facts.quote
-    if isinstance(quote, Refused):
+    priced, lines = facts.offer.whole, facts.offer.lines
+    if isinstance(priced, Refused) or any(line.refused and line.refused.reason not in _ARRANGED for line in lines):
         return Skipped("cannot_be_bought")
+    coupon = facts.coupon if facts.coupon is not None and facts.coupon.code == priced.coupon_code else None
+    # Codes do not stack: the mail's own takes its part off the price without any.
+    due = priced.quote if coupon is None else priced.plain
+    total = Money(amount=due.total_amount, currency=due.currency)
     if secret is None:
         return Skipped("no_link_secret")
     cart_id, url = facts.cart.id, errand.pages.url
@@ -157,9 +150,9 @@ def cart_reminder(errand: CartErrand) -> Draft | Skipped:
         key=f"cart_reminder.{errand.tone}",
         mailing=Mailing(MailList.CART, unsubscribe),
         values={
-            "lines": [_told(line, facts, quote.currency, words) for line in quote.lines],
-            "total": _price(quote.total_amount, quote.currency, words) if len(quote.lines) > 1 else None,
-            "coupon": _coupon(facts.coupon, words),
+            "lines": [_told(line, words) for line in lines],
+            "total": _price(total, words) if len(lines) > 1 or total != lines[0].price else None,
+            "coupon": coupon and _coupon(coupon, words),
             "recovery_url": back,
             "valid_until": words.moment(errand.moment + LINK_VALID_FOR),
             "no_thanks_url": no_thanks,
@@ -168,25 +161,18 @@ def cart_reminder(errand: CartErrand) -> Draft | Skipped:
     )
 
 
-def _told(line: QuotedLine, facts: CartLetterFacts, currency: str, words: Words) -> dict[str, object]:
+def _told(line: OfferedLine, words: Words) -> dict[str, object]:
     """A course at the price of now, with the price that the person saw if it was another one."""
-    seen = facts.seen.get(line.course_id) if facts.cart.currency == currency else None
     return {
         "title": one_line(line.title),
-        "amount": _price(line.total_amount, currency, words),
-        "was": None if seen is None or seen == line.total_amount else _price(seen, currency, words),
+        "amount": line.price and _price(line.price, words),
+        "was": line.price_before and _price(line.price_before, words),
     }
 
 
-def _price(amount: int, currency: str, words: Words) -> str:
-    return words.money(Money(amount=amount, currency=currency)) if amount else words.texts["nothing_paid"]
+def _price(price: Money, words: Words) -> str:
+    return words.money(price) if price.amount else words.texts["nothing_paid"]
 
 
-def _coupon(coupon: Coupon | None, words: Words) -> dict[str, str] | None:
-    if coupon is None or coupon.percent is None or coupon.expires_at is None:
-        return None
-    return {
-        "code": coupon.code,
-        "percent": words.percent(coupon.percent),
-        "until": words.moment(coupon.expires_at),
-    }
+def _coupon(coupon: MailedCoupon, words: Words) -> dict[str, str]:
+    return {"code": coupon.code, "percent": words.percent(coupon.percent), "until": words.moment(coupon.until)}

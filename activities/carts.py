@@ -1,17 +1,19 @@
 """The steps of a cart: changed, abandoned, reminded of, over."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import delete, insert
+from sqlalchemy import case, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
 
 from activities.audit import StateChange, write_audit
-from activities.cart_coupons import make_cart_coupon
+from activities.cart_coupons import cart_coupon_offer, make_cart_coupon
 from activities.cart_facts import cart_facts
-from activities.cart_pricing import quote_courses
+from activities.cart_pricing import CartOffer, offer_of
 from activities.cart_record import end_carts, live_carts, locked_cart
 from activities.cart_settings import cart_settings
 from activities.database import Sessions
@@ -29,8 +31,7 @@ from models.messages.carts import (
     EndCart,
     RecordChange,
 )
-from models.quote import Quote
-from models.tables import Cart, CartLine, CartSettings, Person
+from models.tables import Cart, CartLine, CartSettings, Course, Person
 from models.tables.columns import now
 from models.vocabulary import CartStatus
 from rules.cart import FINAL, LIVE, LOST_AFTER, hastened, is_watched, reminders_due, skipped_because
@@ -107,7 +108,7 @@ class CartActivities:
             skipped = skipped_because(facts, moment) or self._why_never(step, settings)
             if skipped is None:
                 if settings.coupon_percent is not None and step.number >= len(settings.delays_minutes):
-                    await make_cart_coupon(session, cart, settings.coupon_percent, moment)
+                    await _offer_coupon(session, cart, settings.coupon_percent, moment)
             elif skipped != "active_again":
                 await skip_reminder(session, cart, step.number, skipped, step.workflow_id, moment)
             return CheckedReminder(
@@ -147,9 +148,8 @@ async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str, c
     if not change.course_ids and not (person.is_guest and cart is not None):
         return await _emptied(session, cart, change, workflow_id)
     moment = now()
-    quote = await quote_courses(session, change.person_id, change.course_ids, change.coupon_code, moment)
-    if isinstance(quote, Refused) and quote.reason in (Reason.UNKNOWN_COURSE, Reason.UNKNOWN_PERSON):
-        return ChangedCart(refusal=quote.reason, refusal_detail=quote.detail)
+    if unknown := await _unknown_course(session, change.course_ids):
+        return ChangedCart(refusal=Reason.UNKNOWN_COURSE, refusal_detail=f"There is no course {unknown}.")
     older = [each for each in await live_carts(session, [change.person_id]) if each.id != change.cart_id]
     await end_carts(
         session,
@@ -160,11 +160,11 @@ async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str, c
         workflow_id=workflow_id,
         forgets_guests=False,
     )
-    cart = await _write(session, cart, change, None if isinstance(quote, Refused) else quote, workflow_id, moment)
+    cart = await _write(session, cart, change, workflow_id, moment)
+    await _price(session, cart, await offer_of(session, cart, moment))
     settings = await cart_settings(session)
     return ChangedCart(
         status=CartStatus.OPEN,
-        is_watched=_is_watched(settings, cart.is_staff),
         cutoff_at=moment + _cutoff(settings, clock_speed),
         superseded=tuple(each.id for each in older),
     )
@@ -192,12 +192,7 @@ async def _emptied(session: AsyncSession, cart: Cart | None, change: ChangeCart,
 
 
 async def _write(
-    session: AsyncSession,
-    cart: Cart | None,
-    change: ChangeCart,
-    quote: Quote | None,
-    workflow_id: str,
-    moment: datetime,
+    session: AsyncSession, cart: Cart | None, change: ChangeCart, workflow_id: str, moment: datetime
 ) -> Cart:
     """The cart as it is from now on. One that had been left is open again, and what was held up for it is skipped."""
     if cart is None:
@@ -209,19 +204,37 @@ async def _write(
         await skip_waiting_reminders(session, [cart.id], "active_again", workflow_id)
         await _move(session, cart, CartStatus.OPEN, "cart changed", change.actor, workflow_id)
     cart.is_staff, cart.coupon_code = change.is_staff, change.coupon_code
-    cart.currency, cart.total_amount = (None, None) if quote is None else (quote.currency, quote.total_amount)
     cart.changed_at = cart.updated_at = moment
     cart.ended_at = cart.status_reason = None
     await session.flush()
-    prices = {} if quote is None else {line.course_id: line.total_amount for line in quote.lines}
     lines = [
-        {"cart_id": cart.id, "course_id": course_id, "position": position, "price_amount": prices.get(course_id)}
+        {"cart_id": cart.id, "course_id": course_id, "position": position}
         for position, course_id in enumerate(dict.fromkeys(change.course_ids), start=1)
     ]
     await session.execute(delete(CartLine).where(col(CartLine.cart_id) == cart.id))
     if lines:
         await session.execute(insert(CartLine).values(lines))
     return cart
+
+
+async def _price(session: AsyncSession, cart: Cart, offer: CartOffer) -> None:
+    """What it comes to, and what each course costs. What cannot be bought together comes to nothing that is known."""
+    if isinstance(offer.whole, Refused):
+        cart.currency = cart.total_amount = None
+        return
+    cart.currency, cart.total_amount = offer.whole.quote.currency, offer.whole.quote.total_amount
+    prices = {line.course_id: line.price.amount for line in offer.lines if line.price is not None}
+    await session.execute(
+        update(CartLine)
+        .where(col(CartLine.cart_id) == cart.id)
+        .values(price_amount=case(prices, value=col(CartLine.course_id)))
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _unknown_course(session: AsyncSession, course_ids: Collection[UUID]) -> UUID | None:
+    known = (await session.execute(select(col(Course.id)).where(col(Course.id).in_(course_ids)))).scalars().all()
+    return next((each for each in course_ids if each not in known), None)
 
 
 async def _move(
@@ -231,6 +244,14 @@ async def _move(
     change = StateChange("cart", cart.id, cart.status, status)
     cart.status, cart.updated_at = status, now()
     await write_audit(session, [change], actor=actor, reason=reason, workflow_id=workflow_id)
+
+
+async def _offer_coupon(session: AsyncSession, cart: Cart, percent: int, moment: datetime) -> None:
+    """Make the coupon of the last mail, if the cart costs less with it than with the person's own code or without."""
+    promised = cart_coupon_offer(percent)
+    offer = await offer_of(session, cart, moment, promised=promised)
+    if not isinstance(offer.whole, Refused) and offer.whole.coupon_code == promised.code:
+        await make_cart_coupon(session, cart, promised, moment)
 
 
 def _cutoff(settings: CartSettings, clock_speed: float) -> timedelta:

@@ -14,6 +14,7 @@ from sqlalchemy import case, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.cart_coupons import begin_cart_coupon
 from activities.cart_facts import cart_facts
 from activities.cart_settings import cart_settings
 from activities.subscriptions import standing_of
@@ -55,6 +56,7 @@ async def count_reminder(session: AsyncSession, mail: Mail, *, sent_at: datetime
     done: dict[str, object] = {"reminders": func.greatest(col(Cart.reminders), int(mail.occasion))}
     if sent_at is not None:
         done["reminded_at"] = func.coalesce(col(Cart.reminded_at), sent_at)
+        await begin_cart_coupon(session, mail.subject_id, sent_at)
     await session.execute(
         update(Cart).where(col(Cart.id) == mail.subject_id).values(done).execution_options(synchronize_session=False)
     )

@@ -163,7 +163,7 @@ async def _plan(session: AsyncSession, request: OrderRequest) -> _Plan:
     if request.payment_method is PaymentMethod.INVOICE and not _may_pay_by_invoice(request, sale):
         raise _RefusedError(Refused(Reason.INVOICE_NOT_ALLOWED, "Only payers whom the academy trusts pay by invoice."))
     wanted, quote = _or_refuse(sale.quoted(request.lines, moment))
-    if refused := _screening_missing(request, sale, wanted) or _wrong_slots(request, sale):
+    if refused := sale.screening_missing(request.lines, wanted) or _wrong_slots(request, sale):
         raise _RefusedError(refused)
     return _Plan(
         request=request,
@@ -179,16 +179,6 @@ async def _plan(session: AsyncSession, request: OrderRequest) -> _Plan:
 def _may_pay_by_invoice(request: OrderRequest, sale: Sale) -> bool:
     role, _, _ = request.requested_by.partition(":")
     return sale.may_pay_by_invoice or role in _GRANT_INVOICES
-
-
-def _screening_missing(request: OrderRequest, sale: Sale, wanted: WantedPlaces) -> Refused | None:
-    for line, new in zip(request.lines, wanted.missing, strict=True):
-        is_flagged = sale.courses[line.course_id].preliminary_meeting_required
-        if new and is_flagged and (line.course_id, line.student_id) not in sale.screened:
-            return Refused(
-                Reason.SCREENING_REQUIRED, f"The tutor of course {line.course_id} has to meet the student first."
-            )
-    return None
 
 
 def _wrong_slots(request: OrderRequest, sale: Sale) -> Refused | None:

@@ -7,7 +7,7 @@ from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, ScalarSelect, Uuid, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -97,10 +97,19 @@ class Sale:
         )
         return quote if isinstance(quote, Refused) else (wanted, quote)
 
-    @property
-    def without_coupon(self) -> Self:
-        """The same without its coupon."""
-        return replace(self, coupon=None, coupon_id=None)
+    def screening_missing(self, lines: Sequence[OrderLineRequest], wanted: WantedPlaces) -> Refused | None:
+        """Whether a tutor has to meet a student before one of the lines can be bought (TutorHub G24)."""
+        for line, new in zip(lines, wanted.missing, strict=True):
+            is_flagged = self.courses[line.course_id].preliminary_meeting_required
+            if new and is_flagged and (line.course_id, line.student_id) not in self.screened:
+                return Refused(
+                    Reason.SCREENING_REQUIRED, f"The tutor of course {line.course_id} has to meet the student first."
+                )
+        return None
+
+    def with_coupon(self, coupon: CouponOffer | None) -> Self:
+        """The same with this coupon, to see what it would cost."""
+        return replace(self, coupon=coupon, coupon_id=None)
 
     @property
     def limited(self) -> frozenset[UUID]:
@@ -152,6 +161,26 @@ async def load_sale(
         slot_starts=await _load_slot_starts(session, lines),
         screened=await _load_screened(session, lines, courses),
     )
+
+
+async def load_coupons(
+    session: AsyncSession, payer_id: UUID, wanted: ColumnElement[bool], own_orders: Collection[UUID]
+) -> list[CouponOffer]:
+    """The coupons that are wanted, as they stood if these orders, which are not paid, had given their uses back."""
+    reserved = (
+        select(func.count())
+        .select_from(CouponUse)
+        .where(
+            col(CouponUse.coupon_id) == col(Coupon.id),
+            col(CouponUse.order_id).in_(own_orders),
+            col(CouponUse.status) == CouponUseStatus.RESERVED,
+        )
+        .correlate(Coupon)
+        .scalar_subquery()
+    )
+    query = select(Coupon, _uses_by(payer_id), reserved).where(wanted).order_by(col(Coupon.id))
+    offers = [(_offer(coupon, uses), own) for coupon, uses, own in (await session.execute(query)).all()]
+    return [replace(each, uses=each.uses - own, uses_by_payer=each.uses_by_payer - own) for each, own in offers]
 
 
 def _uses_by(payer_id: UUID) -> ScalarSelect[int]:

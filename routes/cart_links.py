@@ -2,15 +2,15 @@
 
 The token in the address is the permission, for one cart and one purpose, and it is not in any cookie: a form on another
 site cannot send it unless it knows it, so these forms carry no token against forgery. A link logs nobody in and shows
-nothing but the courses of its cart.
+nothing but the courses of its cart. Its button leads to Stripe's page, where the name and the e-mail address of the
+cart's owner may be filled in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -27,6 +27,7 @@ from activities.cart_links import (
     read_no_thanks_token,
     read_recovery_token,
 )
+from activities.cart_pricing import CartOffer, OfferedLine, Priced, offer_of
 from activities.one_line import one_line
 from activities.translations import Texts, texts_for
 from models.errors import Reason
@@ -34,15 +35,14 @@ from models.money import Money, percent_text
 from models.tables import Cart, Enrollment, Order, OrderLine, Payment, Person
 from models.tables.columns import now
 from models.vocabulary import EnrollmentStatus, OrderStatus, TaxBehavior
-from routes.cart_checkout import CartOrder, place_order_of, standing_order
-from routes.cart_offers import CartOffer, OfferedLine, offer_of
+from routes.cart_checkout import HAS_MONEY, CartOrder, place_order_of, placed_before
 from routes.cart_start import clear_cart
 from routes.documentation import problems
-from routes.order_start import Started
 from routes.pages import PAGE, note, page, refusal_page, refusal_pages, say
 from routes.parts import Connections, Parts, TheConnections, TheParts
 from routes.problems import KINDS, RETRY_AFTER_SECONDS, ProblemError
 from rules.cart import LIVE
+from rules.decision import Refused
 from settings import Settings
 
 router = APIRouter(prefix="/v1/carts", tags=["pages"])
@@ -54,6 +54,23 @@ _REFUSED = {
 _NOTE_OF = {
     Reason.ALREADY_ENROLLED: "recovery.owned",
     Reason.SLOTS_REQUIRED: "recovery.needs_hours",
+    Reason.SCREENING_REQUIRED: "recovery.needs_meeting",
+}
+# What looking again would not help with; everything else has changed since the page was opened.
+_NOTICE_OF = {
+    Reason.SLOTS_REQUIRED: "recovery.needs_hours",
+    Reason.SCREENING_REQUIRED: "recovery.needs_meeting",
+    Reason.ORDER_NOT_CANCELABLE: "recovery.under_way",
+    **dict.fromkeys(
+        (
+            Reason.AMOUNT_TOO_SMALL,
+            Reason.PAYMENT_REFUSED,
+            Reason.MIXED_CURRENCIES,
+            Reason.INVALID_REQUEST,
+            Reason.INTERNAL,
+        ),
+        "recovery.not_here",
+    ),
 }
 _WAITS_FOR_APPROVAL = (
     exists()
@@ -148,8 +165,8 @@ async def post_recovery(token: str, request: Request, parts: TheParts, connectio
     except ProblemError as refused:
         if refused.reason is Reason.UNAVAILABLE:
             return _busy(guest.texts, token)
-        status = KINDS[refused.reason].status
-        return await _recovery_page(guest, token, parts, connections, notice="recovery.changed", status=status)
+        notice, status = _NOTICE_OF.get(refused.reason, "recovery.changed"), KINDS[refused.reason].status
+        return await _recovery_page(guest, token, parts, connections, notice=notice, status=status)
 
 
 @router.get(
@@ -223,19 +240,17 @@ async def _guest(
 
 
 async def _go_to_payment(guest: _Guest, token: str, form: FormData, parts: Parts, connections: Connections) -> Response:
-    standing = await standing_order(connections.sessions, guest.cart)
-    if standing is not None:
-        placed = CartOrder(standing, Started.REPEATED)
-    else:
-        async with connections.sessions() as session:
-            offer = await offer_of(session, guest.cart, now())
-        seen = form.get("seen")
-        if not offer.course_ids or seen not in (None, "", offer.fingerprint):
-            return await _recovery_page(
-                guest, token, parts, connections, notice="recovery.changed", status=HTTPStatus.CONFLICT
-            )
-        actor = f"recovery_link:{guest.cart.id}"
-        placed = await place_order_of(connections, guest.cart, offer.course_ids, offer.coupon_code, actor)
+    async with connections.sessions() as session:
+        offer = await offer_of(session, guest.cart, now())
+    if isinstance(offer.buyable, Refused):
+        why = offer.refused or offer.buyable
+        raise ProblemError(why.reason, why.detail)
+    if form.get("seen") not in (None, "", offer.fingerprint):
+        return await _recovery_page(
+            guest, token, parts, connections, notice="recovery.changed", status=HTTPStatus.CONFLICT
+        )
+    actor = f"recovery_link:{guest.cart.id}"
+    placed = await place_order_of(connections, guest.cart, offer, actor, leaves_out=True)
     async with connections.sessions() as session:
         address, is_on_its_way = await _where_to_pay(session, placed)
     if address is not None:
@@ -246,15 +261,17 @@ async def _go_to_payment(guest: _Guest, token: str, form: FormData, parts: Parts
 async def _where_to_pay(session: AsyncSession, placed: CartOrder) -> tuple[str | None, bool]:
     """Stripe's page of the order; if it has none, whether it will have one in a moment."""
     query = (
-        select(col(Order.status), col(Payment.checkout_url), _WAITS_FOR_APPROVAL)
+        select(col(Order.status), col(Payment.checkout_url), col(Payment.status).in_(HAS_MONEY) | _WAITS_FOR_APPROVAL)
         .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)
         .where(col(Order.id) == placed.order_id)
     )
     found = (await session.execute(query)).one_or_none()
     if found is None:
         return None, True
-    status, address, waits_for_approval = found
-    return address, status == OrderStatus.PENDING_PAYMENT and not waits_for_approval
+    status, address, is_in_other_hands = found
+    if is_in_other_hands:
+        return None, False
+    return address, status == OrderStatus.PENDING_PAYMENT
 
 
 def _busy(texts: Texts, token: str) -> HTMLResponse:
@@ -272,13 +289,14 @@ async def _recovery_page(
     notice: str | None = None,
     status: int = HTTPStatus.OK,
 ) -> HTMLResponse:
-    standing = await standing_order(connections.sessions, guest.cart)
     async with connections.sessions() as session:
-        shown = (
-            _shown_offer(await offer_of(session, guest.cart, now()), guest.texts)
-            if standing is None
-            else await _shown_order(session, standing, guest.texts)
-        )
+        offer = await offer_of(session, guest.cart, now())
+        before = await placed_before(session, guest.cart)
+    if before.is_in_other_hands and notice is None:
+        if before.stands_for(offer, offer.course_ids):
+            return note(guest.texts, "placed")
+        notice = "recovery.under_way"
+    shown = _shown_offer(offer, guest.texts, is_payable=not before.is_in_other_hands)
     notices = [shown.notice, Markup() if notice is None else escape(guest.texts[notice])]
     return page(
         "cart_recovery.html.j2",
@@ -289,6 +307,7 @@ async def _recovery_page(
         extras=shown.extras,
         total=shown.total,
         seen=shown.seen,
+        is_payable=shown.is_payable,
         notice=Markup(" ").join(filter(None, notices)),
         action=f"/v1/carts/recover/{token}",
     )
@@ -308,70 +327,53 @@ class _Shown:
     extras: tuple[dict[str, str], ...] = ()
     notice: str = ""
     seen: str = ""
+    is_payable: bool = False
 
 
-def _shown_offer(offer: CartOffer, texts: Texts) -> _Shown:
-    def written(amount: int) -> str:
-        assert offer.quote is not None  # noqa: S101 - asked for only where there is one
-        return Money(amount=amount, currency=offer.quote.currency).format(texts.locale)
-
-    quote = offer.quote
-    extras: list[dict[str, str]] = []
+def _shown_offer(offer: CartOffer, texts: Texts, *, is_payable: bool) -> _Shown:
+    lines = [_shown_line(line, texts) for line in offer.lines]
+    priced = offer.buyable
+    if isinstance(priced, Refused):
+        # Each may be had by itself, but not together: the platform has to take it from here.
+        return _Shown(lines, None, notice=texts["recovery.not_here"] if offer.course_ids else "")
     notices: list[Markup] = []
-    if quote is not None and offer.coupon_code is not None:
-        label = say(texts, "recovery.coupon", code=offer.coupon_code)
-        extras.append({"label": label, "amount": f"−{written(quote.coupon_amount)}"})
-    if quote is not None and quote.tax is not None and quote.tax.behavior is TaxBehavior.EXCLUSIVE:
-        extras.append(
-            {"label": f"{quote.tax.name} {percent_text(quote.tax.percent)}", "amount": written(quote.tax_amount)}
-        )
     if offer.refused_coupon is not None:
         notices.append(say(texts, "recovery.coupon_gone", code=offer.refused_coupon))
-    if quote is not None and len(offer.course_ids) < len(offer.lines):
+    if len(offer.course_ids) < len(offer.lines):
         notices.append(escape(texts["recovery.left_out"]))
     return _Shown(
-        lines=[_shown_line(line, texts) for line in offer.lines],
-        total=None if quote is None else written(quote.total_amount),
-        extras=tuple(extras),
+        lines=lines,
+        total=_written(priced, priced.quote.total_amount, texts),
+        extras=tuple(_extras(priced, texts)),
         notice=Markup(" ").join(notices),
         seen=offer.fingerprint,
+        is_payable=is_payable,
     )
+
+
+def _extras(priced: Priced, texts: Texts) -> Iterator[dict[str, str]]:
+    quote = priced.quote
+    if priced.coupon_code is not None:
+        label = say(texts, "recovery.coupon", code=priced.coupon_code)
+        yield {"label": label, "amount": f"−{_written(priced, quote.coupon_amount, texts)}"}
+    if quote.tax is not None and quote.tax.behavior is TaxBehavior.EXCLUSIVE:
+        label = Markup("{} {}").format(quote.tax.name, percent_text(quote.tax.percent))
+        yield {"label": label, "amount": _written(priced, quote.tax_amount, texts)}
+
+
+def _written(priced: Priced, amount: int, texts: Texts) -> str:
+    return Money(amount=amount, currency=priced.quote.currency).format(texts.locale)
 
 
 def _shown_line(line: OfferedLine, texts: Texts) -> dict[str, object]:
     told: str | None = None
     if line.refused is not None:
-        told = texts[_NOTE_OF.get(line.refused, "recovery.sold_out")]
-    elif line.is_price_changed and line.price is not None and line.price_seen is not None:
-        before = Money(amount=line.price_seen, currency=line.price.currency).format(texts.locale)
-        told = say(texts, "recovery.price_was", price=before)
+        told = texts[_NOTE_OF.get(line.refused.reason, "recovery.sold_out")]
+    elif line.price_before is not None:
+        told = say(texts, "recovery.price_was", price=line.price_before.format(texts.locale))
     return {
         "title": one_line(line.title),
-        "price": None if line.price is None else line.price.format(texts.locale),
+        "price": None if line.price is None or line.refused is not None else line.price.format(texts.locale),
         "note": told,
         "note_is_final": line.refused is not None,
     }
-
-
-async def _shown_order(session: AsyncSession, order_id: UUID, texts: Texts) -> _Shown:
-    """The order that stands for the cart already, at the prices that it was placed with."""
-    query = (
-        select(OrderLine, Order)
-        .join(Order, col(Order.id) == col(OrderLine.order_id))
-        .where(col(Order.id) == order_id)
-        .order_by(col(OrderLine.position))
-    )
-    rows = (await session.execute(query)).all()
-    order = rows[0][1]
-    return _Shown(
-        lines=[
-            {
-                "title": one_line(line.title),
-                "price": Money(amount=line.total_amount, currency=order.currency).format(texts.locale),
-                "note": None,
-                "note_is_final": False,
-            }
-            for line, _ in rows
-        ],
-        total=Money(amount=order.total_amount, currency=order.currency).format(texts.locale),
-    )

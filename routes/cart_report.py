@@ -7,10 +7,11 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import ColumnElement, and_, exists, func, not_, select
+from sqlalchemy import ColumnElement, and_, exists, func, not_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.cart_settings import cart_settings
 from models.errors import Reason
 from models.money import Money
 from models.tables import Cart, Mail, Order
@@ -114,12 +115,13 @@ async def get_cart_report(
     """Counts and totals in each currency, and how often each reason held a mail back."""
     ends_at = asked.ends_at or now()
     begins_at = asked.begins_at or ends_at - _USUAL_SPAN
-    counted = and_(
-        col(Cart.abandoned_at) >= begins_at,
-        col(Cart.abandoned_at) < ends_at,
-        not_(exists().where(col(Order.id) == col(Cart.order_id), col(Order.is_test)).correlate(Cart)),
-    )
     async with connections.sessions() as session:
+        counted = and_(
+            col(Cart.abandoned_at) >= begins_at,
+            col(Cart.abandoned_at) < ends_at,
+            not_(exists().where(col(Order.id) == col(Cart.order_id), col(Order.is_test)).correlate(Cart)),
+            true() if (await cart_settings(session)).tracks_staff else ~col(Cart.is_staff),
+        )
         totals = await _totals(session, counted)
         mails = await _mails(session, counted)
     return CartReport(

@@ -28,7 +28,9 @@ class CartLineView(BaseModel):
 
     course_id: UUID
     title: str
-    price_amount: int | None = Field(description="minor units, as it was when the cart was changed")
+    price_amount: int | None = Field(
+        description="minor units, as it was when the cart was changed; before coupons and tax on top"
+    )
 
 
 class CartMailView(BaseModel):

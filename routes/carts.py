@@ -13,11 +13,13 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.cart_pricing import offer_of
 from activities.guests import forget_guest, guest_person, keep_account
 from models.errors import Reason
 from models.messages.carts import MAX_CART_LINES, ChangeCart
 from models.messages.orders import CouponCode
-from models.tables import Cart, CartLine, Course
+from models.tables import Cart, Course
+from models.tables.columns import now
 from models.vocabulary import CartStatus, CourseStatus, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.cart_checkout import place_order_of
@@ -273,6 +275,7 @@ async def get_cart(cart_id: UUID, principal: _TheCaller, parts: TheParts, connec
             Reason.SLOTS_REQUIRED,
             Reason.SCREENING_REQUIRED,
             Reason.PAYMENT_REFUSED,
+            Reason.ORDER_NOT_CANCELABLE,
             Reason.UNAVAILABLE,
         ),
     },
@@ -283,22 +286,22 @@ async def post_cart_checkout(
     """Place an order of it, at the prices of now, to be paid on Stripe's page. Only its owner can.
 
     A cart is one order however often this is called; another one is placed only after that has failed or was cancelled,
-    or after the cart was changed. It needs no `Idempotency-Key`: the cart's id is one.
+    or in its place, if it is not paid and the cart or a price was changed. While a bank or the academy works on that
+    order it stays, and this is refused. It needs no `Idempotency-Key`: the cart's id is one.
     """
     async with connections.sessions() as session:
         cart = await session.get(Cart, cart_id)
-        lines = select(col(CartLine.course_id)).where(col(CartLine.cart_id) == cart_id)
-        course_ids = (await session.execute(lines.order_by(col(CartLine.position)))).scalars().all()
-    if cart is None or cart.person_id != principal.person_id:
-        raise _no_such_cart()
+        if cart is None or cart.person_id != principal.person_id:
+            raise _no_such_cart()
+        offer = await offer_of(session, cart, now())
     if cart.status not in LIVE and cart.order_id is None:
         raise ProblemError(Reason.CART_OVER, "What was in the cart is deleted.")
     if cart.order_id is not None:
         order_id, started = cart.order_id, Started.REPEATED
-    elif not course_ids:
+    elif not offer.lines:
         raise ProblemError(Reason.CART_EMPTY, "Put a course into it first.")
     else:
-        placed = await place_order_of(connections, cart, course_ids, cart.coupon_code, principal.actor)
+        placed = await place_order_of(connections, cart, offer, principal.actor)
         order_id, started = placed.order_id, placed.started
     response.status_code = _STATUS_OF[started]
     response.headers["Location"] = order_path(order_id)

@@ -8,7 +8,9 @@ from uuid import UUID, uuid5
 
 from activities.application_letters import ApplicationErrand, ToldApplication
 from activities.calendar import CalendarEntry
+from activities.cart_coupons import MailedCoupon
 from activities.cart_letters import CartErrand, CartLetterFacts
+from activities.cart_pricing import CartOffer, OfferedLine, Priced
 from activities.cart_settings import default_cart_settings
 from activities.errand import Draft, Errand, PublicPages, Skipped
 from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LETTERS, TASK_LETTERS, set_letter
@@ -16,6 +18,7 @@ from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
 from activities.task_letters import TaskErrand, TaskFacts
 from models.identifiers import hand_over_occasion
+from models.money import Money
 from models.quote import Quote, QuotedLine
 from models.tables import (
     Academy,
@@ -23,7 +26,6 @@ from models.tables import (
     ApplicationDocument,
     Cart,
     CartSettings,
-    Coupon,
     Course,
     Document,
     Enrollment,
@@ -42,7 +44,6 @@ from models.vocabulary import (
     ApplicationDocumentKind,
     ApplicationStatus,
     CartStatus,
-    CouponKind,
     CourseKind,
     DocumentKind,
     DocumentVerdict,
@@ -363,17 +364,30 @@ def a_quote(*prices: tuple[str, int], currency: str = "EUR") -> Quote:
     )  # fmt: skip
 
 
-def a_cart_coupon() -> Coupon:
-    return Coupon(
-        code="CART-7QK2M9", kind=CouponKind.PERCENT_AMOUNT, percent=Decimal(10), usage_limit=1,
-        expires_at=NOW + timedelta(hours=48),
-    )  # fmt: skip
+def an_offer(quote: Quote | Refused, seen: dict[UUID, int | None], coupon: MailedCoupon | None = None) -> CartOffer:
+    """A cart that can be bought at these prices, was chosen at others in euros, and is cheaper with the coupon."""
+    if isinstance(quote, Refused):
+        return CartOffer((), quote, quote)
+    priced = Priced(quote, quote, None if coupon is None else coupon.code)
+    lines = [
+        OfferedLine(
+            line.course_id, line.title, Money(amount=line.list_amount - line.discount_amount, currency=quote.currency),
+            None if (price := seen.get(line.course_id)) is None else Money(amount=price, currency="EUR"),
+        )
+        for line in quote.lines
+    ]  # fmt: skip
+    return CartOffer(tuple(lines), priced, priced)
+
+
+def a_cart_coupon() -> MailedCoupon:
+    return MailedCoupon("CART-7QK2M9", Decimal(10), NOW + timedelta(hours=48))
 
 
 def cart_errand(
     *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper", occasion: str = "1",
     title: str = "Spanish for beginners", quote: Quote | Refused | None = None,
-    seen: dict[UUID, int | None] | None = None, coupon: Coupon | None = None, settings: CartSettings | None = None,
+    seen: dict[UUID, int | None] | None = None, coupon: MailedCoupon | None = None,
+    settings: CartSettings | None = None,
     standing: CartFacts = STANDING, moment: datetime = NOW, pages: PublicPages = PUBLIC,
 ) -> CartErrand:  # fmt: skip
     """A cart of two courses, one of which has become cheaper, that was left an hour ago."""
@@ -387,8 +401,8 @@ def cart_errand(
     seen = {an_id(title): 4900, an_id(watercolor): 6900} if seen is None else seen
     academy = order_facts().academy
     facts = CartLetterFacts(
-        reader, cart, academy, settings or default_cart_settings(academy.id), standing, quote, seen, coupon,
-        "k7Wj2mQpX9sVtR4bN8cYhA",
+        reader, cart, academy, settings or default_cart_settings(academy.id), standing, an_offer(quote, seen, coupon),
+        coupon, "k7Wj2mQpX9sVtR4bN8cYhA",
     )  # fmt: skip
     return CartErrand(facts, occasion, moment, pages)
 

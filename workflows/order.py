@@ -199,7 +199,9 @@ class OrderWorkflow:
 
     @workflow.signal(description="Cancel the order while it is unpaid: {actor: 'staff:<id>', reason: '…'}")
     def cancel(self, wish: CancelOrder) -> None:
-        self._run.inbox.cancel = self._run.inbox.cancel or wish
+        before = self._run.inbox.cancel
+        if before is None or before.unless_bank_is_working:
+            self._run.inbox.cancel = wish
 
     @workflow.signal(description="Let the students in: {actor: 'staff:<id>'}")
     def approve(self, approval: ApproveOrder) -> None:

@@ -243,7 +243,8 @@ class PaymentWait:
 
     def _wish_of_a_person(self) -> CancelOrder | None:
         wish = self._run.inbox.cancel
-        return None if wish is None or wish.actor in {"system", "stripe"} else wish
+        is_kept = wish is not None and wish.actor not in {"system", "stripe"} and not wish.unless_bank_is_working
+        return wish if is_kept else None
 
     async def _lapse(self) -> None:
         """The bank takes too long: the places are given back, the payment is waited for all the same."""

@@ -45,7 +45,6 @@ class ChangedCart(Message):
     """How the cart stands after a change, or why it was refused."""
 
     status: CartStatus | None = None
-    is_watched: bool = Field(default=False, description="whether anything follows if nothing happens")
     cutoff_at: datetime | None = Field(default=None, description="when it counts as abandoned")
     superseded: tuple[UUID, ...] = Field(default=(), description="older carts of the person, which are over now")
     refusal: Reason | None = None

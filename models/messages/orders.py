@@ -289,6 +289,9 @@ class CancelOrder(Message):
 
     actor: Actor
     reason: ReasonText
+    unless_bank_is_working: bool = Field(
+        default=False, description="dropped once the money is on its way, instead of paying it back when it arrives"
+    )
 
 
 class OrderState(Message):

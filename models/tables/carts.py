@@ -58,7 +58,9 @@ class CartLine(SQLModel, table=True):
     cart_id: UUID = Field(primary_key=True, foreign_key="carts.id")
     course_id: UUID = Field(primary_key=True, foreign_key="courses.id")
     position: int
-    price_amount: int | None = Field(default=None, sa_type=MINOR_UNITS, description="as the person saw it")
+    price_amount: int | None = Field(
+        default=None, sa_type=MINOR_UNITS, description="when it was changed, without coupon and tax on top"
+    )
 
 
 class CartSettings(SQLModel, table=True):

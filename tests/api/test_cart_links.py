@@ -14,17 +14,18 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 from sqlmodel import col
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateFailedError
 
 from activities.cart_links import no_thanks_token, recovery_token
 from activities.database import Sessions
 from activities.translations import languages
 from api import create_app
+from models.errors import Reason, refusal
 from models.identifiers import cart_coupon_id, cart_order_id
 from models.messages.orders import OrderRequest
-from models.tables import AuditEntry, Cart, CartLine, Coupon, Course, Enrollment, Order, OrderLine, Person
+from models.tables import AuditEntry, Cart, CartLine, Coupon, Course, Enrollment, Order, OrderLine, Payment, Person
 from models.tables.columns import now
-from models.vocabulary import CartStatus, CouponKind, EnrollmentStatus, RefundPolicy
+from models.vocabulary import CartStatus, CouponKind, EnrollmentStatus, PaymentStatus, RefundPolicy
 from rules.cart import LINK_VALID_FOR, LOST_AFTER
 from settings import Settings
 from tests.api.carts_on_record import TakingTemporal, write_academy, write_cart, write_cart_order
@@ -197,6 +198,84 @@ async def test_a_price_that_changed_is_told_and_asked_again(
     assert "€60.00" in shown_again.text
     assert recorder.updates == []
     assert (await client.post(address, data={"seen": seen(shown_again)})).status_code == 303
+
+
+async def test_a_price_of_another_currency_is_not_compared(
+    client: httpx.AsyncClient, sessions: Sessions, school: School
+) -> None:
+    cart_id = await write_cart(sessions, school.anna, school.course, price=4000, currency="USD")
+    assert "when you left" not in (await client.get(recovery(cart_id))).text
+
+
+async def test_the_page_never_leads_to_a_payment_of_another_price(
+    client: httpx.AsyncClient, sessions: Sessions, school: School, recorder: TakingTemporal
+) -> None:
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    address = recovery(cart_id)
+    await client.post(address)
+    placed = len(recorder.updates)
+    async with sessions.begin() as session:
+        await session.execute(update(Course).where(col(Course.id) == school.course).values(price_amount=4000))
+    page = await client.get(address)
+    assert "€40.00" in page.text
+    await client.post(address, data={"seen": seen(page)})
+    assert len(recorder.updates) == placed + 1
+    assert recorder.signals == [(f"order-{cart_order_id(cart_id, 1)}", "cancel")]
+
+
+async def test_an_order_in_other_hands_has_nothing_to_pay(
+    client: httpx.AsyncClient, sessions: Sessions, school: School, recorder: TakingTemporal
+) -> None:
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    address = recovery(cart_id)
+    await client.post(address)
+    async with sessions.begin() as session:
+        await session.execute(update(Payment).values(status=PaymentStatus.PROCESSING))
+    for page in (await client.get(address), await client.post(address)):
+        assert "Your order is placed" in page.text
+        assert "<form" not in page.text
+    async with sessions.begin() as session:
+        other = Course(
+            code="O",
+            title="Other",
+            category="c",
+            kind="self_paced",
+            status="published",
+            price_amount=900,
+            currency="EUR",
+        )
+        session.add(other)
+        await session.flush()
+        session.add(CartLine(cart_id=cart_id, course_id=other.id, position=2))
+    page = await client.get(address)
+    assert "An order of this cart is being worked on" in page.text
+    assert "<form" not in page.text
+    refused = await client.post(address)
+    assert (refused.status_code, "is being worked on" in refused.text) == (409, True)
+    assert recorder.signals == []
+
+
+async def test_a_course_that_needs_a_meeting_says_so(
+    client: httpx.AsyncClient, sessions: Sessions, school: School, recorder: TakingTemporal
+) -> None:
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    async with sessions.begin() as session:
+        await session.execute(update(Course).values(preliminary_meeting_required=True))
+    for page in (await client.get(recovery(cart_id)), await client.post(recovery(cart_id))):
+        assert "The tutor has to meet you" in page.text
+        assert "Something has changed" not in page.text
+        assert "<form" not in page.text
+    assert recorder.updates == []
+
+
+async def test_a_refused_payment_is_no_change(
+    client: httpx.AsyncClient, sessions: Sessions, school: School, recorder: TakingTemporal
+) -> None:
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    recorder.failures = [WorkflowUpdateFailedError(refusal(Reason.AMOUNT_TOO_SMALL, "Too small."))]
+    refused = await client.post(recovery(cart_id))
+    assert (refused.status_code, "cannot be ordered here" in refused.text) == (422, True)
+    assert "Something has changed" not in refused.text
 
 
 async def test_what_is_gone_is_left_out(

@@ -17,9 +17,18 @@ from models.errors import Reason, refusal
 from models.identifiers import cart_order_id
 from models.messages.carts import ChangeCart
 from models.messages.orders import OrderRequest
-from models.tables import Cart, CartLine, Course, Mail, Order, Person
+from models.tables import Cart, CartLine, Course, Mail, Order, Payment, Person
 from models.tables.columns import now
-from models.vocabulary import CartStatus, CourseKind, CourseStatus, MailStatus, MailTemplate, OrderStatus, Role
+from models.vocabulary import (
+    CartStatus,
+    CourseKind,
+    CourseStatus,
+    MailStatus,
+    MailTemplate,
+    OrderStatus,
+    PaymentStatus,
+    Role,
+)
 from settings import Settings
 from tests.api.callers import as_, as_staff, as_student
 from tests.api.carts_on_record import TakingTemporal, write_academy, write_cart, write_cart_order, written_by
@@ -411,6 +420,79 @@ async def test_an_order_of_what_was_in_the_cart_before_makes_way(
         statuses = {row[0]: row[1] for row in rows}
     assert statuses == {cart_order_id(cart_id, 1): "cancelled", cart_order_id(cart_id, 2): "pending_payment"}
     assert [line.course_id for line in cashier.requests[1].lines] == [other.id]
+
+
+async def test_an_order_at_another_price_makes_way(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School, cashier: Cashier
+) -> None:
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    headers = as_student(settings, school.anna)
+    await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    async with sessions.begin() as session:
+        await session.execute(update(Course).where(col(Course.id) == school.course).values(price_amount=4000))
+    placed = await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    assert (placed.status_code, placed.json()["id"]) == (201, str(cart_order_id(cart_id, 2)))
+    async with sessions.begin() as session:
+        await session.execute(update(Course).where(col(Course.id) == school.course).values(status="retired"))
+    refused = await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "course_not_published")
+    async with sessions() as session:
+        assert (await session.get_one(Order, cart_order_id(cart_id, 2))).status == "pending_payment"
+
+
+async def test_an_order_that_a_bank_works_on_is_left_alone(
+    client: httpx.AsyncClient,
+    settings: Settings,
+    sessions: Sessions,
+    school: School,
+    cashier: Cashier,
+    recorder: TakingTemporal,
+) -> None:
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    headers = as_student(settings, school.anna)
+    first = await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    async with sessions.begin() as session:
+        await session.execute(update(Payment).values(status=PaymentStatus.PROCESSING))
+    again = await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    async with sessions.begin() as session:
+        session.add(CartLine(cart_id=cart_id, course_id=school.pack, position=2))
+    refused = await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "order_not_cancelable")
+    assert recorder.signals == []
+    assert len(cashier.requests) == 1
+
+
+async def test_a_bank_that_is_faster_than_the_wish_to_make_way_is_told(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School, recorder: TakingTemporal
+) -> None:
+    async def bank_was_faster(request: object) -> object:
+        if isinstance(request, OrderRequest):
+            return await Cashier(sessions)(request)
+        async with sessions.begin() as session:
+            await session.execute(update(Payment).values(status=PaymentStatus.PROCESSING))
+        raise TimeoutError
+
+    recorder.work = bank_was_faster
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    headers = as_student(settings, school.anna)
+    await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    async with sessions.begin() as session:
+        await session.execute(update(Course).where(col(Course.id) == school.course).values(price_amount=4000))
+    refused = await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "order_not_cancelable")
+    assert recorder.signals == [(f"order-{cart_order_id(cart_id, 1)}", "cancel")]
+
+
+async def test_another_click_that_ordered_something_else_is_not_taken_for_this_one(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, school: School, recorder: TakingTemporal
+) -> None:
+    cart_id = await write_cart(sessions, school.anna, school.course)
+    recorder.work = Cashier(sessions)
+    recorder.failures = [WorkflowUpdateFailedError(refusal(Reason.IDEMPOTENCY_KEY_REUSED, "Another request."))]
+    headers = as_student(settings, school.anna)
+    refused = await client.post(f"/v1/carts/{cart_id}/checkout", headers=headers)
+    assert (refused.status_code, refused.json()["reason"]) == (503, "unavailable")
 
 
 async def test_what_is_over_or_empty_is_not_ordered(

@@ -9,25 +9,28 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
+from activities.cart_coupons import cart_coupon_offer, make_cart_coupon
 from activities.cart_letters import CartLetterFacts, facts_of_cart
 from activities.cart_links import read_no_thanks_token, read_recovery_token
+from activities.cart_pricing import Priced, offer_of
 from activities.errand import PublicPages
 from activities.files import FileStore
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from activities.subscriptions import subscribe, token_of
-from models.tables import Cart, CartLine, Person
+from models.identifiers import cart_coupon_id, cart_order_id
+from models.tables import Cart, CartLine, Coupon, Mail, Person
 from models.tables.columns import now
 from models.vocabulary import CartStatus, ConsentSource, MailList, MailStatus, MailTemplate
 from sandbox.cart_scenes import awake_zone
 from sandbox.mailbox import Mailbox
 from sandbox.maildir import StoredMail
 from tests.integration.letter_steps import arrived, send, text_of
-from tests.integration.order_steps import course, person, set_course, statements_of
+from tests.integration.order_steps import course, line, person, placing, set_course, statements_of
 
 SECRET = "a secret of the tests that is long enough"
 EMILE, GRACE = person("emile"), person("grace")
@@ -108,9 +111,54 @@ async def test_a_mail_program_finds_how_to_leave_the_list(mails: MailActivities,
 async def test_the_price_is_that_of_an_order_with_the_coupon_of_the_cart(
     mails: MailActivities, mailbox: Mailbox
 ) -> None:
-    told = text_of(await reminded(mails, mailbox, await left(mails, "spanish-a1", seen=4410, coupon_code="WELCOME10")))
-    assert "€44.10" in told
+    told = text_of(await reminded(mails, mailbox, await left(mails, "spanish-a1", coupon_code="WELCOME10")))
+    assert "€49.00" in told
+    assert "Total: €44.10" in told
     assert "when you chose it" not in told
+
+
+async def test_an_order_of_the_cart_that_was_not_paid_is_not_in_the_way(
+    mails: MailActivities, mailbox: Mailbox, orders: OrderActivities
+) -> None:
+    cart = await left(mails, "thesis-seminar", seen=12000)
+    step = placing(line("thesis-seminar", EMILE), payer=EMILE)
+    request = step.request.model_copy(update={"order_id": cart_order_id(cart.id, 1)})
+    assert (await orders.place_order(step.model_copy(update={"request": request}))).refusal is None
+    await set_course(mails.sessions, "thesis-seminar", capacity=1, seats_taken=1)
+    assert "€120.00" in text_of(await reminded(mails, mailbox, cart))
+
+
+async def test_the_coupon_of_the_last_mail_is_good_for_two_days_from_then(
+    mails: MailActivities, mailbox: Mailbox
+) -> None:
+    cart = await left(mails, "spanish-a1")
+    offered = cart_coupon_offer(10)
+    async with mails.sessions.begin() as session:
+        await make_cart_coupon(session, cart, offered, now() - timedelta(days=1))
+        before = await offer_of(session, cart, now())
+    assert isinstance(before.whole, Priced)
+    assert before.whole.coupon_code is None
+    assert offered.code in text_of(await reminded(mails, mailbox, cart, "3"))
+    async with mails.sessions() as session:
+        [mail] = (await session.execute(select(Mail).where(col(Mail.subject_id) == cart.id))).scalars()
+        coupon = await session.get_one(Coupon, cart_coupon_id(cart.id))
+        after = await offer_of(session, cart, now())
+    assert mail.handed_over_at is not None
+    assert coupon.expires_at == mail.handed_over_at + timedelta(hours=48)
+    assert isinstance(after.whole, Priced)
+    assert (after.whole.coupon_code, after.whole.quote.total_amount) == (offered.code, 4410)
+
+
+async def test_a_coupon_that_takes_off_no_more_than_the_persons_own_is_not_named(
+    mails: MailActivities, mailbox: Mailbox
+) -> None:
+    cart = await left(mails, "spanish-a1", coupon_code="WELCOME10")
+    offered = cart_coupon_offer(10)
+    async with mails.sessions.begin() as session:
+        await make_cart_coupon(session, cart, offered, now())
+    told = text_of(await reminded(mails, mailbox, cart, "3"))
+    assert offered.code not in told
+    assert "Total: €44.10" in told
 
 
 async def test_only_its_owner_gets_it(mails: MailActivities, mailbox: Mailbox) -> None:
@@ -152,5 +200,5 @@ async def test_the_facts_take_as_many_statements_however_full_the_cart_is(
     with statements_of(engine) as many:
         found = await facts(mails, cart)
     assert found is not None
-    assert len(found.seen) == 5
-    assert len(few) == len(many) <= 10
+    assert len(found.offer.lines) == 5
+    assert len(few) == len(many) <= 12

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,7 +10,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from activities.cart_coupons import cart_coupon
+from activities.cart_coupons import MailedCoupon, begin_cart_coupon, cart_coupon
+from activities.cart_pricing import CartOffer, Priced, offer_of
 from activities.carts import CartActivities
 from activities.database import Sessions
 from activities.orders import OrderActivities
@@ -17,8 +19,9 @@ from models.errors import Reason
 from models.identifiers import cart_coupon_id, cart_order_id
 from models.messages.carts import CheckedReminder
 from models.tables import Cart, Coupon, Dispute, Enrollment, Order, Person
-from models.vocabulary import CartStatus, DisputeStatus, EnrollmentStatus, PaymentMethod
+from models.vocabulary import CartStatus, CouponKind, DisputeStatus, EnrollmentStatus, PaymentMethod
 from rules.cart import LIVE
+from rules.decision import Refused
 from sandbox.sample_academy import sample_id
 from tests.integration.cart_steps import (
     Clock,
@@ -82,12 +85,52 @@ async def test_a_cart_is_written_priced_as_of_now(carts: CartActivities, session
     cart_id = uuid4()
     changed = await carts.change_cart(changing(cart_id, "spanish-a1", "thesis-seminar", coupon="WELCOME10"))
     assert changed.status is CartStatus.OPEN
-    assert changed.is_watched
     assert changed.cutoff_at == clock.moment + timedelta(minutes=30)
     cart = await cart_of(sessions, cart_id)
     assert (cart.total_amount, cart.currency) == ((4900 + 12000) * 9 // 10, "EUR")
-    assert await lines_of(sessions, cart_id) == [(course("spanish-a1"), 4410), (course("thesis-seminar"), 10800)]
+    assert await lines_of(sessions, cart_id) == [(course("spanish-a1"), 4900), (course("thesis-seminar"), 12000)]
     assert await story_of(sessions, cart_id) == [(None, "open")]
+
+
+async def test_a_change_is_priced_though_an_order_of_the_cart_waits_to_be_paid(
+    carts: CartActivities, orders: OrderActivities, sessions: Sessions
+) -> None:
+    cart_id = await fill(carts)
+    step = placing(line("spanish-a1"), coupon="ONCE-MORE")
+    async with sessions.begin() as session:
+        session.add(Coupon(code="ONCE-MORE", kind=CouponKind.PERCENT_AMOUNT, percent=Decimal(50), usage_limit=1))
+    request = step.request.model_copy(update={"order_id": cart_order_id(cart_id, 1)})
+    assert (await orders.place_order(step.model_copy(update={"request": request}))).refusal is None
+    await carts.change_cart(changing(cart_id, "spanish-a1", "thesis-seminar", coupon="ONCE-MORE"))
+    cart = await cart_of(sessions, cart_id)
+    assert (cart.total_amount, cart.currency) == ((4900 + 12000) // 2, "EUR")
+    assert await lines_of(sessions, cart_id) == [(course("spanish-a1"), 4900), (course("thesis-seminar"), 12000)]
+
+
+async def test_what_is_in_the_way_of_a_line_is_said_of_the_line(
+    carts: CartActivities, orders: OrderActivities, sessions: Sessions, clock: Clock
+) -> None:
+    async def offer(*codes: str) -> CartOffer:
+        cart_id = await fill(carts, *codes)
+        async with sessions() as session:
+            return await offer_of(session, await session.get_one(Cart, cart_id), clock.moment)
+
+    await enroll(sessions, orders, "french-a2")
+    await set_course(sessions, "photography", preliminary_meeting_required=True)
+    await set_course(sessions, "thesis-seminar", capacity=1, seats_taken=1)
+    mixed = await offer("spanish-a1", "french-a2", "photography", "thesis-seminar", "piano-pack")
+    assert [each.refused and each.refused.reason for each in mixed.lines] == [
+        None,
+        Reason.ALREADY_ENROLLED,
+        Reason.SCREENING_REQUIRED,
+        Reason.COURSE_FULL,
+        Reason.SLOTS_REQUIRED,
+    ]
+    assert isinstance(mixed.buyable, Priced)
+    assert (mixed.course_ids, mixed.buyable.quote.total_amount) == ((course("spanish-a1"),), 4900)
+    twice = await offer("spanish-a1", "language-bundle")
+    assert isinstance(twice.buyable, Refused)
+    assert isinstance(twice.whole, Refused)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +181,7 @@ async def test_an_emptied_cart_may_be_filled_again(carts: CartActivities, sessio
     cart_id = await fill(carts)
     for _ in range(2):
         emptied = await change(carts, cart_id)
-        assert (emptied.status, emptied.is_watched, emptied.cutoff_at) == (CartStatus.CLEARED, False, None)
+        assert (emptied.status, emptied.cutoff_at) == (CartStatus.CLEARED, None)
     assert await lines_of(sessions, cart_id) == []
     assert (await change(carts, cart_id, "spanish-a1")).status is CartStatus.OPEN
     assert await story_of(sessions, cart_id) == [(None, "open"), ("open", "cleared"), ("cleared", "open")]
@@ -196,11 +239,9 @@ async def test_settings_say_when_and_whether(carts: CartActivities, sessions: Se
     await configure(sessions, cutoff_minutes=10, delays_minutes=[240, 30])
     cart_id = uuid4()
     changed = await carts.change_cart(changing(cart_id, "spanish-a1", is_staff=True))
-    assert not changed.is_watched
-    await configure(sessions, tracks_staff=True)
-    changed = await carts.change_cart(changing(cart_id, "spanish-a1", is_staff=True))
-    assert changed.is_watched
     assert changed.cutoff_at == clock.moment + timedelta(minutes=10)
+    assert (await abandon(carts, cart_id)).reminders_at == ()
+    await configure(sessions, tracks_staff=True)
     told = await abandon(carts, cart_id)
     assert told.reminders_at == (clock.moment + timedelta(minutes=30), clock.moment + timedelta(minutes=240))
     await configure(sessions, is_enabled=False)
@@ -398,23 +439,56 @@ async def test_the_coupon_is_made_once_for_one_person_and_one_use(
         assert await cart_coupon(session, wanted, clock.moment) is None
     for _ in range(2):
         await check(carts, wanted, 3)
-    async with sessions() as session:
-        coupon = await cart_coupon(session, wanted, clock.moment)
-        assert coupon is not None
-        assert (coupon.id, coupon.percent, coupon.usage_limit) == (cart_coupon_id(wanted), 15, 1)
+    clock.goes_on(hours=20)  # until its mail goes out
+    async with sessions.begin() as session:
+        named = await cart_coupon(session, wanted, clock.moment)
+        await begin_cart_coupon(session, wanted, clock.moment)
+        await begin_cart_coupon(session, wanted, clock.moment + timedelta(hours=1))
+        coupon = await session.get_one(Coupon, cart_coupon_id(wanted))
+        assert (coupon.percent, coupon.usage_limit) == (15, 1)
         assert coupon.allowed_emails == ["lukasz.zolcinski@students.test"]
         assert coupon.expires_at == clock.moment + timedelta(hours=48)
+        assert named == MailedCoupon(coupon.code, Decimal(15), coupon.expires_at, has_begun=False)
         assert await cart_coupon(session, wanted, clock.moment + timedelta(hours=48)) is None
     theirs = placing(line("photography", LAYLA), payer=LAYLA, coupon=coupon.code)
     assert (await orders.place_order(theirs)).refusal is Reason.COUPON_NOT_YOURS
     async with sessions.begin() as session:
-        await session.execute(update(Coupon).values(expires_at=clock.moment - timedelta(days=1)))
+        await session.execute(
+            update(Coupon).values(
+                created_at=clock.moment - timedelta(days=4), expires_at=clock.moment - timedelta(days=2)
+            )
+        )
     assert (await orders.place_order(placing(line("photography"), coupon=coupon.code))).refusal is Reason.COUPON_EXPIRED
     newer = await abandoned(carts, "french-a2")
     clock.goes_on(days=31)
     assert (await check(carts, newer, 3)).skipped is None
     async with sessions() as session:
         assert await session.get(Coupon, cart_coupon_id(newer)) is None
+
+
+async def test_a_coupon_that_was_never_mailed_is_not_one_that_they_had(
+    carts: CartActivities, sessions: Sessions, wanted: UUID, clock: Clock
+) -> None:
+    await configure(sessions, coupon_percent=15)
+    await check(carts, wanted, 3)
+    newer = await abandoned(carts, "french-a2")
+    await check(carts, newer, 3)
+    async with sessions() as session:
+        assert await session.get(Coupon, cart_coupon_id(newer)) is not None
+
+
+@pytest.mark.parametrize(("own", "is_made"), [("REGULAR15", False), ("WELCOME10", True), ("LASTYEAR", True)])
+async def test_no_coupon_is_made_that_takes_off_no_more_than_theirs(
+    carts: CartActivities, sessions: Sessions, own: str, is_made: bool
+) -> None:
+    await agree(sessions)
+    await configure(sessions, coupon_percent=15)
+    cart_id = uuid4()
+    await carts.change_cart(changing(cart_id, "spanish-a1", coupon=own))
+    await abandon(carts, cart_id)
+    assert (await check(carts, cart_id, 3)).skipped is None
+    async with sessions() as session:
+        assert (await session.get(Coupon, cart_coupon_id(cart_id)) is not None) is is_made
 
 
 async def test_customers_get_no_coupon(

@@ -161,9 +161,7 @@ class CartWorld:
         older = [key for key, each in self.carts.items() if key != change.cart_id and each.status in LIVE]
         for key in older:
             self._clear(self.carts[key], "superseded")
-        return ChangedCart(
-            status=row.status, is_watched=self.is_watched, cutoff_at=moment + CUTOFF, superseded=tuple(older)
-        )
+        return ChangedCart(status=row.status, cutoff_at=moment + CUTOFF, superseded=tuple(older))
 
     @activity.defn
     async def abandon_cart(self, step: CartStep) -> AbandonedCart:

@@ -49,7 +49,7 @@ class Steps:
     @activity.defn
     async def change_cart(self, step: RecordChange) -> ChangedCart:
         moment = await self.server.get_current_time()
-        return ChangedCart(status=CartStatus.OPEN, is_watched=True, cutoff_at=moment + CUTOFF)
+        return ChangedCart(status=CartStatus.OPEN, cutoff_at=moment + CUTOFF)
 
     @activity.defn
     async def abandon_cart(self, step: CartStep) -> AbandonedCart:

@@ -49,7 +49,7 @@ class Steps:
 
     @activity.defn
     async def change_cart(self, step: RecordChange) -> ChangedCart:
-        return ChangedCart(status=CartStatus.OPEN, is_watched=True, cutoff_at=datetime.now(UTC) + 2 * SECOND)
+        return ChangedCart(status=CartStatus.OPEN, cutoff_at=datetime.now(UTC) + 2 * SECOND)
 
     @activity.defn
     async def abandon_cart(self, step: CartStep) -> AbandonedCart:

@@ -205,6 +205,19 @@ async def test_who_wanted_out_while_the_bank_worked_gets_the_money_back(
     assert sorted(world.mails) == ["payment_processing", "refund:cancelled"]
 
 
+async def test_an_order_that_was_to_make_way_stays_once_the_bank_is_working(
+    begin: Begin, fast_temporal: WorkflowEnvironment
+) -> None:
+    world = OrderWorld(status=PaymentStatus.PROCESSING)
+    handle, _ = await begin(world, an_order())
+    wish = CancelOrder(actor="student:7", reason="changed_mind", unless_bank_is_working=True)
+    await handle.signal(OrderWorkflow.cancel, wish)
+    await fast_temporal.sleep(timedelta(days=1))
+    world.pay()
+    await handle.signal(OrderWorkflow.payment_changed)
+    assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
+
+
 @pytest.mark.parametrize(("action", "status"), [("accept", OrderStatus.COMPLETED), ("refund", OrderStatus.CANCELLED)])
 async def test_another_amount_is_decided_by_a_person(
     begin: Begin, fast_temporal: WorkflowEnvironment, action: str, status: OrderStatus
