@@ -7,14 +7,13 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import ColumnElement, and_, exists, func, not_, select, true
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.cart_settings import cart_settings
 from models.errors import Reason
 from models.money import Money
-from models.tables import Cart, Mail, Order
+from models.tables import Cart, CartSettings, Mail, Order
 from models.tables.columns import now
 from models.vocabulary import CartStatus, MailStatus, MailTemplate, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
@@ -115,13 +114,13 @@ async def get_cart_report(
     """Counts and totals in each currency, and how often each reason held a mail back."""
     ends_at = asked.ends_at or now()
     begins_at = asked.begins_at or ends_at - _USUAL_SPAN
+    counted = and_(
+        col(Cart.abandoned_at) >= begins_at,
+        col(Cart.abandoned_at) < ends_at,
+        not_(exists().where(col(Order.id) == col(Cart.order_id), col(Order.is_test)).correlate(Cart)),
+        or_(~col(Cart.is_staff), exists().where(col(CartSettings.tracks_staff))),
+    )
     async with connections.sessions() as session:
-        counted = and_(
-            col(Cart.abandoned_at) >= begins_at,
-            col(Cart.abandoned_at) < ends_at,
-            not_(exists().where(col(Order.id) == col(Cart.order_id), col(Order.is_test)).correlate(Cart)),
-            true() if (await cart_settings(session)).tracks_staff else ~col(Cart.is_staff),
-        )
         totals = await _totals(session, counted)
         mails = await _mails(session, counted)
     return CartReport(
