@@ -40,6 +40,22 @@ from workflows.registration import add_search_attributes, register_search_attrib
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
+# They wait for processes to start and to be missed. Begun first, they leave nobody idle at the end.
+_LONGEST = {
+    "test_demo.py",
+    "test_other_steps_killed.py",
+    "test_cascade_killed.py",
+    "test_application_killed.py",
+    "test_worker_killed.py",
+    "test_order_end_to_end.py",
+    "test_refund_requests.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files are handed out in this order."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:

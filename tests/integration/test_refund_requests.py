@@ -32,7 +32,9 @@ from rules.decision import Refused
 from sandbox.sample_academy import sample_id
 from tests.integration.written_orders import Sold, write_order
 
-RUNS = 1000
+BUYERS = ("lukasz", "layla", "xiaoming", "aoife", "grace", "haruka", "emile", "maya", "olena", "eleni")
+PLACES = 100
+RUNS = len(BUYERS) * PLACES
 AT_ONCE = 10
 
 
@@ -80,11 +82,13 @@ def held(enrollment_id: UUID, lesson_id: UUID, outcome: LessonOutcome = LessonOu
 # ---- one winner ----
 
 
-async def places_after_their_first_lesson(sessions: Sessions, first: UUID) -> list[UUID]:
-    """As many places as there are runs, each of a student of its own who has had one lesson."""
-    written = await write_order(sessions, [Sold("photography", 4500)])
+async def places_after_their_first_lesson(sessions: Sessions, first: UUID, buyer: str) -> list[UUID]:
+    """The places of one more order beside its buyer's, each of a student of its own who has had one lesson."""
+    written = await write_order(sessions, [Sold("photography", 4500, student=buyer)])
     course_id = sample_id("course", "photography")
-    people = [{"id": new_id(), "email": f"{n}@students.test", "full_name": "A student"} for n in range(RUNS)]
+    people = [
+        {"id": (id_ := new_id()), "email": f"{id_}@students.test", "full_name": "A student"} for _ in range(PLACES)
+    ]
     lines = [
         {
             "id": new_id(), "order_id": written.order_id, "position": n, "course_id": course_id,
@@ -131,7 +135,7 @@ async def test_the_second_lesson_and_the_refund_have_one_winner(requests: Refund
         assert len(won) == 1, won
         winners[won[0]] += 1
 
-    places = await places_after_their_first_lesson(sessions, first)
+    places = [place for buyer in BUYERS for place in await places_after_their_first_lesson(sessions, first, buyer)]
     for start in range(0, RUNS, AT_ONCE):
         await asyncio.gather(*map(race, places[start : start + AT_ONCE]))
     assert min(winners.values()) > RUNS // 10, winners

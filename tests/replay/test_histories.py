@@ -26,7 +26,11 @@ def replayer() -> Replayer:
 def test_there_are_histories_of_every_workflow_and_ending() -> None:
     endings = {"paid", "free", "cancelled", "refused", "waiting", "confirmed", "declined", "debit_succeeded",
                "debit_failed", "invoice", "approved", "denied"}  # fmt: skip
-    others = {"paid_order_cancelled", "unmatched_payment", "document_copy", "refund_by_rule", "refund_rejected"}
+    others = {"paid_order_cancelled", "unmatched_payment", "document_copy", "refund_by_rule", "refund_rejected",
+              "refund_came_back", "refund_sweep", "dispute_won", "dispute_lost", "cascade", "application_drafted",
+              "application_asked", "application_withdrawn", "application_approved", "application_rejected",
+              "reassign_reviews", "cart_open", "cart_reminded", "cart_ordered", "cart_cleared", "cart_superseded",
+              "cart_lost", "cart_refused"}  # fmt: skip
     assert {file.stem for file in SAVED} >= endings | others
 
 

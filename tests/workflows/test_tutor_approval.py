@@ -29,7 +29,7 @@ from tests.workflows.simulation import Mishaps
 from workflows.tutor_application import TutorApplicationWorkflow
 
 APPROVED, WITHDRAWN, EXPIRED = ApplicationStatus.APPROVED, ApplicationStatus.WITHDRAWN, ApplicationStatus.EXPIRED
-RUNS_OF_A_TEST = 150
+RUNS_OF_A_TEST = 75
 _DONE = ["profile", "role", "platform"]
 _TAKEN_BACK = {
     "upsert_profile": [],
