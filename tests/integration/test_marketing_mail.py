@@ -342,7 +342,7 @@ async def test_a_claim_waits_for_the_purchase_that_is_being_written(
     assert (claimed.status, claimed.reason) == (MailStatus.SKIPPED, "bought")
 
 
-@pytest.mark.parametrize(("rival", "races"), [("purchase", 60), ("unsubscribing", 20)])
+@pytest.mark.parametrize(("rival", "races"), [("purchase", 40), ("unsubscribing", 20)])
 async def test_no_mail_is_claimed_after_what_stops_it_was_committed(
     mails: MailActivities, orders: OrderActivities, sessions: Sessions, carts: CartActivities, rival: str, races: int
 ) -> None:

@@ -32,7 +32,7 @@ from tests.workflows.order_world import OrderWorld, Worlds, an_order
 from tests.workflows.simulation import Mishaps, Run, Simulation
 from workflows.order import OrderWorkflow
 
-RUNS_OF_A_TEST = 500
+RUNS_OF_A_TEST = 250
 STEPS = ("place", "request", "read", "cancel", "complete", "release", "receipt", "mail", "hold", "refund")
 _BY_STRIPE = ("pay", "pay", "pay another amount", "decline", "decline", "decline", "ask to confirm",
               "hand to the bank", "bank pays", "bank refuses", "webhook", "webhook")  # fmt: skip
