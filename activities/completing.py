@@ -4,10 +4,11 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import any_, func, literal, select, union, update
+from sqlalchemy import any_, literal, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.access import access_end
 from activities.audit import StateChange, write_audit
 from activities.cart_record import bought_carts, buy_carts
 from activities.coupon_uses import confirm_coupon
@@ -111,7 +112,7 @@ async def _lock_buyers(session: AsyncSession, order: Order) -> None:
 
 
 async def _activate_enrollments(session: AsyncSession, order_id: UUID, moment: datetime) -> list[UUID]:
-    """Access lasts the course's `access_days` from now, or from its start where that is later."""
+    """From now on the places are open, for as long as their courses say."""
     activated = (
         update(Enrollment)
         .where(
@@ -124,8 +125,7 @@ async def _activate_enrollments(session: AsyncSession, order_id: UUID, moment: d
             status=EnrollmentStatus.ACTIVE,
             enrolled_at=moment,
             updated_at=moment,
-            access_ends_at=func.greatest(moment, col(Course.starts_at))
-            + func.make_interval(0, 0, 0, col(Course.access_days)),
+            access_ends_at=access_end(moment),
         )
         .returning(col(Enrollment.id))
     )

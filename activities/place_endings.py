@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from activities.access import access_end
 from activities.audit import StateChange
 from activities.coupon_uses import release_coupon
 from activities.holds import SEATED, end_places, seat_again
@@ -57,7 +58,7 @@ class _Entitlement:
     course_id: UUID
     student_id: UUID
     refund_policy: RefundPolicy
-    enrolled_at: datetime
+    enrolled_at: datetime | None
     access_ends_at: datetime | None
     provisioned_at: datetime | None
 
@@ -137,9 +138,7 @@ async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collec
         col(own.order_line_id) == col(OrderLine.id), col(own.course_id) == col(Enrollment.course_id)
     )
     stands = exists().where(col(sibling.order_line_id) == col(OrderLine.id), col(sibling.status).in_(GIVES_ACCESS))
-    ends_at = func.greatest(col(Order.completed_at), col(Course.starts_at)) + func.make_interval(
-        0, 0, 0, col(Course.access_days)
-    )
+    ends_at = access_end(col(Order.completed_at))
     query = (
         select(
             col(Enrollment.id),

@@ -160,3 +160,58 @@ def cart_order_id(cart_id: UUID, attempt: int) -> UUID:
 def cart_coupon_id(cart_id: UUID) -> UUID:
     """The one coupon that a cart's last mail may offer."""
     return uuid5(REGISTRAR_NAMESPACE, f"cart-coupon:{cart_id}")
+
+
+def drip_workflow_id(enrollment_id: UUID) -> str:
+    """The workflow that opens the lessons of an enrollment and follows what is learned."""
+    return f"drip-{enrollment_id}"
+
+
+def attempt_id_for(enrollment_id: UUID, principal: str, idempotency_key: str) -> UUID:
+    """What this caller's `Idempotency-Key` tells of a lesson; a repeat is the same attempt."""
+    return uuid5(REGISTRAR_NAMESPACE, f"lesson-attempt:{enrollment_id}:{principal}:{idempotency_key}")
+
+
+def enrollment_change_id_for(enrollment_id: UUID, principal: str, idempotency_key: str) -> UUID:
+    """The change of an enrollment that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"enrollment-change:{enrollment_id}:{principal}:{idempotency_key}")
+
+
+def course_change_id_for(principal: str, idempotency_key: str) -> UUID:
+    """The change of a course, or of all its enrollments, that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"course-change:{principal}:{idempotency_key}")
+
+
+def course_change_workflow_id(change_id: UUID) -> str:
+    """The workflow that changes a course and everything that follows from it for those who learn there."""
+    return f"course-change-{change_id}"
+
+
+def member_change_id_for(change_id: UUID, enrollment_id: UUID) -> UUID:
+    """The change of one enrollment that a change of all those of a course brings."""
+    return uuid5(REGISTRAR_NAMESPACE, f"member-change:{change_id}:{enrollment_id}")
+
+
+def certificate_workflow_id(enrollment_id: UUID) -> str:
+    """The workflow that owns the certificates of an enrollment."""
+    return f"certificate-{enrollment_id}"
+
+
+def certificate_id_for(enrollment_id: UUID, template_id: UUID, about: str) -> UUID:
+    """The one certificate of an enrollment by a template: its first, or the one that follows on another."""
+    return uuid5(REGISTRAR_NAMESPACE, f"certificate:{enrollment_id}:{template_id}:{about}")
+
+
+def name_correction_id_for(certificate_id: UUID, principal: str, idempotency_key: str) -> UUID:
+    """The wish for another name that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"name-correction:{certificate_id}:{principal}:{idempotency_key}")
+
+
+def certificate_batch_id_for(principal: str, idempotency_key: str) -> UUID:
+    """The run over many learners that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"certificate-batch:{principal}:{idempotency_key}")
+
+
+def certificate_batch_workflow_id(batch_id: UUID) -> str:
+    """The workflow that certifies many learners."""
+    return f"certificate-batch-{batch_id}"

@@ -53,6 +53,137 @@ class PeriodUnit(StrEnum):
     MONTHS = "months"
 
 
+class DripUnit(StrEnum):
+    """What the wait of a drip rule is counted in (Academy of Mine `drip_interval_unit`, and hours)."""
+
+    HOURS = "hours"
+    DAYS = "days"
+    WEEKS = "weeks"
+    MONTHS = "months"
+
+
+class DripKind(StrEnum):
+    """When a lesson opens (reference list 10.5); `all` is the latest of several rules, `any` the earliest."""
+
+    IMMEDIATELY = "immediately"
+    FIXED_DATE = "fixed_date"
+    AFTER_REGISTRATION = "after_registration"
+    AFTER_START = "after_start"
+    AFTER_COHORT_START = "after_cohort_start"
+    AFTER_MEETING = "after_meeting"
+    AFTER_LESSON = "after_lesson"
+    AFTER_MODULE = "after_module"
+    MANUAL = "manual"
+    ALL = "all"
+    ANY = "any"
+
+
+class ReleaseStatus(StrEnum):
+    """How a lesson stands in the plan of an enrollment: to open, open, left out, or frozen with the enrollment."""
+
+    PLANNED = "planned"
+    RELEASED = "released"
+    SKIPPED = "skipped"
+    PAUSED = "paused"
+
+
+class ReleaseMails(StrEnum):
+    """How learners hear that lessons have opened: with each opening, once a day, or not at all."""
+
+    EACH = "each"
+    DAILY = "daily"
+    NONE = "none"
+
+
+class AccessRule(StrEnum):
+    """How long a course stays open (Academy of Mine `durationRule`)."""
+
+    UNLIMITED = "unlimited"
+    UNTIL_DATE = "until_date"
+    DAYS_AFTER_ENROLLMENT = "days_after_enrollment"
+    DAYS_AFTER_START = "days_after_start"
+
+
+class GradeRule(StrEnum):
+    """Which of several attempts counts (LMS Service `attemptsGrade`)."""
+
+    HIGHEST = "highest"
+    AVERAGE = "average"
+    FIRST = "first"
+    LAST = "last"
+
+
+class LessonStatus(StrEnum):
+    """How far a learner is with a lesson, or what became of one attempt; a graded one is passed or failed."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class CompletionRule(StrEnum):
+    """What completes a course (LMS Service `certificate_term`, and Eduframe's judgement)."""
+
+    NA = "na"
+    COMPLETE_ALL = "complete_all"
+    PASS_ALL = "pass_all"  # noqa: S105
+    JUDGED = "judged"
+
+
+class Judgement(StrEnum):
+    """What staff says of a learner whose course is judged (Eduframe `graduation_state`)."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class Attendance(StrEnum):
+    """Who came to a meeting or a booked hour (Eduframe's attendance, and the tutor's own absence)."""
+
+    ATTENDED = "attended"
+    LATE = "late"
+    ABSENT = "absent"
+    EXCUSED = "excused"
+    TUTOR_NO_SHOW = "tutor_no_show"
+
+
+class EnrollmentChange(StrEnum):
+    """What staff can change of an enrollment while it runs, or of all those of a course."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    RELEASE = "release"
+    RESET = "reset"
+    RESTART_CLOCK = "restart_clock"
+    MOVE_START = "move_start"
+    SET_ACCESS = "set_access"
+    SUSPEND = "suspend"
+    REACTIVATE = "reactivate"
+    JUDGE = "judge"
+
+
+class ContentChange(StrEnum):
+    """What can change of a course that people learn in already."""
+
+    ADD_LESSON = "add_lesson"
+    EDIT_LESSON = "edit_lesson"
+    REMOVE_LESSON = "remove_lesson"
+    REORDER_LESSONS = "reorder_lessons"
+    MOVE_MEETING = "move_meeting"
+    CANCEL_MEETING = "cancel_meeting"
+    EDIT_COURSE = "edit_course"
+
+
+class CourseChangeStatus(StrEnum):
+    """How far a change of a course has come: enrollment by enrollment, until all are done or it is stopped."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    REFUSED = "refused"
+
+
 class RefundPolicy(StrEnum):
     """Which refund rule a purchase carries with it; pinned at purchase."""
 
@@ -227,6 +358,61 @@ class CertificateStatus(StrEnum):
     REVOKED = "revoked"
 
 
+class CertificateOrigin(StrEnum):
+    """Why a certificate was issued: the course is completed, staff wanted it, another one was renewed or corrected."""
+
+    COMPLETION = "completion"
+    EXCEPTION = "exception"
+    RENEWAL = "renewal"
+    CORRECTION = "correction"
+
+
+class CertificateGround(StrEnum):
+    """What stands between an enrollment and its certificate."""
+
+    NOT_COMPLETED = "not_completed"
+    NAME_UNCONFIRMED = "name_unconfirmed"
+    NO_TEMPLATE = "no_template"
+    ENROLLMENT_CANCELED = "enrollment_canceled"
+    REVOKED_BEFORE = "revoked_before"
+    TEST_ORDER = "test_order"
+
+
+class RevocationReason(StrEnum):
+    """Why a certificate no longer counts. A closed list: it is shown to whoever checks the certificate."""
+
+    REFUNDED = "refunded"
+    ISSUED_IN_ERROR = "issued_in_error"
+    MISCONDUCT = "misconduct"
+    HOLDERS_WISH = "holders_wish"
+    OTHER = "other"
+
+
+class CorrectionStatus(StrEnum):
+    """What became of a wish for another name on a certificate."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class BatchStatus(StrEnum):
+    """How far a run that certifies many learners is."""
+
+    RUNNING = "running"
+    DONE = "done"
+    CANCELED = "canceled"
+
+
+class BatchOutcome(StrEnum):
+    """What became of one learner in such a run."""
+
+    ISSUED = "issued"
+    EXISTING = "existing"
+    WAITING = "waiting"
+    NOT_ELIGIBLE = "not_eligible"
+
+
 class CascadeKind(StrEnum):
     """Why many enrollments end at once."""
 
@@ -381,6 +567,9 @@ class TaskKind(StrEnum):
     TUTOR_REVIEW = "tutor_review"
     TUTOR_SECOND_OPINION = "tutor_second_opinion"
     TUTOR_PROVISIONING_FAILED = "tutor_provisioning_failed"
+    COMPLETION_JUDGEMENT = "completion_judgement"
+    CERTIFICATE_NAME_MISSING = "certificate_name_missing"
+    NAME_CORRECTION = "name_correction"
 
 
 class TaskQueue(StrEnum):
@@ -448,6 +637,15 @@ class MailTemplate(StrEnum):
     APPLICATION_CLOSED = "application_closed"
     APPLICATION_ASSIGNED = "application_assigned"
     CART_REMINDER = "cart_reminder"
+    LESSONS_RELEASED = "lessons_released"
+    ACCESS_ENDING = "access_ending"
+    ACCESS_ENDED = "access_ended"
+    CERTIFICATE_ISSUED = "certificate_issued"
+    CERTIFICATE_NAME_NEEDED = "certificate_name_needed"
+    CERTIFICATE_EXPIRING = "certificate_expiring"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    CERTIFICATE_CORRECTION_REJECTED = "certificate_correction_rejected"
     DOCUMENT_COPY = "document_copy"
 
 
@@ -466,6 +664,7 @@ class WaitingFor(StrEnum):
     PAYMENT = "payment"
     REVIEWER = "reviewer"
     APPLICANT = "applicant"
+    LEARNER = "learner"
     OPERATOR = "operator"
     TIMER = "timer"
     STRIPE = "stripe"

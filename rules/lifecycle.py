@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from models.errors import IllegalTransitionError
-from models.vocabulary import ApplicationStatus, CartStatus, EnrollmentStatus, MailStatus, OrderStatus
+from models.vocabulary import (
+    ApplicationStatus,
+    CartStatus,
+    CertificateStatus,
+    EnrollmentStatus,
+    MailStatus,
+    OrderStatus,
+)
 
 _ORDER = {
     OrderStatus.PENDING_PAYMENT: {OrderStatus.COMPLETED, OrderStatus.FAILED, OrderStatus.CANCELLED},
@@ -26,7 +33,9 @@ _ENROLLMENT = {
         EnrollmentStatus.EXPIRED,
     },
     EnrollmentStatus.SUSPENDED: {EnrollmentStatus.ACTIVE, EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED},
-    EnrollmentStatus.COMPLETED: {EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED},
+    # What is learned stays completed when access ends; a reset begins anew.
+    EnrollmentStatus.COMPLETED: {EnrollmentStatus.ACTIVE, EnrollmentStatus.CANCELED},
+    EnrollmentStatus.EXPIRED: {EnrollmentStatus.ACTIVE},
     # A place that was given back while its payment was on its way is taken again when the money arrives.
     EnrollmentStatus.CANCELED: {EnrollmentStatus.PENDING_PAYMENT},
 }
@@ -83,12 +92,18 @@ _CART = {
     # Who has taken everything out may put something in again.
     CartStatus.CLEARED: {CartStatus.OPEN},
 }
+_CERTIFICATE = {
+    CertificateStatus.ISSUED: {CertificateStatus.EXPIRED, CertificateStatus.SUPERSEDED, CertificateStatus.REVOKED},
+    # Reinstated; where its time is over meanwhile, it expires.
+    CertificateStatus.REVOKED: {CertificateStatus.ISSUED},
+}
 _MACHINES: Mapping[type[StrEnum], Mapping[StrEnum, set[StrEnum]]] = {
     OrderStatus: _ORDER,  # type: ignore[dict-item]
     EnrollmentStatus: _ENROLLMENT,  # type: ignore[dict-item]
     MailStatus: _MAIL,  # type: ignore[dict-item]
     ApplicationStatus: _APPLICATION,  # type: ignore[dict-item]
     CartStatus: _CART,  # type: ignore[dict-item]
+    CertificateStatus: _CERTIFICATE,  # type: ignore[dict-item]
 }
 
 

@@ -16,6 +16,7 @@ from sqlmodel import SQLModel
 
 from activities.database import Sessions
 from activities.subscriptions import subscribe
+from models.drip import BoundedRule, Immediately, stored_rule
 from models.identifiers import REGISTRAR_NAMESPACE
 from models.money import Currency, MinorUnits
 from models.tables import (
@@ -36,6 +37,7 @@ from models.tables import (
 )
 from models.tables.columns import now
 from models.vocabulary import (
+    AccessRule,
     ConsentMode,
     ConsentSource,
     CostScheme,
@@ -116,6 +118,7 @@ class SubjectEntry(_Entry):
 
 class LessonEntry(_Entry):
     title: str
+    drip_rule: BoundedRule = Immediately()
     release_after_days: int = 0
     is_preview: bool = False
 
@@ -166,6 +169,7 @@ class CourseEntry(_Entry):
     approver: str | None = None
     refund_policy: RefundPolicy = RefundPolicy.WINDOW
     capacity: int | None = None
+    access_rule: AccessRule = AccessRule.UNLIMITED
     access_days: int | None = None
     starts_in_days: int | None = None
     enrollment_closes_in_days: int | None = None
@@ -372,7 +376,8 @@ def _lessons(entry: CourseEntry) -> Iterator[Lesson]:
             id=sample_id("lesson", f"{entry.code}:{position}"),
             course_id=sample_id("course", entry.code),
             position=position,
-            **lesson.model_dump(),
+            drip_rule=stored_rule(lesson.drip_rule),
+            **lesson.model_dump(exclude={"drip_rule"}),
         )
 
 

@@ -15,21 +15,38 @@ from models.tables.catalog import (
     BundleCourse,
     ClassSession,
     Course,
+    CourseModule,
     Lesson,
     LessonSlot,
     ScreeningMeeting,
     TaxRate,
 )
-from models.tables.certificates import Certificate
+from models.tables.certificates import (
+    Certificate,
+    CertificateBatch,
+    CertificateBatchLine,
+    CertificateTemplate,
+    CertificateTemplateVersion,
+    CourseCertificate,
+    NameCorrection,
+)
 from models.tables.coupons import Coupon, CouponUse
 from models.tables.disputes import Dispute
 from models.tables.documents import Document, NumberSeries
 from models.tables.enrollments import Enrollment
 from models.tables.invoices import Invoice, InvoicePayment
+from models.tables.learning import (
+    AppliedChange,
+    CourseChange,
+    EnrollmentPause,
+    LessonAttempt,
+    LessonProgress,
+    LessonRelease,
+)
 from models.tables.ledgers import AuditEntry, Mail, StripeEvent
 from models.tables.lessons import LessonRecord
 from models.tables.orders import Order, OrderLine, Payment
-from models.tables.people import Academy, Person, StripeCustomer
+from models.tables.people import Academy, Person, PersonField, StripeCustomer
 from models.tables.refunds import Refund, RefundRequest
 from models.tables.tasks import HumanTask, Note, TaskContact
 
@@ -37,6 +54,7 @@ __all__ = [
     "Academy",
     "ApplicationDecision",
     "ApplicationDocument",
+    "AppliedChange",
     "AuditEntry",
     "BundleCourse",
     "Cart",
@@ -45,27 +63,40 @@ __all__ = [
     "Cascade",
     "CascadePlace",
     "Certificate",
+    "CertificateBatch",
+    "CertificateBatchLine",
+    "CertificateTemplate",
+    "CertificateTemplateVersion",
     "ClassSession",
     "Consent",
     "Coupon",
     "CouponUse",
     "Course",
+    "CourseCertificate",
+    "CourseChange",
+    "CourseModule",
     "Dispute",
     "Document",
     "Enrollment",
+    "EnrollmentPause",
     "HumanTask",
     "Invoice",
     "InvoicePayment",
     "Lesson",
+    "LessonAttempt",
+    "LessonProgress",
     "LessonRecord",
+    "LessonRelease",
     "LessonSlot",
     "Mail",
+    "NameCorrection",
     "Note",
     "NumberSeries",
     "Order",
     "OrderLine",
     "Payment",
     "Person",
+    "PersonField",
     "Refund",
     "RefundRequest",
     "Reviewer",

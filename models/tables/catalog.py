@@ -5,15 +5,20 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Numeric, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from models.tables.columns import CURRENCY, MINOR_UNITS, STATE, TIMESTAMP, Row, one_of
+from models.tables.columns import CURRENCY, MARKS, MINOR_UNITS, STATE, TIMESTAMP, Row, now, one_of
 from models.vocabulary import (
+    AccessRule,
+    CompletionRule,
     CostScheme,
     CourseKind,
     CourseStatus,
+    GradeRule,
     PeriodUnit,
     RefundPolicy,
+    ReleaseMails,
     SchedulingType,
     ScreeningDecision,
     SlotStatus,
@@ -47,6 +52,16 @@ class Course(Row, table=True):
         CheckConstraint("(max_period_value IS NULL) = (max_period_unit IS NULL)", name="period_whole"),
         CheckConstraint("sale_price_amount >= 0 AND sale_price_amount < price_amount", name="sale_price_below_price"),
         CheckConstraint("sale_ends_at > sale_starts_at", name="sale_ends_after_start"),
+        one_of("access_rule", AccessRule),
+        one_of("completion_rule", CompletionRule),
+        one_of("release_mails", ReleaseMails),
+        CheckConstraint("access_days > 0", name="access_days_positive"),
+        CheckConstraint(
+            "(access_rule IN ('days_after_enrollment', 'days_after_start')) = (access_days IS NOT NULL)"
+            " AND (access_rule = 'until_date') = (access_until IS NOT NULL)",
+            name="access_whole",
+        ),
+        CheckConstraint("credits >= 0", name="credits_not_negative"),
         CheckConstraint(
             "sale_price_amount IS NOT NULL OR (sale_starts_at IS NULL AND sale_ends_at IS NULL)",
             name="sale_window_has_price",
@@ -75,7 +90,12 @@ class Course(Row, table=True):
     seats_taken: int = Field(default=0, description="held and occupied; counted only where capacity is set")
     starts_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     enrollment_closes_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
-    access_days: int | None = Field(default=None, description="how long access lasts; none means for good")
+    access_rule: AccessRule = Field(default=AccessRule.UNLIMITED, sa_type=STATE)
+    access_days: int | None = Field(default=None, description="after enrollment or first start, as the rule says")
+    access_until: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    completion_rule: CompletionRule = Field(default=CompletionRule.NA, sa_type=STATE)
+    release_mails: ReleaseMails = Field(default=ReleaseMails.EACH, sa_type=STATE)
+    credits: int | None = Field(default=None, description="study points, as printed on certificates")
     tutor_id: UUID | None = Field(default=None, foreign_key="people.id")
     lessons_included: int | None = Field(default=None, description="slots a pack must be booked with")
     scheduling_type: SchedulingType | None = Field(default=None, sa_type=STATE)
@@ -108,22 +128,56 @@ class ClassSession(Row, table=True):
     starts_at: datetime = Field(sa_type=TIMESTAMP)
     ends_at: datetime = Field(sa_type=TIMESTAMP)
     location: str | None = Field(default=None, max_length=200, description="a room or an address of a web conference")
+    canceled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 
 
-class Lesson(Row, table=True):
-    """One lesson of a course, in order, with the day after enrollment on which it is released."""
+class CourseModule(Row, table=True):
+    """A part of a course: some of its lessons in a row."""
 
-    __tablename__ = "lessons"
-    __table_args__ = (
-        UniqueConstraint("course_id", "position"),
-        CheckConstraint("release_after_days >= 0", name="release_not_negative"),
-    )
+    __tablename__ = "course_modules"
+    __table_args__ = (UniqueConstraint("course_id", "position"),)
 
     course_id: UUID = Field(foreign_key="courses.id")
     position: int
     title: str = Field(max_length=200)
-    release_after_days: int = 0
-    is_preview: bool = False
+
+
+class Lesson(Row, table=True):
+    """One lesson of a course, in order, with the rule by which it opens and how it is graded (LMS Service lesson)."""
+
+    __tablename__ = "lessons"
+    __table_args__ = (
+        one_of("grade_rule", GradeRule),
+        # Checked at commit, so that lessons can change places.
+        UniqueConstraint("course_id", "position", deferrable=True, initially="DEFERRED"),
+        CheckConstraint("max_attempts >= 0", name="attempts_not_negative"),
+        CheckConstraint("(passing_marks IS NULL) = (total_marks IS NULL)", name="marks_whole"),
+        CheckConstraint("passing_marks >= 0 AND passing_marks <= total_marks AND total_marks > 0", name="marks_known"),
+    )
+
+    course_id: UUID = Field(foreign_key="courses.id")
+    module_id: UUID | None = Field(default=None, foreign_key="course_modules.id", index=True)
+    position: int
+    title: str = Field(max_length=200)
+    drip_rule: dict[str, object] = Field(
+        default_factory=lambda: {"kind": "immediately"}, sa_type=JSONB, description="as in models/drip.py"
+    )
+    is_preview: bool = Field(default=False, description="free for everybody, and never counted as a lesson had")
+    is_considered: bool = Field(
+        default=True, description="whether it counts for completion (LMS Service considerMarks)"
+    )
+    max_attempts: int = Field(default=0, description="0 is without limit")
+    grade_rule: GradeRule = Field(default=GradeRule.HIGHEST, sa_type=STATE)
+    total_marks: Decimal | None = Field(default=None, sa_type=MARKS, description="none of a lesson without a grade")
+    passing_marks: Decimal | None = Field(default=None, sa_type=MARKS)
+    applies_from: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="whoever enrolled before does not have this lesson; none: all do"
+    )
+    removed_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="no longer part of the course; what was learned stays"
+    )
+    updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 
 
 class LessonSlot(Row, table=True):

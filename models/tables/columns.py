@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, String
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Numeric, String
 from sqlmodel import Field, SQLModel
 
 from models.identifiers import new_id
@@ -20,6 +20,7 @@ SQLModel.metadata.naming_convention = {
 TIMESTAMP = DateTime(timezone=True)
 MINOR_UNITS = BigInteger
 CURRENCY = String(3)
+MARKS = Numeric(8, 2)
 STATE = String(32)
 
 

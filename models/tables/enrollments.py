@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from models.tables.columns import MINOR_UNITS, STATE, TIMESTAMP, Row, now, one_of
-from models.vocabulary import EnrollmentStatus, RefundPolicy
+from models.vocabulary import EnrollmentStatus, Judgement, RefundPolicy
 
 
 class Enrollment(Row, table=True):
@@ -35,6 +35,9 @@ class Enrollment(Row, table=True):
             "enrolled_at IS NOT NULL OR status NOT IN ('active', 'suspended', 'completed', 'expired')",
             name="active_has_time",
         ),
+        one_of("judgement", Judgement),
+        # What waits to be looked at (workflows/wake_drips.py).
+        Index("ix_enrollments_wakes_at", "wakes_at", postgresql_where=text("status IN ('active', 'completed')")),
     )
 
     order_line_id: UUID = Field(foreign_key="order_lines.id")
@@ -48,7 +51,21 @@ class Enrollment(Row, table=True):
     enrolled_at: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, description="moment of completed enrollment, after payment (TutorHub R9)"
     )
-    access_ends_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    access_ends_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="none: for good, or not begun")
+    clock_started_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="from when its drip rules count; none: from `enrolled_at`"
+    )
+    started_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="when the learner first began with a lesson"
+    )
+    completed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="for the first time; it stays")
+    judgement: Judgement | None = Field(default=None, sa_type=STATE, description="of staff, where the course is judged")
+    planned_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="when its drip job last looked at it; none: not yet"
+    )
+    wakes_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="when that job means to look again; none: when something happens"
+    )
     provisioned_at: datetime | None = Field(
         default=None,
         sa_type=TIMESTAMP,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, text
+from sqlalchemy import ARRAY, CheckConstraint, Index, Integer, String, text
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import CURRENCY, MINOR_UNITS, TIMESTAMP, Row, now
@@ -18,6 +18,7 @@ class Academy(Row, table=True):
         CheckConstraint(
             "(automatic_refund_amount IS NULL) = (automatic_refund_currency IS NULL)", name="refund_limit_is_money"
         ),
+        CheckConstraint("cardinality(access_warning_days) <= 5", name="access_warnings_few"),
     )
 
     name: str = Field(max_length=200)
@@ -42,6 +43,11 @@ class Academy(Row, table=True):
     )
     refund_revokes_certificate: bool = Field(
         default=False, description="whether a certificate falls with the place that is paid back"
+    )
+    access_warning_days: list[int] = Field(
+        default_factory=lambda: [7, 1],
+        sa_type=ARRAY(Integer),
+        description="how many days before access ends learners are told",
     )
 
 
@@ -72,6 +78,22 @@ class Person(Row, table=True):
         description="keyed, of a guest's address: what they are known by when it is forgotten",
     )
     may_pay_by_invoice: bool = Field(default=False, description="trusted to pay later; staff may always grant it")
+    legal_name: str | None = Field(default=None, max_length=200, description="as certificates are to bear it")
+    legal_name_confirmed_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="when its bearer, or staff, said that it is right"
+    )
+    updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
+
+
+class PersonField(SQLModel, table=True):
+    """Something more about a person that a certificate may show (Academy of Mine custom user field)."""
+
+    __tablename__ = "person_fields"
+    __table_args__ = (CheckConstraint("key ~ '^[a-z][a-z0-9_]{0,39}$'", name="key_is_word"),)
+
+    person_id: UUID = Field(primary_key=True, foreign_key="people.id")
+    key: str = Field(primary_key=True, max_length=40)
+    value: str = Field(max_length=200)
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 
 

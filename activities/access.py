@@ -1,0 +1,25 @@
+"""Until when a place is open, by the rule of its course, as SQL."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, case, func
+from sqlmodel import col
+
+from models.tables import Course
+from models.vocabulary import AccessRule
+
+
+def access_end(enrolled_at: datetime | SQLColumnExpression[datetime | None]) -> ColumnElement[datetime | None]:
+    """When access ends of a place in `Course` that is taken at this moment; none for good, or until it is begun with.
+
+    Days count from the enrollment, or from the start of the course where that is later.
+    """
+    days = func.make_interval(0, 0, 0, col(Course.access_days))
+    return case(
+        (col(Course.access_rule) == AccessRule.UNTIL_DATE, col(Course.access_until)),
+        (
+            col(Course.access_rule) == AccessRule.DAYS_AFTER_ENROLLMENT,
+            func.greatest(enrolled_at, col(Course.starts_at)) + days,
+        ),
+        else_=None,
+    )
