@@ -2,19 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from temporalio.client import Client, RPCTimeoutOrCancelledError
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import SearchAttributePair, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -39,14 +33,7 @@ async def start_cascade(temporal: Client, wish: CascadeWish) -> None:
 
     Raises `ProblemError` if no worker answers.
     """
-    attributes: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(search.JOB, "cascade"),
-        SearchAttributePair(search.STATE, CascadeStatus.RUNNING.value),
-        SearchAttributePair(search.WAITING_FOR, WaitingFor.NOTHING.value),
-        SearchAttributePair(search.NEEDS_HUMAN, False),
-    ]
-    if wish.course_id is not None:
-        attributes.append(SearchAttributePair(search.COURSE_ID, [str(wish.course_id)]))
+    course = [] if wish.course_id is None else [SearchAttributePair(search.COURSE_ID, [str(wish.course_id)])]
     workflow_id = cascade_workflow_id(wish.cascade_id)
     try:
         await temporal.start_workflow(
@@ -57,7 +44,7 @@ async def start_cascade(temporal: Client, wish: CascadeWish) -> None:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             # One that was terminated may be started anew: the record says what is left.
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            search_attributes=TypedSearchAttributes(attributes),
+            search_attributes=search.at_start("cascade", CascadeStatus.RUNNING, WaitingFor.NOTHING, *course),
             static_summary=f"Cascade: {wish.kind.value.replace('_', ' ')}",
             static_details=f"Asked for by `{wish.actor}`.",
         )

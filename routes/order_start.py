@@ -16,12 +16,7 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import SearchAttributePair, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -122,15 +117,12 @@ def _start_operation(request: OrderRequest) -> "WithStartWorkflowOperation[Order
         task_queue=REGISTRAR_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(search.JOB, "order"),
-                SearchAttributePair(search.STATE, OrderStatus.PENDING_PAYMENT.value),
-                SearchAttributePair(search.WAITING_FOR, WaitingFor.PAYMENT.value),
-                SearchAttributePair(search.NEEDS_HUMAN, False),
-                SearchAttributePair(search.ORDER_ID, str(request.order_id)),
-                SearchAttributePair(search.COURSE_ID, courses),
-            ]
+        search_attributes=search.at_start(
+            "order",
+            OrderStatus.PENDING_PAYMENT,
+            WaitingFor.PAYMENT,
+            SearchAttributePair(search.ORDER_ID, str(request.order_id)),
+            SearchAttributePair(search.COURSE_ID, courses),
         ),
         static_summary=f"Order of {lines}, pays by {request.payment_method}{', test' if request.is_test else ''}",
         static_details="\n".join(details),
