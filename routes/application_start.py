@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from temporalio.client import (
     Client,
@@ -21,6 +21,7 @@ from models.tables import TutorApplication
 from routes.outages import is_not_found
 from routes.problems import ProblemError
 from routes.refusals import problem_of
+from routes.runs import leave_no_start_unread
 from workflows.application_listing import SUMMARY, application_attributes, application_details
 from workflows.queues import REGISTRAR_QUEUE
 
@@ -56,7 +57,6 @@ _REFUSALS = frozenset(
 _PATIENCE = timedelta(seconds=15)
 
 Update = Literal["submit", "answer", "withdraw", "assign", "judge_document"]
-_HandleT = TypeVar("_HandleT")
 
 
 async def start_application(temporal: Client, application: ApplicationRef) -> None:
@@ -66,8 +66,7 @@ async def start_application(temporal: Client, application: ApplicationRef) -> No
     the id of a refused one would be answered from the closed run. What was begun once is on record, and found there.
     """
     start = _start_operation(application)
-    # A failed start fails this second future too; unread, the event loop would log its text.
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    leave_no_start_unread(start)
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()):
             _ = await temporal.execute_update_with_start_workflow(
@@ -123,11 +122,6 @@ def _start_operation(application: ApplicationRef) -> "WithStartWorkflowOperation
         static_summary=SUMMARY,
         static_details=application_details(application),
     )
-
-
-def _read(handle: asyncio.Task[_HandleT]) -> None:
-    if not handle.cancelled():
-        handle.exception()
 
 
 def _not_answered(what_to_do: str) -> ProblemError:

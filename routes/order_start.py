@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -29,7 +28,7 @@ from models.tables import Order
 from models.vocabulary import OrderStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import KINDS, ProblemError
-from routes.runs import describe
+from routes.runs import describe, leave_no_start_unread
 from workflows.order import OrderWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
@@ -71,8 +70,7 @@ async def start_order(temporal: Client, sessions: Sessions, request: OrderReques
 
 async def _start(temporal: Client, sessions: Sessions, request: OrderRequest) -> Started:
     start = _start_operation(request)
-    # A failed start fails this second future too; unread, the event loop would log its text.
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    leave_no_start_unread(start)
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
             _ = await temporal.execute_update_with_start_workflow(
@@ -94,11 +92,6 @@ async def _start(temporal: Client, sessions: Sessions, request: OrderRequest) ->
             return await _answer_of_closed_run(temporal, sessions, request)
         raise
     return Started.NEW
-
-
-def _read(handle: asyncio.Task[Any]) -> None:
-    if not handle.cancelled():
-        handle.exception()
 
 
 def _start_operation(request: OrderRequest) -> "WithStartWorkflowOperation[OrderWorkflow, object]":

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 from temporalio.client import (
     Client,
@@ -19,6 +18,7 @@ from models.identifiers import refund_workflow_id
 from models.messages.refunds import RefundWish
 from routes.outages import is_not_found
 from routes.problems import ProblemError
+from routes.runs import leave_no_start_unread
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.refund import RefundWorkflow
 from workflows.refund_listing import refund_attributes, refund_details, refund_summary
@@ -34,8 +34,7 @@ async def start_refund(temporal: Client, wish: RefundWish) -> None:
     record, and found there.
     """
     start = _start_operation(wish)
-    # A failed start fails this second future too; unread, the event loop would log its text.
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    leave_no_start_unread(start)
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()):
             _ = await temporal.execute_update_with_start_workflow(
@@ -67,11 +66,6 @@ def _start_operation(wish: RefundWish) -> "WithStartWorkflowOperation[RefundWork
         static_summary=refund_summary(wish),
         static_details=refund_details(wish),
     )
-
-
-def _read(handle: asyncio.Task[Any]) -> None:
-    if not handle.cancelled():
-        handle.exception()
 
 
 def _not_answered() -> ProblemError:
