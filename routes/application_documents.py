@@ -23,12 +23,11 @@ from activities.application_documents import (
     NewDocument,
     add_document,
     editable_application,
-    file_key_of,
     forget_documents,
     forget_unless_recorded,
     remove_document,
 )
-from activities.application_record import academy_day, was_shown
+from activities.application_record import academy_day, file_key_of, was_shown
 from activities.database import Sessions
 from activities.files import FileMissingError
 from activities.media_types import EXTENSIONS, media_type_of
