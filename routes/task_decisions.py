@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +15,7 @@ from temporalio.service import RPCError
 
 from activities.application_record import APPLICANT_MESSAGE, APPLICATION
 from activities.database import Sessions
-from activities.task_record import TASK, has_note, take_note_back, write_note
+from activities.task_record import TASK, Remark, has_note, take_note_back, write_note
 from models.errors import Reason
 from models.messages.tasks import DecideTask, TaskDecided
 from models.tables import ApplicationDecision, HumanTask, Note
@@ -28,17 +27,6 @@ from routes.refusals import problem_of
 
 _PATIENCE = timedelta(seconds=5)
 _PAUSE = 0.05
-
-
-@dataclass(frozen=True)
-class Remark:
-    """Something that is said along with a step. It goes nowhere but to the record."""
-
-    subject_kind: str
-    subject_id: UUID
-    author: str
-    text: str
-    occasion: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,16 +54,16 @@ async def kept(
     """
     async with sessions.begin() as session:
         made_way = [] if decided is None else await _make_way(session, decided, remarks)
-        new = [remark for remark in remarks if await _write(session, remark)]
+        new = [remark for remark in remarks if await write_note(session, remark)]
     try:
         yield
     except ProblemError as refused:
         if refused.reason is not Reason.UNAVAILABLE:
             async with sessions.begin() as session:
                 for remark in new:
-                    await _take_back(session, remark)
+                    await take_note_back(session, remark)
                 for remark in made_way:
-                    await _write(session, remark)
+                    await write_note(session, remark)
         raise
 
 
@@ -121,28 +109,6 @@ def not_open() -> ProblemError:
     return ProblemError(Reason.TASK_NOT_OPEN, "The task has been decided, or nobody waits for it any more.")
 
 
-async def _write(session: AsyncSession, remark: Remark) -> bool:
-    return await write_note(
-        session,
-        remark.subject_id,
-        author=remark.author,
-        text=remark.text,
-        subject_kind=remark.subject_kind,
-        occasion=remark.occasion,
-    )
-
-
-async def _take_back(session: AsyncSession, remark: Remark) -> None:
-    await take_note_back(
-        session,
-        remark.subject_id,
-        author=remark.author,
-        text=remark.text,
-        subject_kind=remark.subject_kind,
-        occasion=remark.occasion,
-    )
-
-
 async def _make_way(session: AsyncSession, decision: DecideTask, remarks: Sequence[Remark]) -> list[Remark]:
     """Delete what the same person has said to the applicant with this task in other words; answers what that was."""
     spoken = [remark.text for remark in remarks if remark.subject_kind == APPLICANT_MESSAGE]
@@ -170,7 +136,7 @@ async def _is_taken(sessions: Sessions, decision: DecideTask, remarks: Sequence[
         async with sessions() as session:
             task = await session.get(HumanTask, decision.task_id)
             written = await session.get(ApplicationDecision, decision.task_id)
-            is_said = [await _is_written(session, remark) for remark in remarks]
+            is_said = [await has_note(session, remark) for remark in remarks]
         is_decided = task is not None and task.status != TaskStatus.OPEN
         if is_decided and task is not None and (task.decided_by, task.decision) != (decision.actor, decision.action):
             return False
@@ -181,14 +147,3 @@ async def _is_taken(sessions: Sessions, decision: DecideTask, remarks: Sequence[
         if task is None or time.monotonic() > deadline:
             return False
         await asyncio.sleep(_PAUSE)
-
-
-async def _is_written(session: AsyncSession, remark: Remark) -> bool:
-    return await has_note(
-        session,
-        remark.subject_id,
-        author=remark.author,
-        text=remark.text,
-        subject_kind=remark.subject_kind,
-        occasion=remark.occasion,
-    )
