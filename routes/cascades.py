@@ -25,7 +25,7 @@ from models.vocabulary import CascadeKind, CascadeStatus, RefundShare, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.cascade_start import keep_reason, start_cascade, tell_cascade
 from routes.documentation import answer, location_header, problems
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
@@ -221,10 +221,10 @@ async def get_cascades(
     response: Response,
 ) -> Page[CascadeView]:
     """Newest first, each with how far it is."""
-    found = select(Cascade).where(*([] if asked.status is None else [col(Cascade.status) == asked.status]))
+    found = select(Cascade).where(*matching((col(Cascade.status), asked.status)))
     page = sorted_page(found, asked, asked.sort, _SORTABLE, col(Cascade.id))
     async with connections.sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(found.subquery()))).scalar_one()
+        total = await total_of(session, found)
         views = await _views(session, (await session.execute(page)).scalars().all())
     return page_of(request, response, asked, views, total)
 

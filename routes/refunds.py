@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -24,7 +24,7 @@ from models.tables.columns import now
 from models.vocabulary import RefundAccess, RefundCause, RefundRequestStatus, RefundShare, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, location_header, problems
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.refund_start import start_refund
@@ -208,9 +208,8 @@ async def get_refunds(
     """Students see theirs and those they pay for, tutors those of their courses (TutorHub R53), staff all."""
     conditions = [*_visible_to(principal), *_asked_for(asked)]
     page = sorted_page(_refunds().where(*conditions), asked, asked.sort, _SORTABLE, col(RefundRequest.id))
-    count = _refunds().where(*conditions).with_only_columns(func.count(), maintain_column_froms=True)
     async with connections.sessions() as session:
-        total = (await session.execute(count)).scalar_one()
+        total = await total_of(session, _refunds().where(*conditions))
         rows = (await session.execute(page)).all()
         notes = await _notes(session, principal, [row[0].id for row in rows])
     return page_of(request, response, asked, [refund_view(row, notes(row[0].id)) for row in rows], total)
@@ -269,8 +268,7 @@ def _refunds() -> Select[*tuple[Any, ...]]:
 
 
 def _asked_for(asked: RefundQuery) -> list[ColumnElement[bool]]:
-    wanted = ((col(RefundRequest.status), asked.status), (col(RefundRequest.enrollment_id), asked.enrollment_id))
-    return [column == value for column, value in wanted if value is not None]
+    return matching((col(RefundRequest.status), asked.status), (col(RefundRequest.enrollment_id), asked.enrollment_id))
 
 
 async def _read(sessions: Sessions, principal: Principal, *conditions: ColumnElement[bool]) -> RefundView:
