@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,7 +29,7 @@ from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, match
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY, NoteText
+from routes.validation import NoteText, idempotency_header
 from workflows.cascade import CascadeWorkflow
 
 router = APIRouter(prefix="/v1/cascades", tags=["cascades"], route_class=AuthenticatedRoute)
@@ -174,10 +174,7 @@ async def post_cascade(
             }
         ),
     ],
-    idempotency_key: Annotated[
-        str,
-        Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key is the same cascade"),
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key is the same cascade")],
     principal: _MayStart,
     connections: TheConnections,
     response: Response,

@@ -33,7 +33,7 @@ from routes.order_reading import read_document, read_status
 from routes.parts import Parts, TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from workflows.document_copy import DocumentCopyWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
@@ -175,10 +175,7 @@ async def get_document(
 )
 async def send_document(
     document_id: UUID,
-    idempotency_key: Annotated[
-        str,
-        Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key mails one copy"),
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key mails one copy")],
     principal: _TheCaller,
     connections: TheConnections,
 ) -> CopyOnItsWay:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Response
+from fastapi import APIRouter, Body, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
@@ -29,7 +29,7 @@ from routes.outages import is_not_found
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from workflows.order import OrderWorkflow
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=AuthenticatedRoute)
@@ -181,12 +181,7 @@ async def mark_order_paid(
         ),
     ],
     idempotency_key: Annotated[
-        str,
-        Header(
-            alias=IDEMPOTENCY_KEY,
-            pattern=r"^[\x21-\x7e]{1,255}$",
-            description="says which of two equal payments it is; the same key counts once",
-        ),
+        str, idempotency_header("says which of two equal payments it is; the same key counts once")
     ],
     principal: Annotated[Principal, Depends(require(*_STAFF))],
     connections: TheConnections,

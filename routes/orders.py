@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from temporalio.service import RPCError
 
 from models.errors import Reason
@@ -25,7 +25,7 @@ from routes.pagination import LIST_HEADERS, Page, example_page, page_of
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from workflows.order import OrderWorkflow
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=AuthenticatedRoute)
@@ -89,12 +89,7 @@ _STATUS_OF = {
 async def place_order(
     body: Annotated[OrderBody, Body(openapi_examples=BODIES)],
     idempotency_key: Annotated[
-        str,
-        Header(
-            alias=IDEMPOTENCY_KEY,
-            pattern=r"^[\x21-\x7e]{1,255}$",
-            description="Your own name of this purchase, e.g. a UUID: 1 to 255 visible ASCII characters.",
-        ),
+        str, idempotency_header("Your own name of this purchase, e.g. a UUID: 1 to 255 visible ASCII characters.")
     ],
     principal: Annotated[Principal, Depends(require(Role.STUDENT, Role.STAFF, Role.ADMIN, Role.SERVICE))],
     parts: TheParts,

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -30,7 +30,7 @@ from routes.problems import ProblemError
 from routes.refund_start import start_refund
 from routes.refund_views import ELIGIBLE, REFUND, EligibilityView, RefundView, eligibility_view, refund_view
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY, NoteText
+from routes.validation import NoteText, idempotency_header
 from rules.refund import STAFFS_CAUSES, by_staff, eligibility
 
 router = APIRouter(prefix="/v1", tags=["refunds"], route_class=AuthenticatedRoute)
@@ -163,9 +163,7 @@ async def post_refund(
         RefundBody,
         Body(openapi_examples=_EXAMPLES),
     ],
-    idempotency_key: Annotated[
-        str, Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key is the same wish")
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key is the same wish")],
     principal: Annotated[Principal, Depends(require(Role.STUDENT, Role.STAFF, Role.ADMIN, Role.SERVICE))],
     connections: TheConnections,
     response: Response,
