@@ -22,6 +22,7 @@ from models.tables.columns import now
 from models.vocabulary import CascadeStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import ProblemError
+from routes.runs import is_delivered
 from workflows.cascade import CascadeWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
@@ -80,9 +81,5 @@ async def tell_cascade(
 ) -> None:
     """Pause it or let it go on. Raises `ProblemError` if it is over."""
     handle = temporal.get_workflow_handle_for(CascadeWorkflow.run, cascade_workflow_id(cascade_id))
-    try:
-        await handle.signal(signal, CascadeOrder(actor=actor), rpc_timeout=_PATIENCE)
-    except RPCError as error:
-        if is_not_found(error):
-            raise ProblemError(Reason.CASCADE_NOT_RUNNING, "The cascade is over, or was never started.") from error
-        raise
+    if not await is_delivered(handle.signal(signal, CascadeOrder(actor=actor), rpc_timeout=_PATIENCE)):
+        raise ProblemError(Reason.CASCADE_NOT_RUNNING, "The cascade is over, or was never started.")

@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
-from temporalio.service import RPCError
 
 from models.errors import Reason
 from models.identifiers import order_workflow_id
@@ -20,10 +19,10 @@ from routes.order_reading import list_orders, read_order, read_status
 from routes.order_requests import CancelBody, OrderBody, OrderQuery, order_request
 from routes.order_start import Started, start_order
 from routes.order_views import OrderOnItsWay, OrderView, order_path
-from routes.outages import is_not_found
 from routes.pagination import LIST_HEADERS, Page, example_page, page_of
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
+from routes.runs import is_delivered
 from routes.tokens import Principal
 from routes.validation import idempotency_header
 from workflows.order import OrderWorkflow
@@ -195,12 +194,8 @@ async def cancel_order(
     if status is not OrderStatus.PENDING_PAYMENT:
         raise _too_late()
     handle = connections.temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-    try:
-        await handle.signal(OrderWorkflow.cancel, wish, rpc_timeout=_SIGNAL_PATIENCE)
-    except RPCError as error:
-        if is_not_found(error):
-            raise _too_late() from error
-        raise
+    if not await is_delivered(handle.signal(OrderWorkflow.cancel, wish, rpc_timeout=_SIGNAL_PATIENCE)):
+        raise _too_late()
     return OrderOnItsWay(id=order_id, href=order_path(order_id))
 
 

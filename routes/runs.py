@@ -1,6 +1,7 @@
-"""Workflow runs: how they are started together with an update, and as the server describes them."""
+"""Workflow runs: started together with an update, signaled, and as the server describes them."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +21,17 @@ def leave_no_start_unread(start: WithStartWorkflowOperation[Any, Any]) -> None:
     A failed start fails the future of its handle too; unread, the event loop would log its text.
     """
     asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+
+
+async def is_delivered(signal: Awaitable[None]) -> bool:
+    """Whether the workflow still runs, and so was given the signal."""
+    try:
+        await signal
+    except RPCError as error:
+        if is_not_found(error):
+            return False
+        raise
+    return True
 
 
 async def describe(temporal: Client, workflow_id: str, patience: timedelta) -> DescribeWorkflowExecutionResponse | None:
