@@ -31,6 +31,7 @@ from models.vocabulary import CartStatus
 from routes.outages import is_not_found, is_outage
 from routes.parts import Connections
 from routes.problems import ProblemError
+from routes.refusals import problem_of
 from routes.runs import leave_no_start_unread
 from rules.cart import LIVE
 from workflows.cart import CartWorkflow
@@ -72,9 +73,7 @@ async def _is_changed(temporal: Client, change: ChangeCart) -> bool:
         cause = failed.cause
         if isinstance(cause, ApplicationError) and cause.type == _RUN_CLOSED:
             return False
-        if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
-            raise ProblemError(Reason(cause.type), cause.message) from failed
-        raise
+        raise problem_of(failed, _REFUSALS) from failed
     except RPCError as error:
         if is_not_found(error):
             return False

@@ -10,8 +10,7 @@ from datetime import timedelta
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
-from temporalio.service import RPCError
+from temporalio.client import Client
 
 from activities.application_record import APPLICANT_MESSAGE, APPLICATION
 from activities.database import Sessions
@@ -21,9 +20,8 @@ from models.messages.tasks import DecideTask, TaskDecided
 from models.tables import ApplicationDecision, HumanTask, Note
 from models.vocabulary import TaskQueue, TaskStatus
 from routes.application_start import DECISION_REFUSALS
-from routes.outages import is_not_found
 from routes.problems import ProblemError
-from routes.refusals import problem_of
+from routes.refusals import answered
 
 _PATIENCE = timedelta(seconds=5)
 _PAUSE = 0.05
@@ -91,18 +89,10 @@ async def tell_decision(temporal: Client, task: HumanTask, decision: DecideTask)
     # An application may refuse for what can be mended, such as a verdict that is missing, and an update's answer stays
     # what it was for its id.
     once = None if task.subject_kind == APPLICATION else f"decision-{task.id}-{decision.action}"
-    try:
+    async with answered(DECISION_REFUSALS, "the decision may be repeated", gone=not_open()):
         await temporal.get_workflow_handle(task.workflow_id).execute_update(
             "decide", decision, id=once, result_type=TaskDecided, rpc_timeout=_PATIENCE
         )
-    except WorkflowUpdateFailedError as failed:
-        raise problem_of(failed, DECISION_REFUSALS) from failed
-    except RPCTimeoutOrCancelledError:
-        raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; the decision may be repeated.") from None
-    except RPCError as error:
-        if is_not_found(error):
-            raise not_open() from error
-        raise
 
 
 def not_open() -> ProblemError:
