@@ -94,10 +94,13 @@ async def staff_actor(session: AsyncSession, person_id: UUID) -> str | None:
     return as_admin if is_admin and not is_staff else as_staff
 
 
-async def write_note(session: AsyncSession, remark: Remark) -> bool:
-    """Keep it as a note, and say whether it is new. The same words of the same author are one, on each occasion."""
+async def write_note(session: AsyncSession, remark: Remark, note_id: UUID | None = None) -> bool:
+    """Keep it as a note, and say whether it is new. The same words of the same author are one, on each occasion.
+
+    With an id of its own it is the one note of that id, in whatever words came first.
+    """
     note = insert(Note).values(
-        id=_note_id(remark),
+        id=note_id or _note_id(remark),
         created_at=now(),
         subject_kind=remark.subject_kind,
         subject_id=remark.subject_id,

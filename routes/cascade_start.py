@@ -5,7 +5,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from temporalio.client import Client, RPCTimeoutOrCancelledError
 from temporalio.common import SearchAttributePair, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -13,12 +12,12 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.database import Sessions
+from activities.task_record import Remark, write_note
 from models import search
 from models.errors import Reason
 from models.identifiers import cascade_workflow_id
 from models.messages.cascades import CascadeOrder, CascadeWish
 from models.tables import Note
-from models.tables.columns import now
 from models.vocabulary import CascadeStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import ProblemError
@@ -66,11 +65,8 @@ async def keep_reason(sessions: Sessions, cascade_id: UUID, author: str, text: s
 
     Raises `ProblemError` if another reason is kept already.
     """
-    note = insert(Note).values(
-        id=cascade_id, created_at=now(), subject_kind="cascade", subject_id=cascade_id, author=author, text=text
-    )
     async with sessions.begin() as session:
-        await session.execute(note.on_conflict_do_nothing())
+        await write_note(session, Remark("cascade", cascade_id, author, text), cascade_id)
         kept = (await session.execute(select(col(Note.text)).where(col(Note.id) == cascade_id))).scalar_one()
     if kept != text:
         raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used with another reason.")

@@ -10,12 +10,12 @@ from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement, Select, exists, or_, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.database import Sessions
 from activities.refund_facts import enrollment_to_refund
+from activities.task_record import Remark, write_note
 from models.errors import Reason
 from models.identifiers import refund_request_id_for
 from models.messages.refunds import RefundTerms, RefundWish
@@ -303,16 +303,8 @@ async def _is_on_record(sessions: Sessions, request_id: UUID) -> bool:
 
 async def _write_note(sessions: Sessions, request_id: UUID, author: str, text: str) -> None:
     """Keep the note of a wish, once: its id is that of the wish. It goes nowhere but to the record."""
-    note = insert(Note).values(
-        id=request_id,
-        created_at=now(),
-        subject_kind="refund_request",
-        subject_id=request_id,
-        author=author,
-        text=text,
-    )
     async with sessions.begin() as session:
-        await session.execute(note.on_conflict_do_nothing(index_elements=[col(Note.id)]))
+        await write_note(session, Remark("refund_request", request_id, author, text), request_id)
 
 
 def _staff_only(detail: str) -> ProblemError:
