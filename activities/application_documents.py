@@ -10,7 +10,7 @@ from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.application_record import ApplicationFacts, application_facts, was_shown
+from activities.application_record import DOCUMENT, ApplicationFacts, application_facts, file_key_of, was_shown
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.files import FileStore
@@ -20,8 +20,6 @@ from models.tables.columns import now
 from models.vocabulary import ApplicationDocumentKind
 from rules.decision import Refused
 from rules.tutor_application import EDITABLE, MAX_DOCUMENTS, MAX_VERSIONS
-
-DOCUMENT = "application_document"
 
 _CURRENT, _REPLACED, _REMOVED = "current", "replaced", "removed"
 
@@ -49,11 +47,6 @@ class AddedDocument:
     document: ApplicationDocument
     is_new: bool
     to_forget: tuple[UUID, ...] = ()
-
-
-def file_key_of(application_id: UUID, document_id: UUID) -> str:
-    """Where the file of a document is kept."""
-    return f"tutor-applications/{application_id}/{document_id}"
 
 
 async def editable_application(

@@ -9,7 +9,7 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.application_record import APPLICATION, application_facts, files_of
+from activities.application_record import APPLICATION, application_facts, file_key_of
 from activities.audit import StateChange, write_audit
 from activities.files import FileMissingError, FileStore
 from models.errors import Reason
@@ -114,7 +114,7 @@ def _copy(draft: TutorApplication, document: ApplicationDocument, moment: dateti
         kind=document.kind,
         subject=document.subject,
         first_version_id=copy_id,
-        file_key=None if document.file_key is None else _key(draft.id, copy_id),
+        file_key=None if document.file_key is None else file_key_of(draft.id, copy_id),
         file_name=document.file_name,
         media_type=document.media_type,
         size=document.size,
@@ -128,11 +128,9 @@ async def _copy_file(files: FileStore, application_id: UUID, document: Applicati
     if document.file_key is None:
         return True
     try:
-        await files.copy(document.file_key, _key(application_id, application_copy_id_for(application_id, document.id)))
+        await files.copy(
+            document.file_key, file_key_of(application_id, application_copy_id_for(application_id, document.id))
+        )
     except FileMissingError:
         return False
     return True
-
-
-def _key(application_id: UUID, document_id: UUID) -> str:
-    return f"{files_of(application_id)}/{document_id}"

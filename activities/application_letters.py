@@ -2,9 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cached_property
-from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import and_, select, true
@@ -13,8 +10,7 @@ from sqlmodel import col
 
 from activities.application_drafts import applications_of
 from activities.application_record import APPLICANT_MESSAGE, APPLICATION
-from activities.errand import Draft, MailWithoutSubjectError, Skipped, link
-from activities.mail_rendering import Words
+from activities.errand import Addressed, Draft, MailWithoutSubjectError, Skipped, page_of
 from activities.one_line import one_line
 from models.tables import (
     Academy,
@@ -64,49 +60,23 @@ class ToldApplication:
 
 
 @dataclass(frozen=True)
-class ApplicationErrand:
-    """One mail about an application. `page_url` has `{application_id}` in it, `job_page_url` has `{workflow_id}`."""
-
-    facts: ToldApplication
-    occasion: str
-    moment: datetime
-    page_url: str | None
-    job_page_url: str | None
-
-    @property
-    def recipient(self) -> Person:
-        """Who is written to."""
-        return self.facts.recipient
-
-    @cached_property
-    def words(self) -> Words:
-        """The recipient's."""
-        return Words(self.recipient.locale, self.recipient.time_zone)
+class ApplicationErrand(Addressed[ToldApplication]):
+    """One mail about an application."""
 
     @property
     def application_url(self) -> str | None:
         """The platform's page of the application."""
-        if self.page_url is None:
-            return None
-        return link(self.page_url.replace("{application_id}", str(self.facts.application.id)))
+        return page_of(self.pages.application, "application_id", self.facts.application.id)
 
     @property
     def job_url(self) -> str | None:
         """Where a reviewer sees the job, and can tell it what is decided."""
-        if self.job_page_url is None:
-            return None
-        workflow_id = quote(self.facts.application.workflow_id, safe="")
-        return link(self.job_page_url.replace("{workflow_id}", workflow_id))
+        return page_of(self.pages.job, "workflow_id", self.facts.application.workflow_id)
 
     @property
-    def common(self) -> dict[str, object]:
-        """What every letter says."""
-        return {
-            "name": one_line(self.recipient.full_name),
-            "academy": self.facts.academy,
-            "application_url": self.application_url,
-            "is_test": False,
-        }
+    def common(self) -> Mapping[str, object]:
+        """What every letter about an application says."""
+        return {**super().common, "application_url": self.application_url}
 
     @property
     def reasons(self) -> list[str]:

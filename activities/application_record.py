@@ -125,8 +125,13 @@ async def academy_day(session: AsyncSession, moment: datetime) -> date:
 
 
 def files_of(application_id: UUID) -> str:
-    """The folder of the files of an application; each has the id of its document."""
+    """The folder of the files of an application."""
     return f"tutor-applications/{application_id}"
+
+
+def file_key_of(application_id: UUID, document_id: UUID) -> str:
+    """Where the file of a document is kept."""
+    return f"{files_of(application_id)}/{document_id}"
 
 
 def move(application: TutorApplication, status: ApplicationStatus, moment: datetime) -> StateChange:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from uuid import UUID
 
 from sqlalchemy import select, true
@@ -20,7 +19,7 @@ from activities.cart_links import (
 )
 from activities.cart_pricing import CartOffer, OfferedLine, offer_of
 from activities.cart_settings import default_cart_settings
-from activities.errand import Draft, PublicPages, Skipped, link
+from activities.errand import Addressed, Draft, Skipped, link
 from activities.mail_message import Mailing
 from activities.mail_rendering import Words
 from activities.one_line import one_line
@@ -55,28 +54,8 @@ class CartLetterFacts:
 
 
 @dataclass(frozen=True)
-class CartErrand:
+class CartErrand(Addressed[CartLetterFacts]):
     """One mail about a cart. The occasion is its number, from `1` on."""
-
-    facts: CartLetterFacts
-    occasion: str
-    moment: datetime
-    pages: PublicPages
-
-    @property
-    def recipient(self) -> Person:
-        """Who is written to."""
-        return self.facts.recipient
-
-    @cached_property
-    def words(self) -> Words:
-        """The recipient's."""
-        return Words(self.recipient.locale, self.recipient.time_zone)
-
-    @property
-    def common(self) -> dict[str, object]:
-        """What every letter says."""
-        return {"name": one_line(self.recipient.full_name), "academy": self.facts.academy, "is_test": False}
 
     @property
     def number(self) -> int:
@@ -127,7 +106,7 @@ def cart_reminder(errand: CartErrand) -> Draft | Skipped:
     Not sent where `rules/cart.py` says so, where the courses cannot be bought together or one not at all, and where no
     link can be made. Hours and meetings are arranged on the learning platform: they are no reason against it.
     """
-    facts, words, secret = errand.facts, errand.words, errand.pages.link_secret
+    facts, words, secret = errand.facts, errand.words, errand.pages.public.link_secret
     if reason := skipped_because(facts.standing, errand.moment):
         return Skipped(reason)
     priced, lines = facts.offer.whole, facts.offer.lines
@@ -139,7 +118,7 @@ def cart_reminder(errand: CartErrand) -> Draft | Skipped:
     total = Money(amount=due.total_amount, currency=due.currency)
     if secret is None:
         return Skipped("no_link_secret")
-    cart_id, url = facts.cart.id, errand.pages.url
+    cart_id, url = facts.cart.id, errand.pages.public.url
     recovery = recovery_token(secret, cart_id, errand.number, errand.moment)
     back = link(recovery_address(url, recovery, facts.settings))
     no_thanks = link(no_thanks_address(url, no_thanks_token(secret, cart_id, errand.number, errand.moment)))

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.audit import StateChange, write_audit
 from models.tables import Academy, CartSettings
 from models.tables.columns import now
 from rules.cart import CUTOFF, DELAYS
@@ -29,13 +30,29 @@ def default_cart_settings(academy_id: UUID) -> CartSettings:
     )
 
 
-async def keep_cart_settings(session: AsyncSession, wanted: CartSettings) -> None:
-    """Let these settings hold from now on. Carts that are asleep keep the moments they were told."""
-    values = {**wanted.model_dump(warnings=False), "updated_at": now()}
-    changed = {name: value for name, value in values.items() if name != "academy_id"}
-    await session.execute(
-        insert(CartSettings).values(values).on_conflict_do_update(index_elements=["academy_id"], set_=changed)
-    )
+async def keep_cart_settings(session: AsyncSession, wanted: CartSettings, *, actor: str) -> None:
+    """Let these settings hold from now on; the same again change nothing. Carts that are asleep keep the moments they
+    were told.
+    """
+    query = select(CartSettings).where(col(CartSettings.academy_id) == wanted.academy_id).with_for_update()
+    before = (await session.execute(query)).scalar_one_or_none()
+    values = _values(wanted)
+    if before is not None and _values(before) == values:
+        return
+    values["updated_at"] = now()
+    written = insert(CartSettings).values(academy_id=wanted.academy_id, **values)
+    await session.execute(written.on_conflict_do_update(index_elements=[col(CartSettings.academy_id)], set_=values))
+    was = None if before is None else _state(before)
+    change = StateChange("cart_settings", wanted.academy_id, was, _state(wanted))
+    await write_audit(session, [change], actor=actor, reason="cart settings changed", workflow_id=None)
+
+
+def _values(settings: CartSettings) -> dict[str, object]:
+    return settings.model_dump(exclude={"academy_id", "updated_at"}, warnings=False)
+
+
+def _state(settings: CartSettings) -> str:
+    return "enabled" if settings.is_enabled else "disabled"
 
 
 def _minutes(span: timedelta) -> int:

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from io import BytesIO
 from zoneinfo import ZoneInfo
 
-from reportlab.lib.pagesizes import A4
-from reportlab.platypus import CondPageBreak, Flowable, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import CondPageBreak, Flowable, Spacer, Table, TableStyle
 
 from activities.decision_record import DecisionRecord, JudgedDocument, RecordedDecision, RecordedDocument, Remark
-from activities.document_page import ACCENT, BOTTOM, INK, QUIET, RULE, SIDE, TOP, WIDTH, Page, PagesCounted
+from activities.document_page import ACCENT, INK, QUIET, RULE, WIDTH, Page, set_pages
 from activities.fonts import SEMIBOLD
 from activities.one_line import one_line
 from activities.translations import texts_for
@@ -17,7 +15,6 @@ from activities.typesetting import Style, Typesetter
 from models.vocabulary import TaskAction
 
 _LANGUAGE = "en"
-_PADDING = 6  # of reportlab's frames
 _TOGETHER = 110  # points: a heading never stands alone at the foot of a page
 
 _TITLE = Style(size=22, leading=30, weight=SEMIBOLD)
@@ -58,30 +55,14 @@ def render_decision_record(record: DecisionRecord) -> bytes:
     texts = texts_for("documents", _LANGUAGE)
     typesetter = Typesetter(_LANGUAGE, right_to_left=False)
     page = Page(typesetter, texts, f"Decision record {record.application_id}", None, record.as_of)
-    pdf = BytesIO()
-    document = SimpleDocTemplate(
-        pdf,
-        pagesize=A4,
-        leftMargin=SIDE - _PADDING,
-        rightMargin=SIDE - _PADDING,
-        topMargin=TOP,
-        bottomMargin=BOTTOM,
+    return set_pages(
+        page,
+        _Story(record, typesetter).told(),
         title=f"Decision record {record.application_id}",
         author=record.academy,
         subject="Application of a tutor",
         creator=record.academy,
-        producer="Registrar",
-        lang=_LANGUAGE,
-        displayDocTitle=True,
-        invariant=1,
     )
-
-    def canvas(*arguments: object, **options: object) -> PagesCounted:
-        return PagesCounted(page, *arguments, **options)
-
-    story = _Story(record, typesetter).told()
-    document.build(story, onFirstPage=page.below, onLaterPages=page.below, canvasmaker=canvas)
-    return pdf.getvalue()
 
 
 class _Story:

@@ -1,14 +1,16 @@
 """What every page of a document has: its size and margins, the coloured edge, the foot and the mark of a test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import md5
+from io import BytesIO
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Flowable, SimpleDocTemplate
 
 from activities.fonts import SEMIBOLD
 from activities.translations import Texts
@@ -24,6 +26,7 @@ QUIET = HexColor("#5b6478")
 RULE = HexColor("#d9dde6")
 ACCENT = HexColor("#2f4bdd")
 
+_PADDING = 6  # of reportlab's frames
 _GHOST = HexColor("#eceef3")
 _SMALL = Style(size=8, leading=11.5, color=QUIET)
 _WATERMARK = Style(size=150, leading=150, weight=SEMIBOLD, color=_GHOST)
@@ -97,3 +100,33 @@ class PagesCounted(Canvas):  # type: ignore[misc]  # reportlab has no types
             self._page.footer(self, number, len(self._pages))
             super().showPage()
         super().save()
+
+
+def set_pages(page: Page, story: Sequence[Flowable], *, title: str, author: str, subject: str, creator: str) -> bytes:
+    """The story on A4 pages with that furniture, as PDF. The same story gives the same bytes.
+
+    The language is the page's; title, author, subject and creator are what the PDF says of itself.
+    """
+    pdf = BytesIO()
+    document = SimpleDocTemplate(
+        pdf,
+        pagesize=A4,
+        leftMargin=SIDE - _PADDING,
+        rightMargin=SIDE - _PADDING,
+        topMargin=TOP,
+        bottomMargin=BOTTOM,
+        title=title,
+        author=author,
+        subject=subject,
+        creator=creator,
+        producer="Registrar",
+        lang=page.texts.language,
+        displayDocTitle=True,
+        invariant=1,
+    )
+
+    def canvas(*arguments: object, **options: object) -> PagesCounted:
+        return PagesCounted(page, *arguments, **options)
+
+    document.build(list(story), onFirstPage=page.below, onLaterPages=page.below, canvasmaker=canvas)
+    return pdf.getvalue()

@@ -1,18 +1,15 @@
 """Documents as PDF: facts in, bytes out. The same facts give the same bytes, in every process and at every time."""
 
 from collections.abc import Sequence
-from io import BytesIO
 
-from reportlab.lib.pagesizes import A4
-from reportlab.platypus import Flowable, HRFlowable, KeepTogether, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, HRFlowable, KeepTogether, Spacer, Table, TableStyle
 
-from activities.document_page import ACCENT, BOTTOM, INK, QUIET, RULE, SIDE, TOP, WIDTH, Page, PagesCounted
+from activities.document_page import ACCENT, INK, QUIET, RULE, WIDTH, Page, set_pages
 from activities.document_words import Pairs, Party, Sheet, sheet_of
 from activities.fonts import SEMIBOLD
 from activities.printed import PrintedDocument
 from activities.typesetting import Style, Typesetter
 
-_PADDING = 6  # of reportlab's frames
 _SUMS = WIDTH / 2
 _GAP = 16  # before a column of amounts
 _SLACK = 0.1  # so that what was measured still fits after rounding
@@ -50,30 +47,14 @@ def render_pdf(printed: PrintedDocument) -> bytes:
     texts = sheet.texts
     typesetter = Typesetter(texts.language, right_to_left=texts.right_to_left)
     page = Page(typesetter, texts, sheet.footer, sheet.watermark, printed.issued_at)
-    pdf = BytesIO()
-    document = SimpleDocTemplate(
-        pdf,
-        pagesize=A4,
-        leftMargin=SIDE - _PADDING,
-        rightMargin=SIDE - _PADDING,
-        topMargin=TOP,
-        bottomMargin=BOTTOM,
+    return set_pages(
+        page,
+        _Story(sheet, typesetter).told(),
         title=f"{sheet.title} {printed.number}",
         author=printed.seller.legal_name,
         subject=sheet.subject,
         creator=printed.seller.name,
-        producer="Registrar",
-        lang=texts.language,
-        displayDocTitle=True,
-        invariant=1,
     )
-
-    def canvas(*arguments: object, **options: object) -> PagesCounted:
-        return PagesCounted(page, *arguments, **options)
-
-    story = _Story(sheet, typesetter).told()
-    document.build(story, onFirstPage=page.below, onLaterPages=page.below, canvasmaker=canvas)
-    return pdf.getvalue()
 
 
 class _Story:

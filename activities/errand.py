@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
-from urllib.parse import urlsplit
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from temporalio.exceptions import ApplicationError
@@ -16,7 +16,7 @@ from activities.mail_rendering import Words
 from activities.one_line import one_line
 from activities.order_facts import BoughtLine, OrderFacts
 from models.money import Money
-from models.tables import Document, Person
+from models.tables import Academy, Document, Person
 
 _LONGEST_LINK = 2048
 
@@ -52,22 +52,6 @@ class Skipped:
     reason: str
 
 
-class Addressed(Protocol):
-    """A mail to write, whatever it is about: to whom, and what every letter says."""
-
-    @property
-    def recipient(self) -> Person: ...
-
-    @property
-    def moment(self) -> datetime: ...
-
-    @property
-    def words(self) -> Words: ...
-
-    @property
-    def common(self) -> Mapping[str, object]: ...
-
-
 @dataclass(frozen=True)
 class PublicPages:
     """Our own pages that need no login: where they are reached, and what signs the links to them."""
@@ -85,21 +69,34 @@ class Pages:
     and the Web UI of a job (`{workflow_id}`).
     """
 
-    order: str | None
+    order: str | None = None
     job: str | None = None
     application: str | None = None
     public: PublicPages = NO_PUBLIC_PAGES
 
 
-@dataclass(frozen=True)
-class Errand:
-    """One mail about an order to write. `page_url` has `{order_id}` in it, or there is no page of orders."""
+class Told(Protocol):
+    """What a letter tells, as read from the record: whatever it is about, it is read for somebody, by an academy."""
 
-    facts: OrderFacts
+    @property
+    def recipient(self) -> Person: ...
+
+    @property
+    def academy(self) -> Academy: ...
+
+
+FactsT_co = TypeVar("FactsT_co", bound=Told, covariant=True)
+
+
+@dataclass(frozen=True)
+class Addressed(Generic[FactsT_co]):
+    """One mail to write, whatever it is about: to whom, and what every letter says."""
+
+    facts: FactsT_co
     subject_id: UUID
     occasion: str
     moment: datetime
-    page_url: str | None
+    pages: Pages
 
     @property
     def recipient(self) -> Person:
@@ -109,12 +106,22 @@ class Errand:
     @cached_property
     def words(self) -> Words:
         """The recipient's."""
-        return Words(self.facts.recipient.locale, self.facts.recipient.time_zone)
+        return Words(self.recipient.locale, self.recipient.time_zone)
+
+    @property
+    def common(self) -> Mapping[str, object]:
+        """What every letter says."""
+        return {"name": one_line(self.recipient.full_name), "academy": self.facts.academy, "is_test": False}
+
+
+@dataclass(frozen=True)
+class Errand(Addressed[OrderFacts]):
+    """One mail about an order to write."""
 
     @property
     def order_url(self) -> str | None:
         """The platform's page of the order."""
-        return None if self.page_url is None else link(self.page_url.replace("{order_id}", str(self.facts.order.id)))
+        return page_of(self.pages.order, "order_id", self.facts.order.id)
 
     @property
     def pay_url(self) -> str | None:
@@ -155,16 +162,20 @@ class Errand:
         return [self.line(bought) for bought in self.facts.lines]
 
     @property
-    def common(self) -> dict[str, object]:
-        """What every letter says."""
-        facts = self.facts
+    def common(self) -> Mapping[str, object]:
+        """What every letter about an order says."""
+        order = self.facts.order
         return {
-            "name": one_line(facts.recipient.full_name),
-            "academy": facts.academy,
-            "order_number": facts.order.number,
+            **super().common,
+            "order_number": order.number,
             "order_url": self.order_url,
-            "is_test": facts.order.is_test,
+            "is_test": order.is_test,
         }
+
+
+def page_of(pattern: str | None, name: str, value: object) -> str | None:
+    """The page of one thing, where `pattern` says `{name}` for which one; none if there are no such pages."""
+    return None if pattern is None else link(pattern.replace(f"{{{name}}}", quote(str(value), safe="")))
 
 
 def link(url: str | None) -> str | None:

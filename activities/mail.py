@@ -16,7 +16,16 @@ from temporalio.exceptions import ApplicationError
 
 from activities.calendar import FILE_NAME, MEDIA_TYPE, MEDIA_TYPE_PARAMETERS, calendar_file
 from activities.database import Sessions
-from activities.errand import NO_PUBLIC_PAGES, Addressed, Draft, MailWithoutSubjectError, Pages, PublicPages, Skipped
+from activities.errand import (
+    NO_PUBLIC_PAGES,
+    Addressed,
+    Draft,
+    MailWithoutSubjectError,
+    Pages,
+    PublicPages,
+    Skipped,
+    Told,
+)
 from activities.files import FileStore
 from activities.letters import letter_of, set_letter
 from activities.mail_ledger import MailLedger
@@ -151,7 +160,7 @@ class MailActivities:
         self,
         request: SendMail,
         mail_id: UUID,
-        errand: Addressed,
+        errand: Addressed[Told],
         draft: Draft,
         recipient: Address,
         attachments: list[Attachment],

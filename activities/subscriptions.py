@@ -124,11 +124,6 @@ async def complain(
     return subscriptions
 
 
-async def subscription_of(session: AsyncSession, person_id: UUID, list_: MailList) -> Subscription | None:
-    """What the person has said last; none if nothing."""
-    return await session.get(Subscription, (person_id, list_))
-
-
 async def token_of(session: AsyncSession, person_id: UUID, list_: MailList) -> str:
     """The key of the person's unsubscribe link. It is made when the first mail of the list is queued, and stays."""
     query = select(col(Subscription.token)).where(

@@ -2,17 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
-from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import and_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.errand import Draft, Skipped, link
-from activities.mail_rendering import Words
+from activities.errand import Addressed, Draft, Skipped, page_of
 from activities.one_line import one_line
 from activities.task_record import TUTOR_APPLICATION, person_of
 from models.tables import Academy, HumanTask, Person, TaskContact, TutorApplication
@@ -33,34 +29,13 @@ class TaskFacts:
 
 
 @dataclass(frozen=True)
-class TaskErrand:
-    """One mail about a task. `page_url` has `{workflow_id}` in it, or there is no page of jobs."""
-
-    facts: TaskFacts
-    occasion: str
-    moment: datetime
-    page_url: str | None
-
-    @property
-    def recipient(self) -> Person:
-        """Who is written to."""
-        return self.facts.recipient
-
-    @cached_property
-    def words(self) -> Words:
-        """The recipient's."""
-        return Words(self.recipient.locale, self.recipient.time_zone)
+class TaskErrand(Addressed[TaskFacts]):
+    """One mail about a task."""
 
     @property
     def job_url(self) -> str | None:
         """Where the job that waits is seen, and can be told the decision."""
-        workflow_id = quote(self.facts.task.workflow_id, safe="")
-        return None if self.page_url is None else link(self.page_url.replace("{workflow_id}", workflow_id))
-
-    @property
-    def common(self) -> dict[str, object]:
-        """What every letter says."""
-        return {"name": one_line(self.recipient.full_name), "academy": self.facts.academy, "is_test": False}
+        return page_of(self.pages.job, "workflow_id", self.facts.task.workflow_id)
 
 
 async def facts_of_task(session: AsyncSession, task_id: UUID, recipient_id: UUID) -> TaskFacts | None:

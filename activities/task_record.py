@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Exists, delete, exists, or_, select
@@ -21,6 +22,17 @@ TASK = "task"
 TUTOR_APPLICATION = "tutor_application"
 
 _STAFF_PERSON = re.compile(rf"(?:{Role.STAFF}|{Role.ADMIN}):([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that is said about a task, or along with another step. It goes nowhere but to the record."""
+
+    subject_kind: str
+    subject_id: UUID
+    author: str
+    text: str
+    occasion: str = ""
 
 
 def actors_of(subject: str) -> tuple[str, str]:
@@ -82,39 +94,31 @@ async def staff_actor(session: AsyncSession, person_id: UUID) -> str | None:
     return as_admin if is_admin and not is_staff else as_staff
 
 
-async def write_note(
-    session: AsyncSession, subject_id: UUID, *, author: str, text: str, subject_kind: str = TASK, occasion: str = ""
-) -> bool:
-    """Keep what somebody says about the task, or about something else, and say whether it is new.
+async def write_note(session: AsyncSession, remark: Remark, note_id: UUID | None = None) -> bool:
+    """Keep it as a note, and say whether it is new. The same words of the same author are one, on each occasion.
 
-    The same words of the same author are one, on each occasion.
+    With an id of its own it is the one note of that id, in whatever words came first.
     """
     note = insert(Note).values(
-        id=_note_id(subject_kind, subject_id, author, text, occasion),
+        id=note_id or _note_id(remark),
         created_at=now(),
-        subject_kind=subject_kind,
-        subject_id=subject_id,
-        author=author,
-        text=text,
+        subject_kind=remark.subject_kind,
+        subject_id=remark.subject_id,
+        author=remark.author,
+        text=remark.text,
     )
     written = await session.execute(note.on_conflict_do_nothing().returning(col(Note.id)))
     return written.first() is not None
 
 
-async def take_note_back(
-    session: AsyncSession, subject_id: UUID, *, author: str, text: str, subject_kind: str = TASK, occasion: str = ""
-) -> None:
-    """Forget a note that was written for a decision which did not count."""
-    note_id = _note_id(subject_kind, subject_id, author, text, occasion)
-    await session.execute(delete(Note).where(col(Note.id) == note_id))
+async def take_note_back(session: AsyncSession, remark: Remark) -> None:
+    """Forget a note that was written for a step which did not count."""
+    await session.execute(delete(Note).where(col(Note.id) == _note_id(remark)))
 
 
-async def has_note(
-    session: AsyncSession, subject_id: UUID, *, author: str, text: str, subject_kind: str = TASK, occasion: str = ""
-) -> bool:
+async def has_note(session: AsyncSession, remark: Remark) -> bool:
     """Whether these words are on record."""
-    note_id = _note_id(subject_kind, subject_id, author, text, occasion)
-    return await session.get(Note, note_id) is not None
+    return await session.get(Note, _note_id(remark)) is not None
 
 
 async def notes_of(session: AsyncSession, task_id: UUID) -> Sequence[Note]:
@@ -127,7 +131,7 @@ async def notes_of(session: AsyncSession, task_id: UUID) -> Sequence[Note]:
     return (await session.execute(query)).scalars().all()
 
 
-def _note_id(subject_kind: str, subject_id: UUID, author: str, text: str, occasion: str) -> UUID:
+def _note_id(remark: Remark) -> UUID:
     """Of one subject there may be a note and a message in the same words."""
-    author = author if subject_kind == TASK else f"{subject_kind}:{occasion}:{author}"
-    return note_id_for(subject_id, author, text)
+    kind, author = remark.subject_kind, remark.author
+    return note_id_for(remark.subject_id, author if kind == TASK else f"{kind}:{remark.occasion}:{author}", remark.text)

@@ -13,7 +13,7 @@ from temporalio import activity
 from activities.audit import StateChange, write_audit
 from activities.business_calendar import business_calendar
 from activities.database import Sessions
-from activities.task_record import TASK, applicant_of_task, person_of, write_note
+from activities.task_record import TASK, Remark, applicant_of_task, person_of, write_note
 from models.identifiers import task_id_for
 from models.messages.tasks import CloseTask, EscalatedTask, EscalateTask, OpenedTask, OpenTask
 from models.tables import HumanTask, Person, TaskContact
@@ -112,7 +112,7 @@ class TaskActivities:
             # The database keeps no NUL.
             note = (decision.note or "").replace("\0", "").strip()
             if note:
-                await write_note(session, task.id, author=decision.actor, text=note)
+                await write_note(session, Remark(TASK, task.id, decision.actor, note))
 
 
 async def _undecided(session: AsyncSession, step: OpenTask) -> UUID:

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from http import HTTPStatus
-from typing import IO, Annotated, Any, Self
+from typing import IO, Annotated, Self
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Header, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
@@ -23,12 +23,11 @@ from activities.application_documents import (
     NewDocument,
     add_document,
     editable_application,
-    file_key_of,
     forget_documents,
     forget_unless_recorded,
     remove_document,
 )
-from activities.application_record import academy_day, was_shown
+from activities.application_record import academy_day, file_key_of, was_shown
 from activities.database import Sessions
 from activities.files import FileMissingError
 from activities.media_types import EXTENSIONS, media_type_of
@@ -43,6 +42,7 @@ from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, location_header, problems
 from routes.parts import Connections, Parts, TheConnections, TheParts
 from routes.problems import ProblemError
+from routes.stored_files import IfNoneMatch, file_answer, file_answers
 from routes.tokens import Principal
 from routes.validation import InvalidField, SubjectCode
 from rules.decision import Refused
@@ -61,19 +61,7 @@ _Link = Annotated[
 _LONGEST_NAME = 200
 _PIECE = 65_536
 _LOCATION = location_header(f"/v1/tutor-applications/{APPLICATION.id}/documents/{DOCUMENT.id}/file")
-_FILE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The file",
-        "content": {
-            media_type: {"schema": {"type": "string", "format": "binary"}, "example": "…"} for media_type in EXTENSIONS
-        },
-        "headers": {
-            "ETag": {"description": "the SHA-256 of the file", "schema": {"type": "string"}},
-            "Content-Disposition": {"description": "the file's name", "schema": {"type": "string"}},
-        },
-    },
-    304: {"description": "The file is the one you have"},
-}
+_FILE = file_answers("The file", EXTENSIONS, "…")
 
 
 class DocumentForm(BaseModel):
@@ -192,7 +180,7 @@ async def get_file(
     principal: _TheCaller,
     parts: TheParts,
     connections: TheConnections,
-    if_none_match: Annotated[str | None, Header(description="the ETag of the file you have")] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Any version that is current or was decided on, for the applicant and reviewers.
 
@@ -208,14 +196,17 @@ async def get_file(
         document = (await session.execute(query)).scalar_one_or_none()
     if document is None or document.file_key is None or document.media_type is None:
         raise _no_file()
-    headers = {"ETag": f'"{document.sha256}"', "Content-Disposition": _disposition(document)}
-    if if_none_match is not None and f'"{document.sha256}"' in if_none_match:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     try:
-        data = await parts.files.get(document.file_key, digest=document.sha256)
+        return await file_answer(
+            parts.files,
+            document.file_key,
+            document.sha256,
+            media_type=document.media_type,
+            disposition=_disposition(document),
+            if_none_match=if_none_match,
+        )
     except FileMissingError:
         raise _no_file() from None
-    return Response(data, media_type=document.media_type, headers=headers)
 
 
 async def _require_editable(

@@ -40,7 +40,7 @@ from routes.application_views import (
     review_view,
     told_decisions,
 )
-from routes.pagination import PageQuery, sorted_page
+from routes.pagination import PageQuery, sorted_page, total_of
 from routes.problems import ProblemError
 from routes.refusals import missing_parts
 from routes.tokens import Principal
@@ -130,7 +130,7 @@ async def list_applications(
     if not is_queue and (asked.reviewer is not None or asked.overdue is not None or sort.startswith("due_at")):
         raise ProblemError(Reason.ROLE_NOT_ALLOWED, "Only reviewers ask by reviewer and by what is due.")
     rows = _queue().where(viewer.reviewed if is_queue else viewer.own, *_asked_for(asked, viewer))
-    total = (await session.execute(rows.with_only_columns(func.count(), maintain_column_froms=True))).scalar_one()
+    total = await total_of(session, rows)
     columns = {
         "due_at": col(_OPEN_TASK.due_at),
         "submitted_at": col(TutorApplication.submitted_at),

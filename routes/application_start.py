@@ -2,25 +2,19 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from temporalio.client import (
-    Client,
-    RPCTimeoutOrCancelledError,
-    WithStartWorkflowOperation,
-    WorkflowUpdateFailedError,
-)
+from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.service import RPCError
 
 from models.errors import Reason
 from models.identifiers import tutor_application_workflow_id
 from models.messages.applications import ApplicationAnswer, ApplicationRef
 from models.messages.message import Message
 from models.tables import TutorApplication
-from routes.outages import is_not_found
 from routes.problems import ProblemError
-from routes.refusals import problem_of
+from routes.refusals import answered
+from routes.runs import leave_no_start_unread
 from workflows.application_listing import SUMMARY, application_attributes, application_details
 from workflows.queues import REGISTRAR_QUEUE
 
@@ -56,7 +50,6 @@ _REFUSALS = frozenset(
 _PATIENCE = timedelta(seconds=15)
 
 Update = Literal["submit", "answer", "withdraw", "assign", "judge_document"]
-_HandleT = TypeVar("_HandleT")
 
 
 async def start_application(temporal: Client, application: ApplicationRef) -> None:
@@ -66,25 +59,15 @@ async def start_application(temporal: Client, application: ApplicationRef) -> No
     the id of a refused one would be answered from the closed run. What was begun once is on record, and found there.
     """
     start = _start_operation(application)
-    # A failed start fails this second future too; unread, the event loop would log its text.
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
-    try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()):
-            _ = await temporal.execute_update_with_start_workflow(
-                "begin",
-                application,
-                start_workflow_operation=start,
-                result_type=ApplicationAnswer,
-                rpc_timeout=_PATIENCE,
-            )
-    except WorkflowUpdateFailedError as failed:
-        raise problem_of(failed, _REFUSALS) from failed
-    except (RPCTimeoutOrCancelledError, TimeoutError):
-        raise _not_answered("repeat it with the same key") from None
-    except RPCError as error:
-        if is_not_found(error):  # the run closed while the update was on its way
-            raise _not_answered("repeat it with the same key") from None
-        raise
+    leave_no_start_unread(start)
+    async with answered(_REFUSALS, "repeat it with the same key"), asyncio.timeout(_PATIENCE.total_seconds()):
+        _ = await temporal.execute_update_with_start_workflow(
+            "begin",
+            application,
+            start_workflow_operation=start,
+            result_type=ApplicationAnswer,
+            rpc_timeout=_PATIENCE,
+        )
 
 
 async def tell_application(
@@ -96,19 +79,12 @@ async def tell_application(
     how the application stands.
     """
     handle = temporal.get_workflow_handle(application.workflow_id)
-    try:
-        answered: ApplicationAnswer = await handle.execute_update(
+    over = ProblemError(Reason.APPLICATION_OVER, "Nothing waits for the application any more.")
+    async with answered(_REFUSALS, "it may be repeated", gone=over):
+        answer: ApplicationAnswer = await handle.execute_update(
             update, argument, result_type=ApplicationAnswer, rpc_timeout=_PATIENCE
         )
-    except WorkflowUpdateFailedError as failed:
-        raise problem_of(failed, _REFUSALS) from failed
-    except RPCTimeoutOrCancelledError:
-        raise _not_answered("it may be repeated") from None
-    except RPCError as error:
-        if is_not_found(error):
-            raise ProblemError(Reason.APPLICATION_OVER, "Nothing waits for the application any more.") from error
-        raise
-    return answered
+    return answer
 
 
 def _start_operation(application: ApplicationRef) -> "WithStartWorkflowOperation[Any, Any]":
@@ -123,12 +99,3 @@ def _start_operation(application: ApplicationRef) -> "WithStartWorkflowOperation
         static_summary=SUMMARY,
         static_details=application_details(application),
     )
-
-
-def _read(handle: asyncio.Task[_HandleT]) -> None:
-    if not handle.cancelled():
-        handle.exception()
-
-
-def _not_answered(what_to_do: str) -> ProblemError:
-    return ProblemError(Reason.UNAVAILABLE, f"No worker has answered; {what_to_do}.")

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.application_checks import check_answer, check_submission, check_withdrawal
 from activities.application_record import APPLICANT_MESSAGE, ApplicationFacts, application_facts
+from activities.task_record import Remark
 from models.errors import Reason
 from models.messages.applications import ByApplicant, CheckedApplication
 from models.tables import TutorApplication
@@ -27,7 +28,7 @@ from routes.documentation import answer, problems
 from routes.parts import Connections, TheConnections
 from routes.problems import ProblemError
 from routes.refusals import missing_parts
-from routes.task_decisions import Remark, kept
+from routes.task_decisions import kept
 from routes.tokens import Principal
 from routes.validation import NoteText
 

@@ -2,22 +2,18 @@
 
 from http import HTTPStatus
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.audit import StateChange, write_audit
+from activities.cart_settings import keep_cart_settings
 from models.errors import Reason
 from models.messages.carts import MAX_REMINDERS
 from models.tables import Academy, CartSettings
-from models.tables.columns import now
 from models.vocabulary import ConsentMode, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
@@ -120,23 +116,6 @@ async def put_cart_settings(
         academy_id = (await session.execute(select(col(Academy.id)))).scalar_one_or_none()
         if academy_id is None:
             raise ProblemError(Reason.NOT_FOUND, "There is no academy yet.")
-        await _write(session, academy_id, body, principal.actor)
+        wanted = CartSettings(academy_id=academy_id, **body.model_dump(mode="json"))
+        await keep_cart_settings(session, wanted, actor=principal.actor)
     return body
-
-
-async def _write(session: AsyncSession, academy_id: UUID, wanted: CartSettingsView, actor: str) -> None:
-    query = select(CartSettings).where(col(CartSettings.academy_id) == academy_id).with_for_update()
-    before = (await session.execute(query)).scalar_one_or_none()
-    if before is not None and CartSettingsView.model_validate(before) == wanted:
-        return
-    values = {**wanted.model_dump(), "delays_minutes": list(wanted.delays_minutes), "updated_at": now()}
-    written = insert(CartSettings).values(academy_id=academy_id, **values)
-    await session.execute(written.on_conflict_do_update(index_elements=[col(CartSettings.academy_id)], set_=values))
-    change = StateChange(
-        "cart_settings", academy_id, None if before is None else _state(before.is_enabled), _state(wanted.is_enabled)
-    )
-    await write_audit(session, [change], actor=actor, reason="cart settings changed", workflow_id=None)
-
-
-def _state(is_enabled: bool) -> str:
-    return "enabled" if is_enabled else "disabled"

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -32,6 +31,8 @@ from models.vocabulary import CartStatus
 from routes.outages import is_not_found, is_outage
 from routes.parts import Connections
 from routes.problems import ProblemError
+from routes.refusals import problem_of
+from routes.runs import leave_no_start_unread
 from rules.cart import LIVE
 from workflows.cart import CartWorkflow
 from workflows.cart_listing import CART_SUMMARY, cart_attributes
@@ -63,8 +64,7 @@ async def change_cart(temporal: Client, change: ChangeCart) -> None:
 async def _is_changed(temporal: Client, change: ChangeCart) -> bool:
     """Whether the change was made; not if the run closed while it was on its way, so that the next try starts one."""
     start = _start_operation(change)
-    # A failed start fails this second future too; unread, the event loop would log its text.
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    leave_no_start_unread(start)
     try:
         _ = await temporal.execute_update_with_start_workflow(
             CartWorkflow.change, change, start_workflow_operation=start, rpc_timeout=_PATIENCE
@@ -73,9 +73,7 @@ async def _is_changed(temporal: Client, change: ChangeCart) -> bool:
         cause = failed.cause
         if isinstance(cause, ApplicationError) and cause.type == _RUN_CLOSED:
             return False
-        if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
-            raise ProblemError(Reason(cause.type), cause.message) from failed
-        raise
+        raise problem_of(failed, _REFUSALS) from failed
     except RPCError as error:
         if is_not_found(error):
             return False
@@ -95,11 +93,6 @@ def _start_operation(change: ChangeCart) -> "WithStartWorkflowOperation[CartWork
         static_summary=CART_SUMMARY,
         static_details=f"Of person `{change.person_id}`, first changed by `{change.actor}`.",
     )
-
-
-def _read(handle: asyncio.Task[Any]) -> None:
-    if not handle.cancelled():
-        handle.exception()
 
 
 async def clear_cart(connections: Connections, cart_id: UUID, person_id: UUID) -> None:

@@ -31,7 +31,7 @@ from routes.order_reading import read_order
 from routes.order_requests import Moment
 from routes.order_start import Started
 from routes.order_views import OrderOnItsWay, OrderView, order_path
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page, total_of
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.tokens import Principal
@@ -225,7 +225,7 @@ async def get_carts(
     conditions = _asked_for(asked)
     page = sorted_page(select(Cart).where(*conditions), asked, asked.sort, _SORTABLE, col(Cart.id))
     async with connections.sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(Cart).where(*conditions))).scalar_one()
+        total = await total_of(session, select(Cart).where(*conditions))
         carts = await cart_views(session, page, principal, parts.settings)
     return page_of(request, response, asked, carts, total)
 

@@ -2,32 +2,26 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from temporalio.client import Client, RPCTimeoutOrCancelledError
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import SearchAttributePair, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.database import Sessions
+from activities.task_record import Remark, write_note
 from models import search
 from models.errors import Reason
 from models.identifiers import cascade_workflow_id
 from models.messages.cascades import CascadeOrder, CascadeWish
 from models.tables import Note
-from models.tables.columns import now
 from models.vocabulary import CascadeStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import ProblemError
+from routes.runs import is_delivered
 from workflows.cascade import CascadeWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
@@ -39,14 +33,7 @@ async def start_cascade(temporal: Client, wish: CascadeWish) -> None:
 
     Raises `ProblemError` if no worker answers.
     """
-    attributes: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(search.JOB, "cascade"),
-        SearchAttributePair(search.STATE, CascadeStatus.RUNNING.value),
-        SearchAttributePair(search.WAITING_FOR, WaitingFor.NOTHING.value),
-        SearchAttributePair(search.NEEDS_HUMAN, False),
-    ]
-    if wish.course_id is not None:
-        attributes.append(SearchAttributePair(search.COURSE_ID, [str(wish.course_id)]))
+    course = [] if wish.course_id is None else [SearchAttributePair(search.COURSE_ID, [str(wish.course_id)])]
     workflow_id = cascade_workflow_id(wish.cascade_id)
     try:
         await temporal.start_workflow(
@@ -57,7 +44,7 @@ async def start_cascade(temporal: Client, wish: CascadeWish) -> None:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             # One that was terminated may be started anew: the record says what is left.
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            search_attributes=TypedSearchAttributes(attributes),
+            search_attributes=search.at_start("cascade", CascadeStatus.RUNNING, WaitingFor.NOTHING, *course),
             static_summary=f"Cascade: {wish.kind.value.replace('_', ' ')}",
             static_details=f"Asked for by `{wish.actor}`.",
         )
@@ -78,11 +65,8 @@ async def keep_reason(sessions: Sessions, cascade_id: UUID, author: str, text: s
 
     Raises `ProblemError` if another reason is kept already.
     """
-    note = insert(Note).values(
-        id=cascade_id, created_at=now(), subject_kind="cascade", subject_id=cascade_id, author=author, text=text
-    )
     async with sessions.begin() as session:
-        await session.execute(note.on_conflict_do_nothing())
+        await write_note(session, Remark("cascade", cascade_id, author, text), cascade_id)
         kept = (await session.execute(select(col(Note.text)).where(col(Note.id) == cascade_id))).scalar_one()
     if kept != text:
         raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used with another reason.")
@@ -93,9 +77,5 @@ async def tell_cascade(
 ) -> None:
     """Pause it or let it go on. Raises `ProblemError` if it is over."""
     handle = temporal.get_workflow_handle_for(CascadeWorkflow.run, cascade_workflow_id(cascade_id))
-    try:
-        await handle.signal(signal, CascadeOrder(actor=actor), rpc_timeout=_PATIENCE)
-    except RPCError as error:
-        if is_not_found(error):
-            raise ProblemError(Reason.CASCADE_NOT_RUNNING, "The cascade is over, or was never started.") from error
-        raise
+    if not await is_delivered(handle.signal(signal, CascadeOrder(actor=actor), rpc_timeout=_PATIENCE)):
+        raise ProblemError(Reason.CASCADE_NOT_RUNNING, "The cascade is over, or was never started.")

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,11 +25,11 @@ from models.vocabulary import CascadeKind, CascadeStatus, RefundShare, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.cascade_start import keep_reason, start_cascade, tell_cascade
 from routes.documentation import answer, location_header, problems
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY, NoteText
+from routes.validation import NoteText, idempotency_header
 from workflows.cascade import CascadeWorkflow
 
 router = APIRouter(prefix="/v1/cascades", tags=["cascades"], route_class=AuthenticatedRoute)
@@ -174,10 +174,7 @@ async def post_cascade(
             }
         ),
     ],
-    idempotency_key: Annotated[
-        str,
-        Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key is the same cascade"),
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key is the same cascade")],
     principal: _MayStart,
     connections: TheConnections,
     response: Response,
@@ -221,10 +218,10 @@ async def get_cascades(
     response: Response,
 ) -> Page[CascadeView]:
     """Newest first, each with how far it is."""
-    found = select(Cascade).where(*([] if asked.status is None else [col(Cascade.status) == asked.status]))
+    found = select(Cascade).where(*matching((col(Cascade.status), asked.status)))
     page = sorted_page(found, asked, asked.sort, _SORTABLE, col(Cascade.id))
     async with connections.sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(found.subquery()))).scalar_one()
+        total = await total_of(session, found)
         views = await _views(session, (await session.execute(page)).scalars().all())
     return page_of(request, response, asked, views, total)
 

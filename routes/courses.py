@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
 from models.errors import Reason
@@ -17,7 +17,7 @@ from models.tables.columns import now
 from models.vocabulary import CostScheme, CourseKind, CourseStatus, PeriodUnit, RefundPolicy, SchedulingType, SlotStatus
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
@@ -212,7 +212,7 @@ async def get_courses(
     conditions = [*_visible_to(principal), *_asked_for(asked)]
     page = sorted_page(select(Course).where(*conditions), asked, asked.sort, _SORTABLE, col(Course.id))
     async with connections.sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(Course).where(*conditions))).scalar_one()
+        total = await total_of(session, select(Course).where(*conditions))
         courses = (await session.execute(page)).scalars().all()
     return page_of(request, response, asked, map(_course_view, courses), total)
 
@@ -268,12 +268,11 @@ def _visible_to(principal: Principal) -> list[ColumnElement[bool]]:
 
 
 def _asked_for(asked: CourseQuery) -> list[ColumnElement[bool]]:
-    wanted = (
+    return matching(
         (col(Course.kind), asked.kind),
         (col(Course.status), asked.status),
         (col(Course.tutor_id), asked.tutor_id),
     )
-    return [column == value for column, value in wanted if value is not None]
 
 
 def _course_view(course: Course) -> CourseView:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
 from models.errors import Reason
@@ -17,7 +17,7 @@ from models.tables import Dispute
 from models.vocabulary import DisputeStatus, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
@@ -95,7 +95,7 @@ async def get_disputes(
     conditions = _asked_for(asked)
     page = sorted_page(select(Dispute).where(*conditions), asked, asked.sort, _SORTABLE, col(Dispute.id))
     async with connections.sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(Dispute).where(*conditions))).scalar_one()
+        total = await total_of(session, select(Dispute).where(*conditions))
         rows = (await session.execute(page)).scalars().all()
     return page_of(request, response, asked, map(_view, rows), total)
 
@@ -118,8 +118,7 @@ async def get_dispute(dispute_id: UUID, principal: _TheStaff, connections: TheCo
 
 
 def _asked_for(asked: DisputeQuery) -> list[ColumnElement[bool]]:
-    wanted = ((col(Dispute.status), asked.status), (col(Dispute.order_id), asked.order_id))
-    return [column == value for column, value in wanted if value is not None]
+    return matching((col(Dispute.status), asked.status), (col(Dispute.order_id), asked.order_id))
 
 
 def _view(dispute: Dispute) -> DisputeView:

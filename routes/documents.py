@@ -1,12 +1,11 @@
 """The numbered documents of an order as PDFs: downloaded, or mailed once more; and its dates as a calendar file."""
 
 import contextlib
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlmodel import col
@@ -20,7 +19,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.calendar import calendar_file, entries_of_order
 from activities.database import Sessions
-from activities.files import FileMismatchError, FileMissingError
+from activities.files import FileMissingError
 from models import search
 from models.errors import Reason
 from models.identifiers import document_copy_id_for, document_copy_workflow_id
@@ -32,26 +31,16 @@ from routes.documentation import answer, problems
 from routes.order_reading import read_document, read_status
 from routes.parts import Parts, TheConnections, TheParts
 from routes.problems import ProblemError
+from routes.stored_files import IfNoneMatch, file_answer, file_answers
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from workflows.document_copy import DocumentCopyWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
 router = APIRouter(prefix="/v1", tags=["documents"], route_class=AuthenticatedRoute)
 
 _TheCaller = Annotated[Principal, Depends(require())]
-_IfNoneMatch = Annotated[str | None, Header(description="the ETag of the file you have")]
-_PDF: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The document",
-        "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4 …"}},
-        "headers": {
-            "ETag": {"description": "the SHA-256 of the file", "schema": {"type": "string"}},
-            "Content-Disposition": {"description": "the file's name", "schema": {"type": "string"}},
-        },
-    },
-    304: {"description": "The file is the one you have"},
-}
+_PDF = file_answers("The document", ("application/pdf",), "%PDF-1.4 …")
 _CALENDAR: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The calendar file",
@@ -86,7 +75,7 @@ async def get_receipt(
     principal: _TheCaller,
     parts: TheParts,
     connections: TheConnections,
-    if_none_match: _IfNoneMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """For the payer and staff, as soon as the order is completed and the file is written."""
     await _require_order(connections.sessions, order_id, principal)
@@ -110,7 +99,7 @@ async def get_invoice(
     principal: _TheCaller,
     parts: TheParts,
     connections: TheConnections,
-    if_none_match: _IfNoneMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """For the payer and staff; orders that are not paid by invoice have none."""
     await _require_order(connections.sessions, order_id, principal)
@@ -151,7 +140,7 @@ async def get_document(
     principal: _TheCaller,
     parts: TheParts,
     connections: TheConnections,
-    if_none_match: _IfNoneMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Any receipt, invoice or credit note, for the payer of its order and for staff."""
     document, _ = await _visible_document(connections.sessions, document_id, principal)
@@ -175,10 +164,7 @@ async def get_document(
 )
 async def send_document(
     document_id: UUID,
-    idempotency_key: Annotated[
-        str,
-        Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key mails one copy"),
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key mails one copy")],
     principal: _TheCaller,
     connections: TheConnections,
 ) -> CopyOnItsWay:
@@ -226,18 +212,19 @@ async def _visible_document(sessions: Sessions, document_id: UUID, principal: Pr
 
 
 async def _file(parts: Parts, document: Document | None, if_none_match: str | None) -> Response:
-    if document is None or document.file_key is None:
+    if document is None or document.file_key is None or document.sha256 is None:
         raise ProblemError(Reason.DOCUMENT_NOT_READY, "The document is not written yet.")
     name = f"{document.kind.replace('_', '-')}-{document.number}.pdf"
-    headers = {"ETag": f'"{document.sha256}"', "Content-Disposition": f'attachment; filename="{name}"'}
-    if if_none_match is not None and f'"{document.sha256}"' in if_none_match:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     try:
-        pdf = await parts.files.get(document.file_key)
+        return await file_answer(
+            parts.files,
+            document.file_key,
+            document.sha256,
+            media_type="application/pdf",
+            disposition=f'attachment; filename="{name}"',
+            if_none_match=if_none_match,
+        )
     except FileMissingError:
         raise ProblemError(
             Reason.DOCUMENT_NOT_READY, "The file is missing; have a copy sent, which makes it again."
         ) from None
-    if sha256(pdf).hexdigest() != document.sha256:
-        raise FileMismatchError(document.file_key)
-    return Response(pdf, media_type="application/pdf", headers=headers)

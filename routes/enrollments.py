@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, exists, or_, select
 from sqlmodel import col
 
 from models.errors import Reason
@@ -15,7 +15,7 @@ from models.tables import Course, Enrollment, OrderLine
 from models.vocabulary import EnrollmentStatus, RefundPolicy
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
@@ -84,7 +84,7 @@ async def get_enrollments(
     conditions = [*_visible_to(principal), *_asked_for(asked)]
     page = sorted_page(_enrollments().where(*conditions), asked, asked.sort, _SORTABLE, col(Enrollment.id))
     async with connections.sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(Enrollment).where(*conditions))).scalar_one()
+        total = await total_of(session, select(Enrollment).where(*conditions))
         rows = (await session.execute(page)).all()
     return page_of(request, response, asked, map(_view, rows), total)
 
@@ -121,12 +121,11 @@ def _visible_to(principal: Principal) -> list[ColumnElement[bool]]:
 
 
 def _asked_for(asked: EnrollmentQuery) -> list[ColumnElement[bool]]:
-    wanted = (
+    return matching(
         (col(Enrollment.status), asked.status),
         (col(Enrollment.student_id), asked.student_id),
         (col(Enrollment.course_id), asked.course_id),
     )
-    return [column == value for column, value in wanted if value is not None]
 
 
 def _view(row: Row[*tuple[Any, ...]]) -> EnrollmentView:

@@ -1,17 +1,11 @@
 """Starting to take a paid order back."""
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlmodel import col
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import SearchAttributePair, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.database import Sessions
@@ -28,13 +22,7 @@ async def start_cancellation(temporal: Client, sessions: Sessions, order_id: UUI
     """Have the order taken back, once; whoever asks again finds it under way or done."""
     async with sessions() as session:
         payer_id = (await session.execute(select(col(Order.payer_id)).where(col(Order.id) == order_id))).scalar_one()
-    attributes: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(search.JOB, "order_cancellation"),
-        SearchAttributePair(search.STATE, OrderStatus.COMPLETED.value),
-        SearchAttributePair(search.WAITING_FOR, WaitingFor.STRIPE.value),
-        SearchAttributePair(search.NEEDS_HUMAN, False),
-        SearchAttributePair(search.ORDER_ID, str(order_id)),
-    ]
+    order = SearchAttributePair(search.ORDER_ID, str(order_id))
     try:
         await temporal.start_workflow(
             OrderCancellationWorkflow.run,
@@ -44,7 +32,7 @@ async def start_cancellation(temporal: Client, sessions: Sessions, order_id: UUI
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             # A run that was terminated may be started anew: its refunds are found again by their ids.
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            search_attributes=TypedSearchAttributes(attributes),
+            search_attributes=search.at_start("order_cancellation", OrderStatus.COMPLETED, WaitingFor.STRIPE, order),
             static_summary=f"Take a paid order back: {wish.reason}",
         )
     except WorkflowAlreadyStartedError:

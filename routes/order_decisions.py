@@ -6,12 +6,11 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Response
+from fastapi import APIRouter, Body, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 from sqlmodel import col
-from temporalio.service import RPCError
 
 from activities.database import Sessions
 from models.errors import Reason
@@ -25,11 +24,11 @@ from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, location_header, problems
 from routes.order_examples import ON_ITS_WAY
 from routes.order_views import OrderOnItsWay, order_path
-from routes.outages import is_not_found
 from routes.parts import TheConnections
 from routes.problems import ProblemError
+from routes.runs import is_delivered
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from workflows.order import OrderWorkflow
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=AuthenticatedRoute)
@@ -113,10 +112,9 @@ async def approve_order(
     """Staff, or the tutor whom a course of the order names as its approver. The order can then be paid."""
     await _require_approver(connections.sessions, order_id, principal)
     handle = connections.temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-    try:
-        await handle.signal(OrderWorkflow.approve, ApproveOrder(actor=principal.actor), rpc_timeout=_SIGNAL_PATIENCE)
-    except RPCError as error:
-        raise _not_waiting(error) from error
+    decision = ApproveOrder(actor=principal.actor)
+    if not await is_delivered(handle.signal(OrderWorkflow.approve, decision, rpc_timeout=_SIGNAL_PATIENCE)):
+        raise _not_waiting()
     return _passed_on(order_id, response)
 
 
@@ -139,14 +137,9 @@ async def deny_order(
     """As for approving. The order is cancelled, its places are free again, and the payer is told."""
     await _require_approver(connections.sessions, order_id, principal)
     handle = connections.temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-    try:
-        await handle.signal(
-            OrderWorkflow.deny,
-            DenyOrder(actor=principal.actor, reason=body.reason.value),
-            rpc_timeout=_SIGNAL_PATIENCE,
-        )
-    except RPCError as error:
-        raise _not_waiting(error) from error
+    decision = DenyOrder(actor=principal.actor, reason=body.reason.value)
+    if not await is_delivered(handle.signal(OrderWorkflow.deny, decision, rpc_timeout=_SIGNAL_PATIENCE)):
+        raise _not_waiting()
     return _passed_on(order_id, response)
 
 
@@ -181,12 +174,7 @@ async def mark_order_paid(
         ),
     ],
     idempotency_key: Annotated[
-        str,
-        Header(
-            alias=IDEMPOTENCY_KEY,
-            pattern=r"^[\x21-\x7e]{1,255}$",
-            description="says which of two equal payments it is; the same key counts once",
-        ),
+        str, idempotency_header("says which of two equal payments it is; the same key counts once")
     ],
     principal: Annotated[Principal, Depends(require(*_STAFF))],
     connections: TheConnections,
@@ -203,12 +191,8 @@ async def mark_order_paid(
         actor=principal.actor,
     )
     handle = connections.temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-    try:
-        await handle.signal(OrderWorkflow.mark_paid, received, rpc_timeout=_SIGNAL_PATIENCE)
-    except RPCError as error:
-        if is_not_found(error):
-            raise _no_open_invoice() from error
-        raise
+    if not await is_delivered(handle.signal(OrderWorkflow.mark_paid, received, rpc_timeout=_SIGNAL_PATIENCE)):
+        raise _no_open_invoice()
     return _passed_on(order_id, response)
 
 
@@ -251,10 +235,8 @@ def _no_open_invoice() -> ProblemError:
     return ProblemError(Reason.INVOICE_NOT_OPEN, "Money is only taken for an invoice that is open.")
 
 
-def _not_waiting(error: RPCError) -> Exception:
-    if is_not_found(error):
-        return ProblemError(Reason.ORDER_NOT_WAITING_FOR_APPROVAL, "Nobody has to decide on this order any more.")
-    return error
+def _not_waiting() -> ProblemError:
+    return ProblemError(Reason.ORDER_NOT_WAITING_FOR_APPROVAL, "Nobody has to decide on this order any more.")
 
 
 def _passed_on(order_id: UUID, response: Response) -> OrderOnItsWay:

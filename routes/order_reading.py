@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -15,7 +15,7 @@ from models.tables import Dispute, Document, Enrollment, Invoice, Order, OrderLi
 from models.vocabulary import DisputeStatus, DocumentKind, OrderStatus
 from routes.order_requests import OrderQuery
 from routes.order_views import OrderRows, OrderView, order_view
-from routes.pagination import sorted_page
+from routes.pagination import sorted_page, total_of
 from routes.tokens import Principal
 from settings import Settings
 
@@ -37,7 +37,7 @@ async def list_orders(
     conditions = [*_visible_to(principal), *_asked_for(asked)]
     page = sorted_page(_orders().where(*conditions), asked, asked.sort, _SORTABLE, col(Order.id))
     async with sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(Order).where(*conditions))).scalar_one()
+        total = await total_of(session, select(Order).where(*conditions))
         return await _views(session, page, principal, settings), total
 
 

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -16,12 +15,7 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import SearchAttributePair, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -34,7 +28,7 @@ from models.tables import Order
 from models.vocabulary import OrderStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import KINDS, ProblemError
-from routes.runs import describe
+from routes.runs import describe, leave_no_start_unread
 from workflows.order import OrderWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
@@ -76,8 +70,7 @@ async def start_order(temporal: Client, sessions: Sessions, request: OrderReques
 
 async def _start(temporal: Client, sessions: Sessions, request: OrderRequest) -> Started:
     start = _start_operation(request)
-    # A failed start fails this second future too; unread, the event loop would log its text.
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    leave_no_start_unread(start)
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
             _ = await temporal.execute_update_with_start_workflow(
@@ -101,11 +94,6 @@ async def _start(temporal: Client, sessions: Sessions, request: OrderRequest) ->
     return Started.NEW
 
 
-def _read(handle: asyncio.Task[Any]) -> None:
-    if not handle.cancelled():
-        handle.exception()
-
-
 def _start_operation(request: OrderRequest) -> "WithStartWorkflowOperation[OrderWorkflow, object]":
     lines = "1 line" if len(request.lines) == 1 else f"{len(request.lines)} lines"
     details = [f"Payer `{request.payer_id}`, asked for by `{request.requested_by}`.", ""]
@@ -122,15 +110,12 @@ def _start_operation(request: OrderRequest) -> "WithStartWorkflowOperation[Order
         task_queue=REGISTRAR_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(search.JOB, "order"),
-                SearchAttributePair(search.STATE, OrderStatus.PENDING_PAYMENT.value),
-                SearchAttributePair(search.WAITING_FOR, WaitingFor.PAYMENT.value),
-                SearchAttributePair(search.NEEDS_HUMAN, False),
-                SearchAttributePair(search.ORDER_ID, str(request.order_id)),
-                SearchAttributePair(search.COURSE_ID, courses),
-            ]
+        search_attributes=search.at_start(
+            "order",
+            OrderStatus.PENDING_PAYMENT,
+            WaitingFor.PAYMENT,
+            SearchAttributePair(search.ORDER_ID, str(request.order_id)),
+            SearchAttributePair(search.COURSE_ID, courses),
         ),
         static_summary=f"Order of {lines}, pays by {request.payment_method}{', test' if request.is_test else ''}",
         static_details="\n".join(details),

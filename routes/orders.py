@@ -5,8 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
-from temporalio.service import RPCError
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from models.errors import Reason
 from models.identifiers import order_workflow_id
@@ -20,12 +19,12 @@ from routes.order_reading import list_orders, read_order, read_status
 from routes.order_requests import CancelBody, OrderBody, OrderQuery, order_request
 from routes.order_start import Started, start_order
 from routes.order_views import OrderOnItsWay, OrderView, order_path
-from routes.outages import is_not_found
 from routes.pagination import LIST_HEADERS, Page, example_page, page_of
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
+from routes.runs import is_delivered
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from workflows.order import OrderWorkflow
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=AuthenticatedRoute)
@@ -89,12 +88,7 @@ _STATUS_OF = {
 async def place_order(
     body: Annotated[OrderBody, Body(openapi_examples=BODIES)],
     idempotency_key: Annotated[
-        str,
-        Header(
-            alias=IDEMPOTENCY_KEY,
-            pattern=r"^[\x21-\x7e]{1,255}$",
-            description="Your own name of this purchase, e.g. a UUID: 1 to 255 visible ASCII characters.",
-        ),
+        str, idempotency_header("Your own name of this purchase, e.g. a UUID: 1 to 255 visible ASCII characters.")
     ],
     principal: Annotated[Principal, Depends(require(Role.STUDENT, Role.STAFF, Role.ADMIN, Role.SERVICE))],
     parts: TheParts,
@@ -200,12 +194,8 @@ async def cancel_order(
     if status is not OrderStatus.PENDING_PAYMENT:
         raise _too_late()
     handle = connections.temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-    try:
-        await handle.signal(OrderWorkflow.cancel, wish, rpc_timeout=_SIGNAL_PATIENCE)
-    except RPCError as error:
-        if is_not_found(error):
-            raise _too_late() from error
-        raise
+    if not await is_delivered(handle.signal(OrderWorkflow.cancel, wish, rpc_timeout=_SIGNAL_PATIENCE)):
+        raise _too_late()
     return OrderOnItsWay(id=order_id, href=order_path(order_id))
 
 

@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select, func
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
@@ -61,6 +62,16 @@ def sorted_page(
     field, _, direction = sort.partition(":")
     order = [column.desc() if direction == "desc" else column.asc() for column in (columns[field], tie_breaker)]
     return query.order_by(*order).limit(page.per_page).offset((page.page - 1) * page.per_page)
+
+
+def matching(*wanted: tuple[Mapped[Any], object]) -> list[ColumnElement[bool]]:
+    """The conditions of a list: each column has the value that was asked for. Where that is none, any will do."""
+    return [column == value for column, value in wanted if value is not None]
+
+
+async def total_of(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> int:
+    """How many rows the query finds, on all pages."""
+    return (await session.execute(query.with_only_columns(func.count(), maintain_column_froms=True))).scalar_one()
 
 
 def page_of(request: Request, response: Response, asked: PageQuery, items: Iterable[ItemT], total: int) -> Page[ItemT]:

@@ -12,7 +12,6 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
 
 from activities.database import Sessions
 from activities.refund_record import GOES_BACK
@@ -25,8 +24,8 @@ from models.identifiers import (
 from models.messages.refund_watch import SweepRefunds, WatchRefund
 from models.tables import Payment, Refund
 from models.vocabulary import StripeEventStatus
-from routes.outages import is_not_found
 from routes.parts import Connections
+from routes.runs import is_delivered
 from routes.stripe_events import CHARGE_REFUNDED, REFUND_FAILED, Event
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.refund_sweep import RefundSweepWorkflow
@@ -51,13 +50,8 @@ async def pass_on_refund(connections: Connections, event: Event) -> StripeEventS
 
 async def _wake(temporal: Client, stripe_refund_id: str) -> StripeEventStatus:
     handle = temporal.get_workflow_handle_for(RefundWatchWorkflow.run, refund_watch_workflow_id(stripe_refund_id))
-    try:
-        await handle.signal(RefundWatchWorkflow.refund_changed, rpc_timeout=_PATIENCE)
-    except RPCError as error:
-        if is_not_found(error):
-            return StripeEventStatus.IGNORED
-        raise
-    return StripeEventStatus.SIGNALED
+    is_told = await is_delivered(handle.signal(RefundWatchWorkflow.refund_changed, rpc_timeout=_PATIENCE))
+    return StripeEventStatus.SIGNALED if is_told else StripeEventStatus.IGNORED
 
 
 async def _begin_watch(temporal: Client, stripe_refund_id: str, *, is_again: bool) -> None:
@@ -122,10 +116,5 @@ async def _wake_unmatched(temporal: Client, payment_intent_id: str) -> StripeEve
     handle = temporal.get_workflow_handle_for(
         UnmatchedPaymentWorkflow.run, unmatched_payment_workflow_id(payment_intent_id)
     )
-    try:
-        await handle.signal(UnmatchedPaymentWorkflow.payment_changed, rpc_timeout=_PATIENCE)
-    except RPCError as error:
-        if is_not_found(error):
-            return StripeEventStatus.IGNORED
-        raise
-    return StripeEventStatus.SIGNALED
+    is_told = await is_delivered(handle.signal(UnmatchedPaymentWorkflow.payment_changed, rpc_timeout=_PATIENCE))
+    return StripeEventStatus.SIGNALED if is_told else StripeEventStatus.IGNORED

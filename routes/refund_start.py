@@ -2,23 +2,15 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
-from temporalio.client import (
-    Client,
-    RPCTimeoutOrCancelledError,
-    WithStartWorkflowOperation,
-    WorkflowUpdateFailedError,
-)
+from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
 
 from models.errors import Reason
 from models.identifiers import refund_workflow_id
 from models.messages.refunds import RefundWish
-from routes.outages import is_not_found
-from routes.problems import ProblemError
+from routes.refusals import answered
+from routes.runs import leave_no_start_unread
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.refund import RefundWorkflow
 from workflows.refund_listing import refund_attributes, refund_details, refund_summary
@@ -34,25 +26,15 @@ async def start_refund(temporal: Client, wish: RefundWish) -> None:
     record, and found there.
     """
     start = _start_operation(wish)
-    # A failed start fails this second future too; unread, the event loop would log its text.
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
-    try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()):
-            _ = await temporal.execute_update_with_start_workflow(
-                RefundWorkflow.request,
-                wish,
-                start_workflow_operation=start,
-                id=f"request-{wish.request_id}",
-                rpc_timeout=_PATIENCE,
-            )
-    except WorkflowUpdateFailedError as failed:
-        raise _problem_of(failed) from failed
-    except (RPCTimeoutOrCancelledError, TimeoutError):
-        raise _not_answered() from None
-    except RPCError as error:
-        if is_not_found(error):  # the run closed while the update was on its way
-            raise _not_answered() from None
-        raise
+    leave_no_start_unread(start)
+    async with answered(_REFUSALS, "repeat it with the same key"), asyncio.timeout(_PATIENCE.total_seconds()):
+        _ = await temporal.execute_update_with_start_workflow(
+            RefundWorkflow.request,
+            wish,
+            start_workflow_operation=start,
+            id=f"request-{wish.request_id}",
+            rpc_timeout=_PATIENCE,
+        )
 
 
 def _start_operation(wish: RefundWish) -> "WithStartWorkflowOperation[RefundWorkflow, object]":
@@ -67,19 +49,3 @@ def _start_operation(wish: RefundWish) -> "WithStartWorkflowOperation[RefundWork
         static_summary=refund_summary(wish),
         static_details=refund_details(wish),
     )
-
-
-def _read(handle: asyncio.Task[Any]) -> None:
-    if not handle.cancelled():
-        handle.exception()
-
-
-def _not_answered() -> ProblemError:
-    return ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it with the same key.")
-
-
-def _problem_of(failed: WorkflowUpdateFailedError) -> Exception:
-    cause = failed.cause
-    if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
-        return ProblemError(Reason(cause.type), cause.message)
-    return failed

@@ -5,17 +5,17 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.database import Sessions
 from activities.refund_facts import enrollment_to_refund
+from activities.task_record import Remark, write_note
 from models.errors import Reason
 from models.identifiers import refund_request_id_for
 from models.messages.refunds import RefundTerms, RefundWish
@@ -24,13 +24,13 @@ from models.tables.columns import now
 from models.vocabulary import RefundAccess, RefundCause, RefundRequestStatus, RefundShare, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, location_header, problems
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.refund_start import start_refund
 from routes.refund_views import ELIGIBLE, REFUND, EligibilityView, RefundView, eligibility_view, refund_view
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY, NoteText
+from routes.validation import NoteText, idempotency_header
 from rules.refund import STAFFS_CAUSES, by_staff, eligibility
 
 router = APIRouter(prefix="/v1", tags=["refunds"], route_class=AuthenticatedRoute)
@@ -163,9 +163,7 @@ async def post_refund(
         RefundBody,
         Body(openapi_examples=_EXAMPLES),
     ],
-    idempotency_key: Annotated[
-        str, Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key is the same wish")
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key is the same wish")],
     principal: Annotated[Principal, Depends(require(Role.STUDENT, Role.STAFF, Role.ADMIN, Role.SERVICE))],
     connections: TheConnections,
     response: Response,
@@ -208,9 +206,8 @@ async def get_refunds(
     """Students see theirs and those they pay for, tutors those of their courses (TutorHub R53), staff all."""
     conditions = [*_visible_to(principal), *_asked_for(asked)]
     page = sorted_page(_refunds().where(*conditions), asked, asked.sort, _SORTABLE, col(RefundRequest.id))
-    count = _refunds().where(*conditions).with_only_columns(func.count(), maintain_column_froms=True)
     async with connections.sessions() as session:
-        total = (await session.execute(count)).scalar_one()
+        total = await total_of(session, _refunds().where(*conditions))
         rows = (await session.execute(page)).all()
         notes = await _notes(session, principal, [row[0].id for row in rows])
     return page_of(request, response, asked, [refund_view(row, notes(row[0].id)) for row in rows], total)
@@ -269,8 +266,7 @@ def _refunds() -> Select[*tuple[Any, ...]]:
 
 
 def _asked_for(asked: RefundQuery) -> list[ColumnElement[bool]]:
-    wanted = ((col(RefundRequest.status), asked.status), (col(RefundRequest.enrollment_id), asked.enrollment_id))
-    return [column == value for column, value in wanted if value is not None]
+    return matching((col(RefundRequest.status), asked.status), (col(RefundRequest.enrollment_id), asked.enrollment_id))
 
 
 async def _read(sessions: Sessions, principal: Principal, *conditions: ColumnElement[bool]) -> RefundView:
@@ -307,16 +303,8 @@ async def _is_on_record(sessions: Sessions, request_id: UUID) -> bool:
 
 async def _write_note(sessions: Sessions, request_id: UUID, author: str, text: str) -> None:
     """Keep the note of a wish, once: its id is that of the wish. It goes nowhere but to the record."""
-    note = insert(Note).values(
-        id=request_id,
-        created_at=now(),
-        subject_kind="refund_request",
-        subject_id=request_id,
-        author=author,
-        text=text,
-    )
     async with sessions.begin() as session:
-        await session.execute(note.on_conflict_do_nothing(index_elements=[col(Note.id)]))
+        await write_note(session, Remark("refund_request", request_id, author, text), request_id)
 
 
 def _staff_only(detail: str) -> ProblemError:

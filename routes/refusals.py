@@ -1,11 +1,14 @@
 """What a workflow's refusal means for the caller, also where it says one by one what is missing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from models.errors import Reason
+from routes.outages import is_not_found
 from routes.problems import ProblemError
 from routes.validation import InvalidField
 
@@ -18,6 +21,29 @@ _MISSING = {
     "identity": ("#/documents/identity", "A valid proof of identity is needed."),
     "video": ("#/documents/video", "A video in which you teach is needed."),
 }
+
+
+@asynccontextmanager
+async def answered(
+    refusals: Collection[Reason], repeat: str, *, gone: ProblemError | None = None
+) -> AsyncIterator[None]:
+    """Around an update of a workflow: raises `ProblemError` for one of these refusals, and `unavailable` if no worker
+    answers in time; `repeat` says how to go on then.
+
+    `gone` is raised if the workflow does not run. Without it that is no worker's answer either: an update that starts
+    its run finds none only if the run has closed while it was on its way.
+    """
+    not_answered = ProblemError(Reason.UNAVAILABLE, f"No worker has answered; {repeat}.")
+    try:
+        yield
+    except WorkflowUpdateFailedError as failed:
+        raise problem_of(failed, refusals) from failed
+    except (RPCTimeoutOrCancelledError, TimeoutError):
+        raise not_answered from None
+    except RPCError as error:
+        if is_not_found(error):
+            raise gone or not_answered from error
+        raise
 
 
 def problem_of(failed: WorkflowUpdateFailedError, refusals: Collection[Reason]) -> Exception:

@@ -1,15 +1,37 @@
-"""Workflow runs as the server describes them."""
+"""Workflow runs: started together with an update, signaled, and as the server describes them."""
 
+import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse
-from temporalio.client import Client
+from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.service import RPCError
 
 from routes.outages import is_not_found
 from settings import Settings
+
+
+def leave_no_start_unread(start: WithStartWorkflowOperation[Any, Any]) -> None:
+    """To be called before an update with this start: the caller asks the update alone how it went.
+
+    A failed start fails the future of its handle too; unread, the event loop would log its text.
+    """
+    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+
+
+async def is_delivered(signal: Awaitable[None]) -> bool:
+    """Whether the workflow still runs, and so was given the signal."""
+    try:
+        await signal
+    except RPCError as error:
+        if is_not_found(error):
+            return False
+        raise
+    return True
 
 
 async def describe(temporal: Client, workflow_id: str, patience: timedelta) -> DescribeWorkflowExecutionResponse | None:
@@ -34,3 +56,8 @@ async def describe(temporal: Client, workflow_id: str, patience: timedelta) -> D
 def web_address(settings: Settings, workflow_id: str) -> str:
     """Where an operator sees the workflow."""
     return settings.job_page_url.replace("{workflow_id}", quote(workflow_id, safe=""))
+
+
+def _read(handle: asyncio.Task[Any]) -> None:
+    if not handle.cancelled():
+        handle.exception()

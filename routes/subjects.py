@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import col
 
 from models.errors import Reason
 from models.tables import Subject
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
-from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.tokens import Principal
 
@@ -61,7 +61,7 @@ async def get_subjects(
     """What each asks for, and whether tutors are looked for."""
     found = select(Subject).where(*([] if asked.is_open is None else [col(Subject.is_open).is_(asked.is_open)]))
     async with connections.sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(found.subquery()))).scalar_one()
+        total = await total_of(session, found)
         page = await session.execute(sorted_page(found, asked, asked.sort, _SORTABLE, col(Subject.code)))
     views = [SubjectView.model_validate(subject.model_dump()) for subject in page.scalars()]
     return page_of(request, response, asked, views, total)

@@ -6,39 +6,25 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
-from temporalio.service import RPCError
+from temporalio.client import Client
 
 from activities.application_record import APPLICANT_MESSAGE, APPLICATION
 from activities.database import Sessions
-from activities.task_record import TASK, has_note, take_note_back, write_note
+from activities.task_record import TASK, Remark, has_note, take_note_back, write_note
 from models.errors import Reason
 from models.messages.tasks import DecideTask, TaskDecided
 from models.tables import ApplicationDecision, HumanTask, Note
 from models.vocabulary import TaskQueue, TaskStatus
 from routes.application_start import DECISION_REFUSALS
-from routes.outages import is_not_found
 from routes.problems import ProblemError
-from routes.refusals import problem_of
+from routes.refusals import answered
 
 _PATIENCE = timedelta(seconds=5)
 _PAUSE = 0.05
-
-
-@dataclass(frozen=True)
-class Remark:
-    """Something that is said along with a step. It goes nowhere but to the record."""
-
-    subject_kind: str
-    subject_id: UUID
-    author: str
-    text: str
-    occasion: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,16 +52,16 @@ async def kept(
     """
     async with sessions.begin() as session:
         made_way = [] if decided is None else await _make_way(session, decided, remarks)
-        new = [remark for remark in remarks if await _write(session, remark)]
+        new = [remark for remark in remarks if await write_note(session, remark)]
     try:
         yield
     except ProblemError as refused:
         if refused.reason is not Reason.UNAVAILABLE:
             async with sessions.begin() as session:
                 for remark in new:
-                    await _take_back(session, remark)
+                    await take_note_back(session, remark)
                 for remark in made_way:
-                    await _write(session, remark)
+                    await write_note(session, remark)
         raise
 
 
@@ -103,44 +89,14 @@ async def tell_decision(temporal: Client, task: HumanTask, decision: DecideTask)
     # An application may refuse for what can be mended, such as a verdict that is missing, and an update's answer stays
     # what it was for its id.
     once = None if task.subject_kind == APPLICATION else f"decision-{task.id}-{decision.action}"
-    try:
+    async with answered(DECISION_REFUSALS, "the decision may be repeated", gone=not_open()):
         await temporal.get_workflow_handle(task.workflow_id).execute_update(
             "decide", decision, id=once, result_type=TaskDecided, rpc_timeout=_PATIENCE
         )
-    except WorkflowUpdateFailedError as failed:
-        raise problem_of(failed, DECISION_REFUSALS) from failed
-    except RPCTimeoutOrCancelledError:
-        raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; the decision may be repeated.") from None
-    except RPCError as error:
-        if is_not_found(error):
-            raise not_open() from error
-        raise
 
 
 def not_open() -> ProblemError:
     return ProblemError(Reason.TASK_NOT_OPEN, "The task has been decided, or nobody waits for it any more.")
-
-
-async def _write(session: AsyncSession, remark: Remark) -> bool:
-    return await write_note(
-        session,
-        remark.subject_id,
-        author=remark.author,
-        text=remark.text,
-        subject_kind=remark.subject_kind,
-        occasion=remark.occasion,
-    )
-
-
-async def _take_back(session: AsyncSession, remark: Remark) -> None:
-    await take_note_back(
-        session,
-        remark.subject_id,
-        author=remark.author,
-        text=remark.text,
-        subject_kind=remark.subject_kind,
-        occasion=remark.occasion,
-    )
 
 
 async def _make_way(session: AsyncSession, decision: DecideTask, remarks: Sequence[Remark]) -> list[Remark]:
@@ -170,7 +126,7 @@ async def _is_taken(sessions: Sessions, decision: DecideTask, remarks: Sequence[
         async with sessions() as session:
             task = await session.get(HumanTask, decision.task_id)
             written = await session.get(ApplicationDecision, decision.task_id)
-            is_said = [await _is_written(session, remark) for remark in remarks]
+            is_said = [await has_note(session, remark) for remark in remarks]
         is_decided = task is not None and task.status != TaskStatus.OPEN
         if is_decided and task is not None and (task.decided_by, task.decision) != (decision.actor, decision.action):
             return False
@@ -181,14 +137,3 @@ async def _is_taken(sessions: Sessions, decision: DecideTask, remarks: Sequence[
         if task is None or time.monotonic() > deadline:
             return False
         await asyncio.sleep(_PAUSE)
-
-
-async def _is_written(session: AsyncSession, remark: Remark) -> bool:
-    return await has_note(
-        session,
-        remark.subject_id,
-        author=remark.author,
-        text=remark.text,
-        subject_kind=remark.subject_kind,
-        occasion=remark.occasion,
-    )

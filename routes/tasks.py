@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -23,7 +23,7 @@ from routes.application_reviews import assign_review
 from routes.application_start import DECISION_REFUSALS
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
-from routes.pagination import LIST_HEADERS, Page, example_page, page_of, sorted_page
+from routes.pagination import LIST_HEADERS, Page, example_page, page_of, sorted_page, total_of
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.task_decisions import Said, decide, not_open
@@ -89,7 +89,7 @@ async def get_tasks(
     conditions = conditions_of(asked, principal)
     page = sorted_page(select(HumanTask).where(*conditions), asked, asked.sort, SORTABLE, col(HumanTask.id))
     async with connections.sessions() as session:
-        total = (await session.execute(select(func.count()).select_from(HumanTask).where(*conditions))).scalar_one()
+        total = await total_of(session, select(HumanTask).where(*conditions))
         rows = (await session.execute(page)).scalars().all()
     return page_of(request, response, asked, [view_of(row, parts.settings) for row in rows], total)
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -25,7 +25,7 @@ from routes.pagination import LIST_HEADERS, Page, example_page, page_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY, SubjectCode
+from routes.validation import SubjectCode, idempotency_header
 from rules.decision import Refused
 from rules.tutor_application import MAX_SUBJECTS
 
@@ -96,12 +96,7 @@ async def post_application(
             }
         ),
     ],
-    idempotency_key: Annotated[
-        str,
-        Header(
-            alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key is the same application"
-        ),
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key is the same application")],
     principal: _ThePerson,
     connections: TheConnections,
     response: Response,

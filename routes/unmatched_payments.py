@@ -1,17 +1,11 @@
 """Payments that succeeded and that no running order waits for: known already, or to be looked after."""
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlmodel import col
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import SearchAttributePair, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.database import Sessions
@@ -50,14 +44,7 @@ async def is_unwatched(sessions: Sessions, order_id: UUID, payment_intent_id: st
 
 async def look_after(temporal: Client, payment_intent_id: str, order_id: UUID | None) -> None:
     """Start the job that finds out whose money it is, once."""
-    attributes: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(search.JOB, "payment"),
-        SearchAttributePair(search.STATE, "open"),
-        SearchAttributePair(search.WAITING_FOR, WaitingFor.STRIPE.value),
-        SearchAttributePair(search.NEEDS_HUMAN, False),
-    ]
-    if order_id is not None:
-        attributes.append(SearchAttributePair(search.ORDER_ID, str(order_id)))
+    order = [] if order_id is None else [SearchAttributePair(search.ORDER_ID, str(order_id))]
     try:
         await temporal.start_workflow(
             UnmatchedPaymentWorkflow.run,
@@ -66,7 +53,7 @@ async def look_after(temporal: Client, payment_intent_id: str, order_id: UUID | 
             task_queue=REGISTRAR_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=TypedSearchAttributes(attributes),
+            search_attributes=search.at_start("payment", "open", WaitingFor.STRIPE, *order),
             static_summary="A payment that no running order waits for",
         )
     except WorkflowAlreadyStartedError:

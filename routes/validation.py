@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+from fastapi import params
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -35,6 +36,11 @@ class InvalidField(BaseModel):
 
     pointer: str = Field(description="JSON Pointer into the body (`#/…`), or `query/…`, `header/…`, `path/…`")
     detail: str = Field(description="what was expected there")
+
+
+def idempotency_header(description: str) -> params.Header:
+    """The header of a request that may be repeated: `Annotated[str, idempotency_header("the same key is …")]`."""
+    return params.Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description=description)
 
 
 def invalid_fields(errors: Sequence[Any]) -> tuple[InvalidField, ...]:

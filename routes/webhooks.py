@@ -11,7 +11,6 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from activities.database import Sessions
 from models.errors import Reason
@@ -21,10 +20,10 @@ from models.tables.columns import now
 from models.vocabulary import StripeEventStatus
 from routes.dispute_events import look_at_dispute
 from routes.documentation import answer, problems
-from routes.outages import is_not_found
 from routes.parts import Connections, TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.refund_events import pass_on_refund
+from routes.runs import is_delivered
 from routes.stripe_events import OF_DISPUTES, OF_INTEREST, OF_REFUNDS, PAYMENT_SUCCEEDED, Event, genuine_event
 from routes.unmatched_payments import is_settled, is_unwatched, look_after
 from settings import Settings
@@ -170,13 +169,7 @@ async def _look_after_unwatched(connections: Connections, payment_intent_id: str
 async def _is_signaled(temporal: Client, order_id: UUID) -> bool:
     """Whether the order still runs, and was told."""
     handle = temporal.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-    try:
-        await handle.signal(OrderWorkflow.payment_changed, rpc_timeout=_SIGNAL_PATIENCE)
-    except RPCError as error:
-        if is_not_found(error):
-            return False
-        raise
-    return True
+    return await is_delivered(handle.signal(OrderWorkflow.payment_changed, rpc_timeout=_SIGNAL_PATIENCE))
 
 
 async def _set_status(sessions: Sessions, event: Event, status: StripeEventStatus) -> None:

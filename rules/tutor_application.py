@@ -175,13 +175,10 @@ def erase_at(status: ApplicationStatus, ended_at: datetime, *, was_sent: bool) -
 
 
 def is_override(action: TaskAction, shown: Sequence[Shown]) -> bool:
-    """Whether it is approved although a document was rejected: that needs a second pair of eyes."""
+    """Whether it is approved although a document was rejected: that needs a second pair of eyes, as does a hard
+    rejection (reference list 10.3).
+    """
     return action is TaskAction.APPROVE and any(each.verdict is DocumentVerdict.REJECTED for each in shown)
-
-
-def needs_second_opinion(action: TaskAction, shown: Sequence[Shown]) -> bool:
-    """Whether another reviewer has to agree: with a hard rejection, and with an override (reference list 10.3)."""
-    return action is TaskAction.REJECT_HARD or is_override(action, shown)
 
 
 def may_decide(

@@ -12,7 +12,7 @@ from activities.cart_coupons import MailedCoupon
 from activities.cart_letters import CartErrand, CartLetterFacts
 from activities.cart_pricing import CartOffer, OfferedLine, Priced
 from activities.cart_settings import default_cart_settings
-from activities.errand import Draft, Errand, PublicPages, Skipped
+from activities.errand import Draft, Errand, Pages, PublicPages, Skipped
 from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LETTERS, TASK_LETTERS, set_letter
 from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
@@ -248,7 +248,7 @@ def errand_of(
     facts: OrderFacts, *, occasion: str = "", subject_id: UUID | None = None, page: str | None = PAGE,
     moment: datetime = NOW,
 ) -> Errand:  # fmt: skip
-    return Errand(facts, subject_id or an_id("R-2026-000042"), occasion, moment, page)
+    return Errand(facts, subject_id or an_id("R-2026-000042"), occasion, moment, Pages(order=page))
 
 
 def task_errand(
@@ -264,7 +264,8 @@ def task_errand(
         assignee=assignee, due_at=NOW + timedelta(days=1), created_at=NOW - timedelta(days=1),
     )  # fmt: skip
     contacts = TaskContact(queue=TaskQueue.FINANCE, remind_id=reader.id)
-    return TaskErrand(TaskFacts(reader, task, order_facts().academy, contacts), occasion, moment, job_page)
+    facts = TaskFacts(reader, task, order_facts().academy, contacts)
+    return TaskErrand(facts, task.id, occasion, moment, Pages(job=job_page))
 
 
 def write_about_task(**told: object) -> RenderedMail:
@@ -332,7 +333,7 @@ def application_errand(
         reader, application, order_facts().academy, task, decision, message, rejected, {"spanish": title},
         [Earlier(status, application.submitted_at, reapply_at)] if applications is None else applications,
     )  # fmt: skip
-    return ApplicationErrand(facts, occasion, moment, page, job_page)
+    return ApplicationErrand(facts, application.id, occasion, moment, Pages(job=job_page, application=page))
 
 
 def write_about_application(template: MailTemplate, **told: object) -> RenderedMail:
@@ -404,7 +405,7 @@ def cart_errand(
         reader, cart, academy, settings or default_cart_settings(academy.id), standing, an_offer(quote, seen, coupon),
         coupon, "k7Wj2mQpX9sVtR4bN8cYhA",
     )  # fmt: skip
-    return CartErrand(facts, occasion, moment, pages)
+    return CartErrand(facts, cart.id, occasion, moment, Pages(public=pages))
 
 
 def write_about_cart(**told: object) -> RenderedMail:

@@ -1,6 +1,6 @@
 """How the application of a tutor is listed from its start on."""
 
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.common import TypedSearchAttributes
 
 from models import search
 from models.messages.applications import ApplicationRef
@@ -11,14 +11,7 @@ SUMMARY = "Tutor application"
 
 def application_attributes() -> TypedSearchAttributes:
     """The search attributes of `TutorApplicationWorkflow` at its start."""
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(search.JOB, "tutor_application"),
-            SearchAttributePair(search.STATE, ApplicationStatus.DRAFT.value),
-            SearchAttributePair(search.WAITING_FOR, WaitingFor.APPLICANT.value),
-            SearchAttributePair(search.NEEDS_HUMAN, False),
-        ]
-    )
+    return search.at_start("tutor_application", ApplicationStatus.DRAFT, WaitingFor.APPLICANT)
 
 
 def application_details(application: ApplicationRef) -> str:

@@ -1,7 +1,7 @@
 """Starting to follow a dispute: what is listed of it from the start, and how another job starts it."""
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
@@ -12,14 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.dispute import DisputeWorkflow
 
 SUMMARY = "A payer has disputed a payment at their bank"
-LISTED = TypedSearchAttributes(
-    [
-        SearchAttributePair(search.JOB, "dispute"),
-        SearchAttributePair(search.STATE, "open"),
-        SearchAttributePair(search.WAITING_FOR, WaitingFor.STRIPE.value),
-        SearchAttributePair(search.NEEDS_HUMAN, False),
-    ]
-)
+LISTED = search.at_start("dispute", "open", WaitingFor.STRIPE)
 
 
 async def follow_dispute(stripe_dispute_id: str) -> None:

@@ -9,15 +9,8 @@ from models.vocabulary import RefundRequestStatus, WaitingFor
 
 def refund_attributes(wish: RefundWish) -> TypedSearchAttributes:
     """The search attributes of `RefundWorkflow` at its start."""
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(search.JOB, "refund"),
-            SearchAttributePair(search.STATE, RefundRequestStatus.IN_REVIEW.value),
-            SearchAttributePair(search.WAITING_FOR, WaitingFor.NOTHING.value),
-            SearchAttributePair(search.NEEDS_HUMAN, False),
-            SearchAttributePair(search.ENROLLMENT_ID, str(wish.enrollment_id)),
-        ]
-    )
+    enrollment = SearchAttributePair(search.ENROLLMENT_ID, str(wish.enrollment_id))
+    return search.at_start("refund", RefundRequestStatus.IN_REVIEW, WaitingFor.NOTHING, enrollment)
 
 
 def refund_summary(wish: RefundWish) -> str:

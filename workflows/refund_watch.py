@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from temporalio import workflow
@@ -302,14 +301,8 @@ async def watch_refund(stripe_refund_id: str, seen: SeenRefund | None = None, *,
 def watch_attributes(seen: SeenRefund | None = None, order_id: UUID | None = None) -> TypedSearchAttributes:
     """How a watch is listed from its start, whoever starts it."""
     state, waiting_for = _listed(seen)
-    attributes: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(search.JOB, "refund_watch"),
-        SearchAttributePair(search.STATE, state),
-        SearchAttributePair(search.WAITING_FOR, waiting_for.value),
-        SearchAttributePair(search.NEEDS_HUMAN, False),
-        *([] if order_id is None else [SearchAttributePair(search.ORDER_ID, str(order_id))]),
-    ]
-    return TypedSearchAttributes(attributes)
+    order = [] if order_id is None else [SearchAttributePair(search.ORDER_ID, str(order_id))]
+    return search.at_start("refund_watch", state, waiting_for, *order)
 
 
 def _listed(seen: SeenRefund | None) -> tuple[str, WaitingFor]:

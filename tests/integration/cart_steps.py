@@ -145,7 +145,7 @@ async def configure(sessions: Sessions, **values: object) -> None:
     async with sessions.begin() as session:
         wanted = await cart_settings(session)
         session.expunge_all()
-        await keep_cart_settings(session, wanted.model_copy(update=values))
+        await keep_cart_settings(session, wanted.model_copy(update=values), actor="admin:1")
 
 
 async def agree(sessions: Sessions, *people: UUID) -> None:

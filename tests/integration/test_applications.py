@@ -14,7 +14,7 @@ from sqlmodel import SQLModel, col
 from activities.application_record import APPLICANT_MESSAGE, academy_day, files_of
 from activities.database import Sessions
 from activities.files import FileMissingError
-from activities.task_record import TASK, write_note
+from activities.task_record import TASK, Remark, write_note
 from models.errors import Reason
 from models.messages.applications import CheckedApplication
 from models.tables import Note, RoleGrant, TutorApplication, TutorProfile
@@ -353,7 +353,7 @@ async def with_everything(world: World, applicant_id: UUID) -> UUID:
     step = world.decision(application_id, TaskAction.REQUEST_INFO, S.INFO_REQUESTED)
     await world.reviews.record_decision(step)
     async with world.sessions.begin() as session:
-        await write_note(session, task_id, author="staff:1", text=f"{NOTE} of the reviewer")
+        await write_note(session, Remark(TASK, task_id, "staff:1", f"{NOTE} of the reviewer"))
         for subject_id in (application_id, step.task_id):
             session.add(
                 Note(subject_kind=APPLICANT_MESSAGE, subject_id=subject_id, author="staff:1", text=f"{NOTE} said")

@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from activities.database import Sessions
 from activities.orders import OrderActivities
-from activities.subscriptions import complain, standing_of, subscribe, subscription_of, token_of, unsubscribe, withdraw
+from activities.subscriptions import complain, standing_of, subscribe, token_of, unsubscribe, withdraw
 from models.identifiers import new_id
 from models.tables import Consent, Mail, Subscription
 from models.tables.columns import now
@@ -100,7 +100,7 @@ async def test_a_no_of_staff_and_at_once_by_many_is_written_once(sessions: Sessi
     await asyncio.gather(*(no() for _ in range(8)))
     assert await consents(sessions) == [("cart", False, "staff", None)]
     async with sessions() as session:
-        assert await subscription_of(session, LUKASZ, MailList.LEARNING) is None
+        assert await session.get(Subscription, (LUKASZ, MailList.LEARNING)) is None
 
 
 async def test_what_is_known_of_customers_and_addresses(sessions: Sessions, orders: OrderActivities) -> None:

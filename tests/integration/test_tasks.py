@@ -15,7 +15,7 @@ from sqlmodel import col
 from activities.database import Sessions
 from activities.files import FileStore
 from activities.mail import MailActivities, SmtpSettings
-from activities.task_record import assign_task, notes_of, staff_actor, write_note
+from activities.task_record import TASK, Remark, assign_task, notes_of, staff_actor, write_note
 from activities.tasks import TaskActivities
 from models.errors import Reason
 from models.messages.mail import SendMail
@@ -261,7 +261,7 @@ async def test_the_same_words_of_the_same_author_are_one_note(tasks: TaskActivit
 
     async def say(author: str, text: str) -> bool:
         async with tasks.sessions.begin() as session:
-            return await write_note(session, task_id, author=author, text=text)
+            return await write_note(session, Remark(TASK, task_id, author, text))
 
     assert sum(await asyncio.gather(*(say("staff:1", "a") for _ in range(20)))) == 1
     assert [await say("staff:2", "a"), await say("staff:1", "b"), await say("staff:1", "b")] == [True, True, False]
