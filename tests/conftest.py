@@ -11,25 +11,22 @@ from pathlib import Path
 import httpx
 import hypothesis  # imported late, deep in a stack, it crashes the compiler of CPython 3.11.7
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import SQLModel
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
 import migrations
-import models.tables  # noqa: F401 - fills the metadata
 from activities.database import Sessions, open_database, sessions_of
 from models import search
 from sandbox.mailbox import Mailbox
 from sandbox.ports import listen_on
 from sandbox.postgres import EmbeddedPostgres
-from sandbox.sample_academy import load_academy
 from sandbox.stripe_double import StripeDouble
 from sandbox.temporal import EmbeddedTemporal
 from settings import Settings
+from tests.fresh_record import empty_record, keep_fresh_records, load_academy
 from tests.installation import Installation, serving
 from worker import WORKFLOWS, running_workers, sandboxed_runner
 from workflows.connection import connect
@@ -72,6 +69,7 @@ async def database_url(postgres: EmbeddedPostgres) -> str:
     postgres.ensure_database("registrar")
     url = postgres.url("registrar")
     await asyncio.to_thread(migrations.upgrade, url)
+    await keep_fresh_records(url)
     return url
 
 
@@ -86,10 +84,9 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def sessions(engine: AsyncEngine) -> Sessions:
     """Sessions on the database with every table emptied."""
-    names = ", ".join(table.name for table in SQLModel.metadata.sorted_tables)
-    async with engine.begin() as connection:
-        await connection.execute(text(f"TRUNCATE {names} CASCADE"))
-    return sessions_of(engine)
+    opened = sessions_of(engine)
+    await empty_record(opened)
+    return opened
 
 
 @pytest.fixture
