@@ -12,7 +12,7 @@ import httpx
 import hypothesis  # imported late, deep in a stack, it crashes the compiler of CPython 3.11.7
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
@@ -157,15 +157,21 @@ async def idle_installation(shared_installation: Installation, sessions: Session
     yield shared_installation
     async for run in temporal.list_workflows('ExecutionStatus="Running"'):
         await temporal.get_workflow_handle(run.id).terminate("the test is over")
-    for workflow_id in [run.id async for run in temporal.list_workflows() if run.id not in before]:
-        await _replay(temporal, workflow_id)
+    await _replay(temporal, [run async for run in temporal.list_workflows() if run.id not in before])
 
 
-async def _replay(temporal: Client, workflow_id: str) -> None:
-    """Whatever a test made a workflow do, a worker that starts afresh has to be able to go on with it."""
-    history = await temporal.get_workflow_handle(workflow_id).fetch_history()
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandboxed_runner(), data_converter=pydantic_data_converter)
-    await replayer.replay_workflow(history)
+async def _replay(temporal: Client, runs: list[WorkflowExecution]) -> None:
+    """Whatever a test made workflows do, a worker that starts afresh has to be able to go on with it."""
+
+    async def histories() -> AsyncIterator[WorkflowHistory]:
+        for run in runs:
+            yield await temporal.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
+
+    # Every workflow that a replayer knows is prepared once more in a sandbox of its own.
+    known = [each for each in WORKFLOWS if each.__name__ in {run.workflow_type for run in runs}]
+    if runs:
+        replayer = Replayer(workflows=known, workflow_runner=sandboxed_runner(), data_converter=pydantic_data_converter)
+        await replayer.replay_workflows(histories())
 
 
 @pytest.fixture
