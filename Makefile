@@ -27,7 +27,7 @@ up: $(INSTALLED)   ## keep the same stack running until Ctrl-C
 	@$(BIN)/registrar up
 
 test: $(INSTALLED) lint   ## lint, types, layering, all tests, three files at a time
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

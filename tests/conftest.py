@@ -38,21 +38,30 @@ from workflows.registration import add_search_attributes, register_search_attrib
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
-# They wait for processes to start and to be missed. Begun first, they leave nobody idle at the end.
-_LONGEST = {
+# Begun first, they leave nobody idle at the end. Those that wait for processes to be missed share the processors well
+# with one that does not.
+_LONGEST = (
     "test_demo.py",
     "test_other_steps_killed.py",
+    "test_order_end_to_end.py",
+    "test_worker_killed.py",
     "test_cascade_killed.py",
     "test_application_killed.py",
-    "test_worker_killed.py",
-    "test_order_end_to_end.py",
+    "test_letters.py",
     "test_refund_requests.py",
-}
+    "test_refund_watch.py",
+    "test_ways_to_pay.py",
+    "test_cart_interleavings.py",
+    "test_marketing_mail.py",
+    "test_cascade.py",
+    "test_interleavings.py",
+    "test_document_pdf.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole files are handed out in this order."""
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    """Whole files are handed out in this order, if xdist is told not to sort them by how many tests they have."""
+    items.sort(key=lambda item: _LONGEST.index(item.path.name) if item.path.name in _LONGEST else len(_LONGEST))
 
 
 def pytest_collection_finish() -> None:
