@@ -31,6 +31,11 @@ class Parts:
     metrics: Metrics
     tokens: TokenVerifier
 
+    @classmethod
+    def of(cls, settings: Settings) -> "Parts":
+        """The parts of an application with these settings, its counters at zero."""
+        return cls(settings, FileStore(settings.files_url), Metrics(), TokenVerifier(settings))
+
 
 def parts_of(connection: HTTPConnection) -> Parts:
     """The parts of the application that serves this request."""
