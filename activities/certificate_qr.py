@@ -6,14 +6,17 @@ from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 from reportlab.lib.colors import HexColor, white
 from reportlab.pdfgen.canvas import Canvas
 
+_MOST = 1000
 QUIET = 4  # modules of white at each side, which ISO/IEC 18004 asks for
 
 
 def modules_of(text: str) -> list[list[bool]]:
     """The dark and light modules of the QR code, row by row from the top; up to 15 % of it may be lost (level M).
 
-    Raises `ValueError` if the text is longer than a QR code holds.
+    Raises `ValueError` if the text has more than 1,000 bytes, which no camera reads from a certificate.
     """
+    if len(text.encode()) > _MOST:
+        raise ValueError(f"a QR code of {len(text.encode())} bytes is too fine to be scanned")
     code = QRCode(None, QRErrorCorrectLevel.M)
     code.addData(text)
     code.make()
