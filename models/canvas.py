@@ -202,13 +202,15 @@ class Canvas(_Part):
     background: Background | None = None
     frame: Frame | None = None
     lines: tuple[Line, ...] = Field(default=(), max_length=20)
-    boxes: tuple[Box, ...] = Field(min_length=1, max_length=60)
+    boxes: tuple[Box, ...] = Field(max_length=60)
     qr: QrBox | None = None
 
     @model_validator(mode="after")
     def _fits_the_page(self) -> "Canvas":
+        if not self.boxes:
+            raise PydanticCustomError("no_boxes", "boxes: needs one at least")
         if self.background is not None and self.frame is not None:
-            raise PydanticCustomError("two_grounds", "has a background and a frame: choose one")
+            raise PydanticCustomError("two_grounds", "background, frame: choose one of them")
         parts = [
             *((f"boxes.{n}", box.left + box.width, box.top + box.height) for n, box in enumerate(self.boxes)),
             *((f"lines.{n}", line.left + line.width, line.top + line.thickness) for n, line in enumerate(self.lines)),
