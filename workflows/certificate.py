@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from rules.name_reminders import due_reminder, next_reminder_at
     from workflows import certificate_steps as record
-    from workflows.certificate_listing import LISTED
+    from workflows.certificate_listing import listed_so_far
     from workflows.certificate_names import NameCorrections
     from workflows.desk import Desk, Told
     from workflows.human_tasks import HumanTasks
@@ -92,8 +92,7 @@ class CertificateWorkflow:
         self._outbox = Outbox()
         self._tasks = HumanTasks(self._outbox)
         self._corrections = NameCorrections(self._outbox, self._settle_correction)
-        goes_on = workflow.info().continued_run_id is not None
-        self._desk = Desk("Certificate", "It is issued.", listed=("", WaitingFor.NOTHING) if goes_on else LISTED)
+        self._desk = Desk("Certificate", "It is issued.", listed=listed_so_far())
 
     @workflow.run
     async def run(self, start: CertificateStart) -> CertificateOutcome:
@@ -238,7 +237,7 @@ class CertificateWorkflow:
             now = workflow.now()
             asked_at = self._asked_at = self._asked_at or now
             reminder, following = due_reminder(asked_at, now), next_reminder_at(asked_at, now)
-            self._post(MailTemplate.CERTIFICATE_NAME_NEEDED, self._start.enrollment_id, reminder.occasion)
+            self._post(MailTemplate.CERTIFICATE_NAME_NEEDED, self._start.enrollment_id, reminder)
             if following is None:
                 await self._park()
             elif not await happened(lambda: self._wanted is None, following, summary="The learner confirms the name"):

@@ -1,7 +1,6 @@
 """What certificates cost in events, on the fast server: one with a year of validity, and a run over many learners."""
 
 from collections import Counter
-from datetime import timedelta
 from uuid import UUID
 
 from temporalio import activity
@@ -29,7 +28,7 @@ from tests.workflows.certificate_world import ENROLLMENT, CertificateWorld
 from worker import sandboxed_runner
 from workflows.certificate import CertificateWorkflow
 from workflows.certificate_batch import CertificateBatchWorkflow
-from workflows.certificate_listing import CERTIFICATE_SUMMARY
+from workflows.certificate_listing import CERTIFICATE_SUMMARY, batch_attributes, certificate_attributes
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
 
 _TASKS = ("WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED")
@@ -59,6 +58,7 @@ async def test_events_of_a_certificate_and_of_its_year(fast_temporal: WorkflowEn
             task_queue=REGISTRAR_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            search_attributes=certificate_attributes(ENROLLMENT),
             static_summary=CERTIFICATE_SUMMARY,
         )
         wish = CertificateStart(enrollment_id=ENROLLMENT, origin=CertificateOrigin.COMPLETION)
@@ -139,7 +139,7 @@ async def test_events_of_a_run_over_many_learners(fast_temporal: WorkflowEnviron
             request,
             id=certificate_batch_workflow_id(request.batch_id),
             task_queue=REGISTRAR_QUEUE,
-            execution_timeout=timedelta(minutes=5),
+            search_attributes=batch_attributes(request.course_id),
         )
         assert await handle.result() == BatchProgress(status=BatchStatus.DONE, total=250, done=250)
     events = await _events(handle)
