@@ -71,6 +71,9 @@ async def enrolled(sessions: Sessions, *rules: DripRule, code: str = CODE, **cou
     lessons = await teach(sessions, *rules, code=code, **course)
     written = await write_order(sessions, [Sold(code, 4500, student="grace")])
     await set_place(sessions, written.place_ids[0], enrolled_at=BEGAN)
+    limited = (col(Course.id) == sample_id("course", code)) & col(Course.capacity).is_not(None)
+    async with sessions.begin() as session:
+        await session.execute(update(Course).where(limited).values(seats_taken=col(Course.seats_taken) + 1))
     return Place(written.place_ids[0], lessons)
 
 
@@ -94,7 +97,9 @@ async def tell(
     return await drips.record_lesson(telling(place_id, lesson_id, moment, **told))
 
 
-async def finish(drips: DripActivities, place_id: UUID, lesson_id: UUID, moment: datetime, **told: object) -> LessonRecorded:
+async def finish(
+    drips: DripActivities, place_id: UUID, lesson_id: UUID, moment: datetime, **told: object
+) -> LessonRecorded:
     answer = await tell(drips, place_id, lesson_id, moment, is_finished=True, **told)
     assert answer.refusal is None, answer.refusal_detail
     return answer
