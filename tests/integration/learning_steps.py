@@ -23,7 +23,7 @@ from models.messages.learning import (
     WriteEnrollmentChange,
     WriteLesson,
 )
-from models.tables import Course, Enrollment, Lesson, LessonRelease
+from models.tables import Course, Enrollment, Lesson, LessonRelease, Person
 from models.vocabulary import EnrollmentChange
 from sandbox.sample_academy import sample_id
 from tests.integration.written_orders import Sold, write_order
@@ -73,6 +73,8 @@ async def enrolled(sessions: Sessions, *rules: DripRule, code: str = CODE, **cou
     await set_place(sessions, written.place_ids[0], enrolled_at=BEGAN)
     limited = (col(Course.id) == sample_id("course", code)) & col(Course.capacity).is_not(None)
     async with sessions.begin() as session:
+        grace = col(Person.id) == sample_id("person", "grace")
+        await session.execute(update(Person).where(grace).values(time_zone="Europe/Berlin"))
         await session.execute(update(Course).where(limited).values(seats_taken=col(Course.seats_taken) + 1))
     return Place(written.place_ids[0], lessons)
 

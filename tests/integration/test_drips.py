@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
@@ -15,7 +15,7 @@ from activities.orders import OrderActivities
 from models.drip import AfterLesson, AfterRegistration, Immediately, Manual
 from models.errors import Reason
 from models.messages.learning import LearningMail
-from models.tables import AuditEntry, Mail, Person
+from models.tables import AuditEntry, Mail
 from models.tables.columns import now
 from models.vocabulary import (
     AccessRule,
@@ -25,7 +25,6 @@ from models.vocabulary import (
     MailTemplate,
     ReleaseMails,
 )
-from sandbox.sample_academy import sample_id
 from tests.integration.learning_steps import (
     BEGAN,
     DAY,
@@ -45,10 +44,7 @@ OPENS, TOLD = datetime(2026, 3, 9, 5, 0, tzinfo=UTC), datetime(2026, 3, 9, 8, 0,
 
 
 @pytest.fixture
-async def drips(orders: OrderActivities) -> DripActivities:
-    async with orders.sessions.begin() as session:
-        grace = col(Person.id) == sample_id("person", "grace")
-        await session.execute(update(Person).where(grace).values(time_zone="Europe/Berlin"))
+def drips(orders: OrderActivities) -> DripActivities:
     return DripActivities(orders.sessions)
 
 

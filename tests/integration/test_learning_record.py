@@ -370,7 +370,7 @@ async def test_meetings_are_progress_where_there_are_no_lessons_and_count_for_re
         session.add_all(meetings)
     before, first, second, canceled = [meeting.id for meeting in meetings]
     for unknown in (before, canceled):
-        refused = await tell(drips, place.id, unknown, BEGAN + 5 * DAY, attendance=Attendance.ATTENDED)
+        refused = await tell(drips, place.id, unknown, BEGAN + HOUR, attendance=Attendance.ATTENDED)
         assert refused.refusal is Reason.NOT_FOUND
     came = await tell(drips, place.id, first, BEGAN + DAY + HOUR, attendance=Attendance.ATTENDED, actor="tutor:7")
     assert (came.progress_percent, came.is_course_complete) == (50, False)
