@@ -1,5 +1,6 @@
 """Following an enrollment on the record: what opens when, told once, frozen by pauses, over with access."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -228,6 +229,20 @@ async def test_who_was_not_looked_at_in_time_is_found(drips: DripActivities) -> 
     assert (over.is_over, (await place_of(drips.sessions, never.id)).wakes_at) == (True, None)
     async with drips.sessions() as session:
         assert await late_enrollments(session, 10) == []
+
+
+async def test_many_steps_at_once_open_and_end_once(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, *[WEEK] * 5, code="thesis-seminar")
+    await set_place(drips.sessions, place.id, access_ends_at=BEGAN + 30 * DAY)
+    steps = await asyncio.gather(*(advance(drips, place.id, TOLD) for _ in range(6)))
+    assert {(step.released, step.mails) for step in steps} == {(5, steps[0].mails)}
+    assert len(await releases_of(drips.sessions, place.id)) == 5
+    steps = await asyncio.gather(*(advance(drips, place.id, BEGAN + 30 * DAY) for _ in range(6)))
+    assert {step.status for step in steps} == {EnrollmentStatus.EXPIRED}
+    await seats_add_up(drips.sessions)
+    ends = select(func.count()).where(col(AuditEntry.subject_id) == place.id, col(AuditEntry.to_state) == "expired")
+    async with drips.sessions() as session:
+        assert (await session.execute(ends)).scalar_one() == 1
 
 
 async def test_an_enrollment_that_there_is_not(drips: DripActivities) -> None:
