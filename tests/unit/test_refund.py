@@ -143,6 +143,15 @@ def test_at_most_a_quarter_may_be_used(used: int, of: int, is_eligible: bool) ->
     assert found.grounds == ((RefundGround.WITHIN_WINDOW,) if is_eligible else (RefundGround.TOO_MUCH_USED,))
 
 
+@pytest.mark.parametrize("is_certified", [True, False])
+def test_who_has_completed_the_course_may_ask_until_it_is_certified(is_certified: bool) -> None:
+    completed = a_place(RefundPolicy.FIRST_LESSON, COMPLETED, status=EnrollmentStatus.COMPLETED)
+    found = eligibility(replace(completed, certificate_issued=is_certified), NOW)
+    assert found.is_eligible is not is_certified
+    expired = eligibility(replace(completed, status=EnrollmentStatus.EXPIRED), NOW)
+    assert expired.grounds == (RefundGround.ENROLLMENT_NOT_ACTIVE,)
+
+
 def test_everything_that_speaks_against_it_is_told() -> None:
     facts = a_place(
         RefundPolicy.WINDOW,

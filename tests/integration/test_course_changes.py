@@ -1,0 +1,323 @@
+"""Changes of a course that people learn in: what they would come to, what they write, and who follows, page by page."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlmodel import col
+
+from activities.course_changes import (
+    CourseChangeActivities,
+    CourseImpact,
+    LessonImpact,
+    preview_course_change,
+    preview_enrollment_change,
+)
+from activities.database import Sessions
+from activities.drips import DripActivities
+from activities.orders import OrderActivities
+from activities.plans import EnrollmentPlan, plan_of
+from models.drip import AfterLesson, AfterMeeting, AfterRegistration, Immediately, Manual
+from models.errors import Reason
+from models.identifiers import course_change_workflow_id
+from models.messages.learning import (
+    ChangeEnrollment,
+    CourseChangeRequest,
+    CourseEdit,
+    EndCourseChange,
+    LessonEdit,
+    ReplanPage,
+)
+from models.tables import ClassSession, Course, CourseChange, Enrollment, Lesson
+from models.tables.columns import now
+from models.vocabulary import (
+    AccessRule,
+    CompletionRule,
+    ContentChange,
+    DripKind,
+    EnrollmentChange,
+    ReleaseStatus,
+)
+from rules.decision import Refused
+from sandbox.sample_academy import sample_id
+from tests.integration.learning_steps import BEGAN, CODE, DAY, advance, changing, enrolled, releases_of, teach
+from tests.integration.many_places import write_places
+
+COURSE = sample_id("course", CODE)
+IN_A_YEAR = AfterRegistration(amount=365)
+
+
+@pytest.fixture
+def changes(orders: OrderActivities) -> CourseChangeActivities:
+    return CourseChangeActivities(orders.sessions)
+
+
+def request(content: ContentChange | None = None, **said: object) -> CourseChangeRequest:
+    return CourseChangeRequest.model_validate(
+        {"change_id": uuid4(), "course_id": COURSE, "content": content, "actor": "staff:7", **said}
+    )
+
+
+def members(change: EnrollmentChange, **said: object) -> CourseChangeRequest:
+    wish = {"change_id": uuid4(), "enrollment_id": uuid4(), "change": change, "actor": "staff:7", **said}
+    return request(members=ChangeEnrollment.model_validate(wish))
+
+
+async def impact_of(sessions: Sessions, wanted: CourseChangeRequest) -> CourseImpact:
+    async with sessions() as session:
+        impact = await preview_course_change(session, wanted)
+        assert not session.dirty
+        await session.rollback()
+    assert isinstance(impact, CourseImpact), impact
+    return impact
+
+
+async def begun(changes: CourseChangeActivities, wanted: CourseChangeRequest) -> int:
+    answer = await changes.begin_course_change(wanted)
+    assert answer.refusal is None, answer.refusal_detail
+    assert await changes.begin_course_change(wanted) == answer
+    return answer.enrollments
+
+
+async def followed(changes: CourseChangeActivities, wanted: CourseChangeRequest, limit: int) -> list[Sequence[UUID]]:
+    """Page by page, each of them twice."""
+    pages: list[Sequence[UUID]] = []
+    last = None
+    while True:
+        step = ReplanPage(
+            change_id=wanted.change_id, after=last, limit=limit, moment=now(),
+            workflow_id=course_change_workflow_id(wanted.change_id),
+        )  # fmt: skip
+        page = await changes.follow_page(step)
+        assert await changes.follow_page(step) == page
+        if not page.ids:
+            return pages
+        pages.append(page.ids)
+        last = page.ids[-1]
+
+
+async def counts_of(sessions: Sessions, wanted: CourseChangeRequest) -> tuple[str, int, int]:
+    async with sessions() as session:
+        row = await session.get_one(CourseChange, wanted.change_id)
+        return row.status, row.done, row.refused
+
+
+# ---- what it would come to ----
+
+
+async def test_how_many_learners_a_rule_moves_and_nothing_is_written(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    first, second = await teach(sessions, Immediately(), AfterRegistration(amount=30))
+    await write_places(sessions, 5)
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).values(enrolled_at=now() - 10 * DAY))
+    edits = {
+        "earlier": AfterRegistration(amount=20),
+        "later": AfterRegistration(amount=40),
+        "at_once": AfterRegistration(amount=5),
+        "no_more": Manual(),
+    }
+    for word, rule in edits.items():
+        edit = request(ContentChange.EDIT_LESSON, lesson_id=second, lesson=LessonEdit(drip_rule=rule))
+        impact = await impact_of(sessions, edit)
+        [lesson] = impact.lessons
+        assert (impact.learners, lesson.lesson_id) == (5, second)
+        told = {"earlier": lesson.earlier, "later": lesson.later, "at_once": lesson.at_once, "no_more": lesson.no_more}
+        assert {key: count for key, count in told.items() if count} == {word: 5}
+    gone = request(ContentChange.REMOVE_LESSON, lesson_id=second)
+    assert await impact_of(sessions, gone) == CourseImpact(5, (LessonImpact(second, no_more=5),))
+    added = request(ContentChange.ADD_LESSON, lesson_id=uuid4(), lesson=LessonEdit(title="New"))
+    assert [each.at_once for each in (await impact_of(sessions, added)).lessons] == [5]
+    # What is open does not move.
+    late = request(ContentChange.EDIT_LESSON, lesson_id=first, lesson=LessonEdit(drip_rule=IN_A_YEAR))
+    for place_id in (await _places(sessions))[:2]:
+        await advance(DripActivities(sessions), place_id, now())
+    assert await impact_of(sessions, late) == CourseImpact(5)
+    async with sessions() as session:
+        assert (await session.execute(select(func.count()).select_from(CourseChange))).scalar_one() == 0
+        assert (await session.get_one(Lesson, second)).removed_at is None
+
+
+async def _places(sessions: Sessions) -> Sequence[UUID]:
+    async with sessions() as session:
+        query = select(col(Enrollment.id)).where(col(Enrollment.course_id) == COURSE)
+        return (await session.execute(query.order_by(col(Enrollment.id)))).scalars().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (EnrollmentChange.PAUSE, {"until": BEGAN + 20 * DAY}),
+        (EnrollmentChange.RELEASE, {}),
+        (EnrollmentChange.MOVE_START, {"starts_at": BEGAN - 20 * DAY}),
+        (EnrollmentChange.MOVE_START, {"starts_at": BEGAN + 20 * DAY}),
+        (EnrollmentChange.RESTART_CLOCK, {}),
+        (EnrollmentChange.SET_ACCESS, {"access_ends_at": BEGAN + 8 * DAY}),
+        (EnrollmentChange.SUSPEND, {}),
+    ],
+)
+async def test_a_dry_run_shows_what_then_happens(
+    changes: CourseChangeActivities, change: EnrollmentChange, said: dict[str, object]
+) -> None:
+    sessions, moment = changes.sessions, BEGAN + 2 * DAY
+    drips = DripActivities(sessions)
+    place = await enrolled(sessions, Immediately(), AfterRegistration(amount=7), AfterRegistration(amount=14))
+    await advance(drips, place.id, BEGAN)
+    step = changing(place.id, change, moment, **said)
+    async with sessions() as session:
+        previewed = await preview_enrollment_change(session, step.wish, moment)
+    assert isinstance(previewed, EnrollmentPlan)
+    before = await releases_of(sessions, place.id)
+    assert len(before) == 1
+    assert (await drips.change_enrollment(step)).refusal is None
+    async with sessions() as session:
+        planned = await plan_of(session, place.id, moment)
+    assert planned is not None
+    assert [each.planned for each in planned.lessons] == [each.planned for each in previewed.lessons]
+    assert planned.enrollment.status == previewed.enrollment.status
+
+
+async def test_a_dry_run_says_why_not(changes: CourseChangeActivities) -> None:
+    place = await enrolled(changes.sessions, Immediately())
+    step = changing(place.id, EnrollmentChange.RESUME, BEGAN)
+    async with changes.sessions() as session:
+        refused = await preview_enrollment_change(session, step.wish, BEGAN)
+        assert isinstance(refused, Refused)
+        assert refused.reason is Reason.ENROLLMENT_NOT_PAUSED
+        unknown = await preview_course_change(session, request(ContentChange.REMOVE_LESSON, lesson_id=uuid4()))
+        assert isinstance(unknown, Refused)
+
+
+async def test_the_plan_of_a_later_date(changes: CourseChangeActivities) -> None:
+    place = await enrolled(changes.sessions, Immediately(), AfterRegistration(amount=7), Manual())
+    async with changes.sessions() as session:
+        planned = await plan_of(session, place.id, BEGAN + 8 * DAY)
+        assert await plan_of(session, uuid4(), BEGAN) is None
+    assert planned is not None
+    assert [each.planned.status for each in planned.lessons] == [
+        ReleaseStatus.RELEASED, ReleaseStatus.RELEASED, ReleaseStatus.PLANNED,
+    ]  # fmt: skip
+    assert planned.lessons[2].planned.reason is DripKind.MANUAL
+
+
+# ---- what it writes, and who follows ----
+
+
+async def test_a_lesson_is_added_for_all_or_for_new_learners(changes: CourseChangeActivities) -> None:
+    place = await enrolled(changes.sessions, Immediately(), completion_rule=CompletionRule.COMPLETE_ALL)
+    drips = DripActivities(changes.sessions)
+    await advance(drips, place.id, BEGAN)
+    for_all, for_new = (
+        request(ContentChange.ADD_LESSON, lesson_id=uuid4(), lesson=LessonEdit(title="New", for_new_learners_only=new))
+        for new in (False, True)
+    )
+    assert await begun(changes, for_all) == 1
+    await begun(changes, for_new)
+    step = await advance(drips, place.id, BEGAN + DAY)
+    assert (step.lessons, step.released) == (2, 2)
+    assert for_new.lesson_id not in await releases_of(changes.sessions, place.id)
+    # It is new, so that it is told, although it opens from the beginning on.
+    assert len(step.mails) == 1
+
+
+async def test_lessons_are_removed_and_reordered_and_meetings_moved(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    place = await enrolled(sessions, Immediately(), Immediately(), Immediately())
+    first, second, third = place.lessons
+    await begun(changes, request(ContentChange.REMOVE_LESSON, lesson_id=second))
+    await begun(changes, request(ContentChange.REORDER_LESSONS, order=(third, first)))
+    async with sessions() as session:
+        query = select(col(Lesson.id)).where(col(Lesson.course_id) == COURSE).order_by(col(Lesson.position))
+        assert (await session.execute(query)).scalars().all() == [third, first, second]
+    incomplete = await changes.begin_course_change(request(ContentChange.REORDER_LESSONS, order=(third,)))
+    assert incomplete.refusal is Reason.INVALID_REQUEST
+
+    soon = now() + DAY
+    meeting = ClassSession(course_id=COURSE, title="Meeting", starts_at=soon, ends_at=soon + timedelta(hours=1))
+    over = ClassSession(course_id=COURSE, title="Over", starts_at=BEGAN, ends_at=BEGAN + timedelta(hours=1))
+    async with sessions.begin() as session:
+        session.add_all([meeting, over])
+    moved = {"meeting_starts_at": soon + DAY, "meeting_ends_at": soon + 2 * DAY}
+    await begun(changes, request(ContentChange.MOVE_MEETING, meeting_id=meeting.id, **moved))
+    await begun(changes, request(ContentChange.CANCEL_MEETING, meeting_id=meeting.id))
+    async with sessions() as session:
+        kept = await session.get_one(ClassSession, meeting.id)
+        assert (kept.starts_at, kept.canceled_at is not None) == (soon + DAY, True)
+    late = await changes.begin_course_change(request(ContentChange.CANCEL_MEETING, meeting_id=over.id))
+    assert late.refusal is Reason.MEETING_OVER
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        LessonEdit(drip_rule=AfterLesson(lesson_id=uuid4())),
+        LessonEdit(drip_rule=AfterMeeting(meeting_id=uuid4())),
+        LessonEdit(module_id=uuid4()),
+    ],
+)
+async def test_rules_about_what_there_is_not_are_refused(changes: CourseChangeActivities, edit: LessonEdit) -> None:
+    [first] = await teach(changes.sessions, Immediately())
+    refused = await changes.begin_course_change(request(ContentChange.EDIT_LESSON, lesson_id=first, lesson=edit))
+    assert refused.refusal is Reason.DRIP_RULE_INVALID
+    added = request(ContentChange.ADD_LESSON, lesson=edit.model_copy(update={"title": "New"}))
+    assert (await changes.begin_course_change(added)).refusal is Reason.DRIP_RULE_INVALID
+    async with changes.sessions() as session:
+        kept = await session.get_one(Lesson, first)
+        assert (kept.drip_rule, kept.module_id) == ({"kind": "immediately"}, None)
+        assert (await session.execute(select(func.count()).select_from(CourseChange))).scalar_one() == 0
+
+
+async def test_a_course_is_edited_as_a_whole(changes: CourseChangeActivities) -> None:
+    edit = CourseEdit(access_rule=AccessRule.DAYS_AFTER_START)
+    assert (await changes.begin_course_change(request(ContentChange.EDIT_COURSE, course=edit))).refusal in (
+        Reason.INVALID_REQUEST, None,
+    )  # fmt: skip
+    whole = CourseEdit(access_rule=AccessRule.UNTIL_DATE, access_until=BEGAN, completion_rule=CompletionRule.JUDGED)
+    await begun(changes, request(ContentChange.EDIT_COURSE, course=whole))
+    async with changes.sessions() as session:
+        course = await session.get_one(Course, COURSE)
+        assert (course.access_rule, course.access_days, course.access_until) == ("until_date", None, BEGAN)
+
+
+async def test_all_members_follow_page_by_page_and_are_counted_once(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    await teach(sessions, AfterRegistration(amount=300))
+    _, place_ids = await write_places(sessions, 7)
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).values(enrolled_at=now() - 10 * DAY))
+        of_one = update(Enrollment).where(col(Enrollment.id) == place_ids[0])
+        await session.execute(of_one.values(status="suspended"))
+    until = now() + 30 * DAY
+    wanted = members(EnrollmentChange.PAUSE, until=until)
+    impact = await impact_of(sessions, wanted)
+    assert (impact.learners, [each.no_more for each in impact.lessons]) == (7, [6])
+    assert await begun(changes, wanted) == 7
+    pages = await followed(changes, wanted, 3)
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [each for page in pages for each in page] == sorted(place_ids)
+    assert await counts_of(sessions, wanted) == ("running", 6, 1)
+    end = EndCourseChange(change_id=wanted.change_id, workflow_id="course-change")
+    await changes.end_course_change(end)
+    await changes.end_course_change(end.model_copy(update={"is_stopped": True}))
+    assert await counts_of(sessions, wanted) == ("done", 6, 1)
+    async with sessions() as session:
+        for place_id in sorted(place_ids)[1:]:
+            planned = await plan_of(session, place_id, now())
+            assert planned is not None
+            assert planned.paused_until in (until, None)
+
+
+async def test_who_learns_in_a_changed_course_is_looked_at(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    [first] = await teach(sessions, AfterRegistration(amount=300))
+    await write_places(sessions, 4)
+    edit = request(ContentChange.EDIT_LESSON, lesson_id=first, lesson=LessonEdit(drip_rule=Immediately()))
+    await begun(changes, edit)
+    before = now()
+    assert [len(page) for page in await followed(changes, edit, 3)] == [3, 1]
+    async with sessions() as session:
+        woken = (await session.execute(select(col(Enrollment.wakes_at)))).scalars().all()
+    assert all(at is not None and at >= before for at in woken)
+    assert await counts_of(sessions, edit) == ("running", 4, 0)
