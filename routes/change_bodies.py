@@ -110,10 +110,10 @@ class CourseEditBody(CourseEdit):
 
     @model_validator(mode="after")
     def _access_whole(self) -> Self:
-        if (self.access_days is not None) is not (self.access_rule in _DAYS) or (
-            (self.access_until is not None) is not (self.access_rule is AccessRule.UNTIL_DATE)
+        if (self.access_days is not None and self.access_rule not in _DAYS) or (
+            self.access_until is not None and self.access_rule is not AccessRule.UNTIL_DATE
         ):
-            raise PydanticCustomError("refused_here", "An access rule goes with its days, or with its date.")
+            raise PydanticCustomError("refused_here", "Days and dates go with the access rule that they are for.")
         return self
 
 
