@@ -65,6 +65,7 @@ class Release:
 
     lesson_id: UUID
     opened_at: datetime
+    written_at: datetime
     reason: DripKind
     tell_at: datetime | None = None
     mail_key: str | None = None
@@ -139,6 +140,10 @@ class Learning:
         enrolled_at = self.enrollment.enrolled_at
         is_later = lesson.applies_from is not None and enrolled_at is not None and enrolled_at < lesson.applies_from
         return lesson.removed_at is not None or is_later
+
+    def opened_in_step(self, moment: datetime) -> tuple[UUID, ...]:
+        """The lessons that the step of this moment has opened: the same when it is repeated."""
+        return tuple(each.lesson_id for each in self.releases.values() if each.written_at == moment)
 
     def open_pause(self, moment: datetime) -> StandStill | None:
         """The pause that goes on at `moment`."""
@@ -312,12 +317,13 @@ async def _read_progress(session: AsyncSession, found: Mapping[UUID, Learning]) 
         col(LessonRelease.enrollment_id),
         col(LessonRelease.lesson_id),
         col(LessonRelease.opened_at),
+        col(LessonRelease.created_at),
         col(LessonRelease.reason),
         col(LessonRelease.tell_at),
         col(LessonRelease.mail_key),
     ).where(col(LessonRelease.enrollment_id).in_(found))
-    for enrollment_id, lesson_id, opened_at, reason, tell_at, mail_key in (await session.execute(opened)).all():
-        release = Release(lesson_id, opened_at, DripKind(reason), tell_at, mail_key)
+    for enrollment_id, lesson_id, opened_at, written_at, reason, tell_at, mail_key in await session.execute(opened):
+        release = Release(lesson_id, opened_at, written_at, DripKind(reason), tell_at, mail_key)
         found[enrollment_id].releases[lesson_id] = release
     learned = select(LessonProgress).where(col(LessonProgress.enrollment_id).in_(found))
     for progress in (await session.execute(learned.execution_options(populate_existing=True))).scalars():
