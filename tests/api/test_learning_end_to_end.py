@@ -9,7 +9,7 @@ import httpx
 from sqlalchemy import update
 from sqlmodel import col
 
-from models.tables import Course, Lesson
+from models.tables import Course, Lesson, LessonSlot
 from models.vocabulary import CompletionRule, Role
 from sandbox.sample_academy import sample_id
 from tests.eventually import eventually
@@ -78,9 +78,9 @@ def _body(answer: httpx.Response) -> Json:
     return body
 
 
-async def enter(installation: Installation) -> Classroom:
-    """Buy the course, and go in."""
-    order = (await installation.post_order(COURSE)).json()
+async def enter(installation: Installation, **order_body: Any) -> Classroom:
+    """Buy the course, or what is named, and go in."""
+    order = (await installation.post_order(COURSE, **order_body)).json()
     await installation.pay(order)
     done = await installation.order_ends(order["id"])
     return Classroom(installation, done["lines"][0]["enrollment"]["id"])
@@ -158,3 +158,30 @@ async def test_a_lesson_that_is_added_reaches_who_has_completed_the_course(insta
     await eventually(takes_a_position)
     enrollment = await room.enrollment()
     assert (enrollment["status"], enrollment["progress_percent"]) == ("completed", 80)
+
+
+async def test_hours_of_a_tutor_are_told_as_before(installation: Installation) -> None:
+    pack = sample_id("course", "piano-pack")
+    found = await installation.http.get(f"/v1/courses/{pack}", headers=installation.caller())
+    slots = [slot["id"] for slot in found.json()["free_slots"][::2]][:5]
+    room = await enter(installation, lines=[{"course_id": str(pack), "slot_ids": slots}])
+    maya = installation.caller("maya", Role.TUTOR)
+    async with installation.sessions.begin() as session:
+        held = update(LessonSlot).where(col(LessonSlot.id) == UUID(slots[0]))
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        await session.execute(held.values(starts_at=yesterday, ends_at=yesterday + timedelta(hours=1)))
+
+    path = f"{room.path}/lessons"
+    first = await installation.http.post(f"{path}/{slots[0]}", json={"outcome": "completed"}, headers=maya)
+    told = _body(first)
+    assert (told["outcome"], told["recorded_by"]) == ("completed", f"tutor:{sample_id('person', 'maya')}")
+    assert (told["is_refund_possible"], told["refund_grounds"]) == (True, ["first_lesson_done"])
+    assert told["progress_percent"] == 20
+    other = await installation.http.post(f"{path}/{slots[0]}", json={"outcome": "canceled"}, headers=maya)
+    assert (other.status_code, other.json()["reason"]) == (409, "lesson_already_recorded")
+    early = await installation.http.post(f"{path}/{slots[1]}", json={"attendance": "attended"}, headers=maya)
+    assert (early.status_code, early.json()["reason"]) == (409, "lesson_not_begun")
+    excused = _body(await installation.http.post(f"{path}/{slots[1]}", json={"attendance": "excused"}, headers=maya))
+    assert (excused["outcome"], excused["attendance"]) == ("canceled", "excused")
+    free = await installation.http.get(f"/v1/courses/{pack}", headers=installation.caller())
+    assert slots[1] in [slot["id"] for slot in free.json()["free_slots"]]
