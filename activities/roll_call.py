@@ -27,13 +27,14 @@ _NOT_LIVE = {
 
 @dataclass(frozen=True)
 class RollCall:
-    """What somebody says of a meeting: the attendance of each enrollment they speak of."""
+    """What somebody says of a meeting: the attendance of each enrollment they speak of. Nobody speaks of their own."""
 
     course_id: UUID
     meeting_id: UUID
     attendance: Mapping[UUID, Attendance]
     actor: str
     may_correct: bool
+    caller_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ async def call_roll(session: AsyncSession, told: RollCall, moment: datetime) -> 
         record = known.get(enrollment_id)
         if record is not None and record.attendance == attendance:
             continue
-        reason = _refusal(places.get(enrollment_id), meeting)
+        reason = _refusal(places.get(enrollment_id), meeting, told.caller_id)
         if reason is None and record is not None and not told.may_correct:
             reason = Reason.LESSON_ALREADY_RECORDED
         if reason is None:
@@ -100,11 +101,13 @@ async def _known(session: AsyncSession, told: RollCall) -> Mapping[UUID, LessonR
     return {record.enrollment_id: record for record in (await session.execute(query)).scalars()}
 
 
-def _refusal(place: tuple[Enrollment, bool] | None, meeting: ClassSession) -> Reason | None:
+def _refusal(place: tuple[Enrollment, bool] | None, meeting: ClassSession, caller_id: UUID | None) -> Reason | None:
     """A meeting that was over before somebody enrolled is none of theirs."""
     if place is None:
         return Reason.NOT_FOUND
     enrollment, is_ending = place
+    if enrollment.student_id == caller_id:
+        return Reason.ROLE_NOT_ALLOWED
     if enrollment.status not in _LEARNING:
         return _NOT_LIVE.get(EnrollmentStatus(enrollment.status), Reason.ENROLLMENT_NOT_ACTIVE)
     if enrollment.enrolled_at is None or enrollment.enrolled_at >= meeting.ends_at:

@@ -151,6 +151,7 @@ async def put_attendance(
         attendance={each.enrollment_id: each.attendance for each in body.attendance},
         actor=principal.actor,
         may_correct=principal.is_staff,
+        caller_id=principal.person_id,
     )
     async with connections.sessions.begin() as session:
         await _require_teaches(session, course_id, principal)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from activities.database import Sessions
-from models.tables import AuditEntry, ClassSession, Enrollment, LessonRecord
+from models.tables import AuditEntry, ClassSession, Course, Enrollment, LessonRecord
 from models.tables.columns import now
 from models.vocabulary import EnrollmentStatus, LessonOutcome, Role
 from settings import Settings
@@ -131,6 +131,17 @@ async def test_who_may_call_the_roll(
     twice = said((learners.annas, "attended"), (learners.annas, "absent"))
     answer = await client.put(roll(learners), json=twice, headers=as_staff(settings))
     assert (answer.status_code, answer.json()["reason"]) == (422, "invalid_request")
+
+
+async def test_nobody_speaks_of_their_own_attendance(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners
+) -> None:
+    async with sessions.begin() as session:
+        await session.execute(update(Course).values(tutor_id=learners.anna))
+    body = said((learners.annas, "attended"), (learners.boriss, "attended"))
+    called = await client.put(roll(learners), json=body, headers=as_(settings, learners.anna, Role.TUTOR))
+    assert called.json()["refused"] == [{"enrollment_id": str(learners.annas), "reason": "role_not_allowed"}]
+    assert set(await records(sessions)) == {learners.boriss}
 
 
 async def test_a_job_that_does_not_run_holds_nothing_up(
