@@ -14,7 +14,17 @@ from models.errors import Reason
 from models.money import Money
 from models.tables import BundleCourse, ClassSession, Course, Lesson, LessonSlot
 from models.tables.columns import now
-from models.vocabulary import CostScheme, CourseKind, CourseStatus, PeriodUnit, RefundPolicy, SchedulingType, SlotStatus
+from models.vocabulary import (
+    AccessRule,
+    CompletionRule,
+    CostScheme,
+    CourseKind,
+    CourseStatus,
+    PeriodUnit,
+    RefundPolicy,
+    SchedulingType,
+    SlotStatus,
+)
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
 from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
@@ -76,7 +86,11 @@ class CourseView(BaseModel):
     seats_left: int | None
     starts_at: datetime | None
     enrollment_closes_at: datetime | None
-    access_days: int | None = Field(description="how long access lasts; none means for good")
+    access_rule: AccessRule = Field(description="how long access lasts")
+    access_days: int | None = Field(description="after enrollment or first start, as the rule says")
+    access_until: datetime | None = Field(description="where the rule is `until_date`")
+    completion_rule: CompletionRule = Field(description="what completes the course")
+    credits: int | None = Field(description="study points")
     tutor_id: UUID | None
     lessons_included: int | None = Field(description="how many slots a pack is booked with")
     scheduling_type: SchedulingType | None
@@ -88,15 +102,14 @@ class CourseView(BaseModel):
 
 
 class LessonView(BaseModel):
-    """One lesson, and on which day after enrollment it is released."""
+    """One lesson. When it opens for whom is in the plan of their enrollment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
     id: UUID
     position: int
     title: str
-    release_after_days: int
-    is_preview: bool
+    is_preview: bool = Field(description="free for everybody, and never counted as a lesson had")
 
 
 class ClassSessionView(BaseModel):
@@ -108,6 +121,7 @@ class ClassSessionView(BaseModel):
     title: str
     starts_at: datetime
     ends_at: datetime
+    canceled_at: datetime | None
 
 
 class BundledCourseView(BaseModel):
@@ -160,7 +174,11 @@ _COURSE = CourseView(
     seats_left=None,
     starts_at=None,
     enrollment_closes_at=None,
+    access_rule=AccessRule.DAYS_AFTER_ENROLLMENT,
     access_days=180,
+    access_until=None,
+    completion_rule=CompletionRule.COMPLETE_ALL,
+    credits=None,
     tutor_id=UUID("0198f3a0-5555-7000-8000-000000000001"),
     lessons_included=10,
     scheduling_type=SchedulingType.FLEXIBLE,
@@ -177,7 +195,6 @@ _DETAILS = CourseDetails(
             id=UUID("0198f3a0-6666-7000-8000-000000000001"),
             position=1,
             title="Getting to know each other",
-            release_after_days=0,
             is_preview=True,
         ),
     ),
@@ -229,7 +246,11 @@ async def get_course(
     course_id: UUID, principal: Annotated[Principal, Depends(require())], connections: TheConnections
 ) -> CourseDetails:
     """With its lessons; a cohort with its meetings, a bundle with its courses, a tutor's pack with its free slots."""
-    lessons = select(Lesson).where(col(Lesson.course_id) == course_id).order_by(col(Lesson.position))
+    lessons = (
+        select(Lesson)
+        .where(col(Lesson.course_id) == course_id, col(Lesson.removed_at).is_(None))
+        .order_by(col(Lesson.position))
+    )
     meetings = (
         select(ClassSession).where(col(ClassSession.course_id) == course_id).order_by(col(ClassSession.starts_at))
     )

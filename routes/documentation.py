@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -40,6 +41,7 @@ TAGS = [
     {"name": "tasks", "description": "What people have to decide, and deciding it."},
     {"name": "courses", "description": "What can be bought."},
     {"name": "enrollments", "description": "Who has a place in which course."},
+    {"name": "learning", "description": "What is open for whom and when, what was learned, and who came to a meeting."},
     {"name": "refunds", "description": "Money back: whether it may be had, asking for it, and what became of it."},
     {"name": "cascades", "description": "Many places that end at once, because their tutor or course is gone."},
     {"name": "tutor applications", "description": "Becoming a tutor: applying, showing documents, being reviewed."},
@@ -61,6 +63,7 @@ _EXAMPLE_ERRORS = {
     Reason.INVALID_REQUEST: [InvalidField(pointer="#/lines/0/course_id", detail="Field required")],
     Reason.APPLICATION_INCOMPLETE: [InvalidField(pointer="#/bio", detail="Say something about yourself.")],
 }
+_EXAMPLE_OPENING = datetime(2026, 3, 9, 5, 0, tzinfo=UTC)
 # Served from here: the page works without the internet, and no third party sees who reads it.
 _SWAGGER = "/docs/swagger-ui"
 
@@ -70,15 +73,16 @@ def answer(
     description: str,
     example: BaseModel,
     headers: Mapping[str, Any] | None = None,
+    *,
+    dry_run: BaseModel | None = None,
 ) -> Responses:
     """The OpenAPI response of a good answer, with an example that is a valid one by construction."""
+    shown = {"example": {"summary": description, "value": example.model_dump(mode="json")}}
+    if dry_run is not None:
+        shown["dry_run"] = {"summary": "What would happen, of a dry run", "value": dry_run.model_dump(mode="json")}
     response: dict[str, Any] = {
         "description": description,
-        "content": {
-            "application/json": {
-                "examples": {"example": {"summary": description, "value": example.model_dump(mode="json")}}
-            }
-        },
+        "content": {"application/json": {"examples": shown}},
     }
     if headers is not None:
         response["headers"] = dict(headers)
@@ -138,7 +142,8 @@ def install(app: FastAPI) -> None:
 
 
 def _example(reason: Reason) -> dict[str, Any]:
-    shown = document(reason, f"{KINDS[reason].title}.", _EXAMPLE_REQUEST_ID, _EXAMPLE_ERRORS.get(reason))
+    opens_at = _EXAMPLE_OPENING if reason is Reason.LESSON_NOT_OPEN else None
+    shown = document(reason, f"{KINDS[reason].title}.", _EXAMPLE_REQUEST_ID, _EXAMPLE_ERRORS.get(reason), opens_at)
     return shown.model_dump(mode="json", exclude_none=True)
 
 

@@ -1,5 +1,6 @@
 """Enrollments: who has a place in which course."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -8,17 +9,21 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, Row, Select, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.learning_facts import learning_of_many
 from models.errors import Reason
 from models.tables import Course, Enrollment, OrderLine
-from models.vocabulary import EnrollmentStatus, RefundPolicy
+from models.tables.columns import now
+from models.vocabulary import EnrollmentStatus, Judgement, RefundPolicy
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
 from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
+from rules.completion import percent_done
 
 router = APIRouter(prefix="/v1/enrollments", tags=["enrollments"], route_class=AuthenticatedRoute)
 
@@ -47,7 +52,12 @@ class EnrollmentView(BaseModel):
     order_id: UUID
     refund_policy: RefundPolicy = Field(description="the rule that was in force at purchase")
     enrolled_at: datetime | None = Field(description="when the place became the student's, after payment")
-    access_ends_at: datetime | None = Field(description="none while not enrolled, or if access is for good")
+    access_ends_at: datetime | None = Field(description="none while not enrolled, if access is for good, or not begun")
+    started_at: datetime | None = Field(description="when the student first began with a lesson")
+    completed_at: datetime | None = Field(description="for the first time; it stays")
+    judgement: Judgement | None = Field(description="of staff, where the course is judged")
+    progress_percent: int = Field(description="how much is done of what counts for completion")
+    paused_until: datetime | None = Field(description="none unless it is paused")
     created_at: datetime
 
 
@@ -61,6 +71,11 @@ _ENROLLMENT = EnrollmentView(
     refund_policy=RefundPolicy.WINDOW,
     enrolled_at=datetime(2026, 3, 2, 10, 17, tzinfo=UTC),
     access_ends_at=datetime(2026, 8, 29, 10, 17, tzinfo=UTC),
+    started_at=datetime(2026, 3, 2, 18, 40, tzinfo=UTC),
+    completed_at=None,
+    judgement=None,
+    progress_percent=25,
+    paused_until=None,
     created_at=datetime(2026, 3, 2, 10, 15, tzinfo=UTC),
 )
 
@@ -85,8 +100,8 @@ async def get_enrollments(
     page = sorted_page(_enrollments().where(*conditions), asked, asked.sort, _SORTABLE, col(Enrollment.id))
     async with connections.sessions() as session:
         total = await total_of(session, select(Enrollment).where(*conditions))
-        rows = (await session.execute(page)).all()
-    return page_of(request, response, asked, map(_view, rows), total)
+        views = await _views(session, (await session.execute(page)).all())
+    return page_of(request, response, asked, views, total)
 
 
 @router.get(
@@ -103,10 +118,21 @@ async def get_enrollment(
     """An enrollment the caller may not see is, to them, no enrollment at all."""
     query = _enrollments().where(col(Enrollment.id) == enrollment_id, *_visible_to(principal))
     async with connections.sessions() as session:
-        row = (await session.execute(query)).one_or_none()
-    if row is None:
-        raise ProblemError(Reason.NOT_FOUND, "There is no such enrollment, or it is not yours.")
-    return _view(row)
+        found = await _views(session, (await session.execute(query)).all())
+    if not found:
+        raise _no_such_enrollment()
+    return found[0]
+
+
+async def require_visible(session: AsyncSession, enrollment_id: UUID, principal: Principal) -> None:
+    """Raise `ProblemError` unless there is such an enrollment and the caller may see it."""
+    query = select(col(Enrollment.id)).where(col(Enrollment.id) == enrollment_id, *_visible_to(principal))
+    if (await session.execute(query)).first() is None:
+        raise _no_such_enrollment()
+
+
+def _no_such_enrollment() -> ProblemError:
+    return ProblemError(Reason.NOT_FOUND, "There is no such enrollment, or it is not yours.")
 
 
 def _enrollments() -> Select[*tuple[Any, ...]]:
@@ -128,17 +154,30 @@ def _asked_for(asked: EnrollmentQuery) -> list[ColumnElement[bool]]:
     )
 
 
-def _view(row: Row[*tuple[Any, ...]]) -> EnrollmentView:
-    enrollment, line = row
-    return EnrollmentView(
-        id=enrollment.id,
-        status=EnrollmentStatus(enrollment.status),
-        student_id=enrollment.student_id,
-        course_id=enrollment.course_id,
-        title=line.title,
-        order_id=line.order_id,
-        refund_policy=RefundPolicy(enrollment.refund_policy),
-        enrolled_at=enrollment.enrolled_at,
-        access_ends_at=enrollment.access_ends_at,
-        created_at=enrollment.created_at,
-    )
+async def _views(session: AsyncSession, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[EnrollmentView]:
+    """What there is to say of them, in as many statements however many they are."""
+    learning, moment = await learning_of_many(session, [enrollment.id for enrollment, _ in rows]), now()
+    views = []
+    for enrollment, line in rows:
+        learned = learning[enrollment.id]
+        pause = learned.open_pause(moment)
+        views.append(
+            EnrollmentView(
+                id=enrollment.id,
+                status=EnrollmentStatus(enrollment.status),
+                student_id=enrollment.student_id,
+                course_id=enrollment.course_id,
+                title=line.title,
+                order_id=line.order_id,
+                refund_policy=RefundPolicy(enrollment.refund_policy),
+                enrolled_at=enrollment.enrolled_at,
+                access_ends_at=enrollment.access_ends_at,
+                started_at=enrollment.started_at,
+                completed_at=enrollment.completed_at,
+                judgement=enrollment.judgement and Judgement(enrollment.judgement),
+                progress_percent=percent_done(learned.results()),
+                paused_until=pause and pause.until,
+                created_at=enrollment.created_at,
+            )
+        )
+    return views

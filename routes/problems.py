@@ -3,6 +3,7 @@
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -106,6 +107,32 @@ KINDS: Mapping[Reason, Kind] = {
     Reason.LINK_INVALID: Kind(HTTPStatus.NOT_FOUND, "The link is not one of ours"),
     Reason.LINK_EXPIRED: Kind(HTTPStatus.GONE, "The link has expired"),
     Reason.LINK_USED: Kind(HTTPStatus.GONE, "The link has served its purpose"),
+    Reason.ENROLLMENT_EXPIRED: Kind(HTTPStatus.CONFLICT, "Access to the course is over"),
+    Reason.ENROLLMENT_SUSPENDED: Kind(HTTPStatus.CONFLICT, "The enrollment is suspended"),
+    Reason.ENROLLMENT_PAUSED: Kind(HTTPStatus.CONFLICT, "The enrollment is paused"),
+    Reason.ENROLLMENT_NOT_PAUSED: Kind(HTTPStatus.CONFLICT, "The enrollment is not paused"),
+    Reason.PAUSE_TOO_LONG: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The pause is too long, or ends before it begins"),
+    Reason.LESSON_NOT_OPEN: Kind(HTTPStatus.CONFLICT, "The lesson is not open yet"),
+    Reason.ATTEMPTS_USED_UP: Kind(HTTPStatus.CONFLICT, "There are no more attempts at the lesson"),
+    Reason.SCORE_REQUIRED: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The lesson is graded, so a score is needed"),
+    Reason.SCORE_NOT_ALLOWED: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The lesson has no such score"),
+    Reason.NOT_JUDGED: Kind(HTTPStatus.CONFLICT, "The course is not one that staff judges"),
+    Reason.DRIP_RULE_INVALID: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The rule by which a lesson opens cannot hold"),
+    Reason.MEETING_OVER: Kind(HTTPStatus.CONFLICT, "The meeting is over, or was canceled"),
+    Reason.COURSE_CHANGE_NOT_RUNNING: Kind(HTTPStatus.CONFLICT, "The change of the course is over"),
+    Reason.CERTIFICATE_NOT_ELIGIBLE: Kind(HTTPStatus.CONFLICT, "There is no certificate to be had yet"),
+    Reason.CERTIFICATE_NOT_ISSUED: Kind(HTTPStatus.CONFLICT, "The certificate does not count (any more)"),
+    Reason.CERTIFICATE_NOT_REVOKED: Kind(HTTPStatus.CONFLICT, "The certificate is not revoked"),
+    Reason.CERTIFICATE_NOT_RENEWABLE: Kind(HTTPStatus.CONFLICT, "The certificate cannot be renewed now"),
+    Reason.TEMPLATE_INVALID: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The template cannot be printed"),
+    Reason.NAME_INVALID: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "This cannot be printed as a name"),
+    Reason.NAME_UNCHANGED: Kind(HTTPStatus.CONFLICT, "The certificate bears this name already"),
+    Reason.NAME_ALREADY_CONFIRMED: Kind(HTTPStatus.CONFLICT, "The name is confirmed; it is corrected on a certificate"),
+    Reason.EVIDENCE_REQUIRED: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The new name has to be proven"),
+    Reason.CORRECTION_IN_PROGRESS: Kind(HTTPStatus.CONFLICT, "Another correction is being looked at"),
+    Reason.TOO_MANY_CORRECTIONS: Kind(HTTPStatus.CONFLICT, "The name was corrected too often of late"),
+    Reason.BATCH_NOT_RUNNING: Kind(HTTPStatus.CONFLICT, "The run is over"),
+    Reason.TOO_MANY_REQUESTS: Kind(HTTPStatus.TOO_MANY_REQUESTS, "There were too many requests"),
     Reason.DOCUMENT_NOT_READY: Kind(HTTPStatus.NOT_FOUND, "The document is not ready yet"),
     Reason.RECEIPT_NOT_READY: Kind(HTTPStatus.NOT_FOUND, "There is no receipt yet"),
     Reason.TASK_NOT_OPEN: Kind(HTTPStatus.CONFLICT, "The task has been decided"),
@@ -134,20 +161,30 @@ class ProblemDocument(BaseModel):
         description="which parts of the request are not valid, or of an application are missing; only with "
         "`invalid_request` and `application_incomplete`",
     )
+    opens_at: datetime | None = Field(
+        default=None, description="when the lesson opens, if that is known; only with `lesson_not_open`"
+    )
 
 
 class ProblemError(Exception):
     """Raise it anywhere below a route: the caller gets the problem document of the reason."""
 
-    def __init__(self, reason: Reason, detail: str, *, errors: Sequence[InvalidField] = ()) -> None:
+    def __init__(
+        self, reason: Reason, detail: str, *, errors: Sequence[InvalidField] = (), opens_at: datetime | None = None
+    ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.detail = detail
         self.errors = tuple(errors)
+        self.opens_at = opens_at
 
 
 def document(
-    reason: Reason, detail: str, request_id: str, errors: Sequence[InvalidField] | None = None
+    reason: Reason,
+    detail: str,
+    request_id: str,
+    errors: Sequence[InvalidField] | None = None,
+    opens_at: datetime | None = None,
 ) -> ProblemDocument:
     """The problem document of a reason."""
     kind = KINDS[reason]
@@ -159,6 +196,7 @@ def document(
         instance=f"urn:registrar:request:{request_id}",
         reason=reason,
         errors=tuple(errors) if errors else None,
+        opens_at=opens_at,
     )
 
 
@@ -168,11 +206,12 @@ def problem_response(
     detail: str,
     *,
     errors: Sequence[InvalidField] | None = None,
+    opens_at: datetime | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The answer that carries the problem document."""
     request.state.refused_with = reason  # counted where every answer is
-    problem = document(reason, detail, request.state.request_id, errors)
+    problem = document(reason, detail, request.state.request_id, errors, opens_at)
     return JSONResponse(
         problem.model_dump(mode="json", exclude_none=True),
         status_code=problem.status,
@@ -225,7 +264,7 @@ def _headers(reason: Reason) -> dict[str, str]:
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class only
-    return problem_response(request, error.reason, error.detail, errors=error.errors)
+    return problem_response(request, error.reason, error.detail, errors=error.errors, opens_at=error.opens_at)
 
 
 async def _not_valid(request: Request, error: Exception) -> JSONResponse:

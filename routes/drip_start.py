@@ -1,0 +1,170 @@
+"""Messaging the job of an enrollment: update-with-start, so that one that has ended runs again for the message."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, cast
+from uuid import UUID
+
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, TemporalError
+from temporalio.service import RPCError
+
+from models.errors import Reason
+from models.identifiers import drip_workflow_id
+from models.messages.learning import ChangeEnrollment, DripStart, EnrollmentChanged, LessonRecorded, RecordLesson
+from routes.outages import is_not_found, is_outage
+from routes.problems import ProblemError
+from workflows.drip import DripWorkflow
+from workflows.drip_listing import DRIP_SUMMARY, drip_attributes
+from workflows.queues import REGISTRAR_QUEUE
+
+_Start: TypeAlias = "WithStartWorkflowOperation[DripWorkflow, object]"
+
+# What the server says of an update that was under way when its run closed.
+RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"
+_PATIENCE = timedelta(seconds=15)
+_SIGNAL_PATIENCE = timedelta(seconds=2)
+_AT_ONCE = 20
+_TRIES = 3
+_NOT_LIVE = (
+    Reason.NOT_FOUND,
+    Reason.IDEMPOTENCY_KEY_REUSED,
+    Reason.ENROLLMENT_NOT_ACTIVE,
+    Reason.ENROLLMENT_EXPIRED,
+    Reason.ENROLLMENT_SUSPENDED,
+    Reason.ENROLLMENT_PAUSED,
+    Reason.REFUND_IN_PROGRESS,
+)
+LESSON_REFUSALS = (
+    *_NOT_LIVE,
+    Reason.LESSON_NOT_BEGUN,
+    Reason.LESSON_ALREADY_RECORDED,
+    Reason.LESSON_NOT_OPEN,
+    Reason.ATTEMPTS_USED_UP,
+    Reason.SCORE_REQUIRED,
+    Reason.SCORE_NOT_ALLOWED,
+    Reason.ROLE_NOT_ALLOWED,
+)
+CHANGE_REFUSALS = (
+    *_NOT_LIVE,
+    Reason.INVALID_REQUEST,
+    Reason.ALREADY_ENROLLED,
+    Reason.COURSE_FULL,
+    Reason.ENROLLMENT_NOT_PAUSED,
+    Reason.PAUSE_TOO_LONG,
+    Reason.CERTIFICATE_NOT_REVOKED,
+    Reason.NOT_JUDGED,
+)
+
+_log = logging.getLogger("registrar.api")
+
+
+async def record_lesson(temporal: Client, told: RecordLesson) -> LessonRecorded:
+    """Have it written down. Raises `ProblemError` if it is refused or takes too long."""
+
+    async def ask(start: _Start) -> object:
+        return await temporal.execute_update_with_start_workflow(
+            DripWorkflow.record_lesson, told, start_workflow_operation=start, rpc_timeout=_PATIENCE
+        )
+
+    return cast(LessonRecorded, await _answer(told.enrollment_id, LESSON_REFUSALS, ask))
+
+
+async def change_enrollment(temporal: Client, wish: ChangeEnrollment) -> EnrollmentChanged:
+    """Have it changed. Raises `ProblemError` if it is refused or takes too long."""
+
+    async def ask(start: _Start) -> object:
+        return await temporal.execute_update_with_start_workflow(
+            DripWorkflow.change, wish, start_workflow_operation=start, rpc_timeout=_PATIENCE
+        )
+
+    return cast(EnrollmentChanged, await _answer(wish.enrollment_id, CHANGE_REFUSALS, ask))
+
+
+async def wake_drips(temporal: Client, enrollment_ids: Sequence[UUID]) -> None:
+    """Have their jobs look at the record at once.
+
+    One that is not reached, or does not run, is found by the sweep: that it has to look is on record.
+    """
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def wake(enrollment_id: UUID) -> None:
+        handle = temporal.get_workflow_handle(drip_workflow_id(enrollment_id))
+        async with at_once:
+            try:
+                await handle.signal(DripWorkflow.replan, rpc_timeout=_SIGNAL_PATIENCE)
+            except (TemporalError, RPCError, OSError) as error:
+                if isinstance(error, RPCError) and not (is_not_found(error) or is_outage(error)):
+                    raise
+                _log.info("a drip was not woken: %s", type(error).__qualname__)
+
+    await asyncio.gather(*map(wake, enrollment_ids))
+
+
+async def _answer(
+    enrollment_id: UUID, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]
+) -> object:
+    """What its run says, or a new one where the run closes while the message is on its way."""
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            for _ in range(_TRIES):
+                answer = await _asked(enrollment_id, refusals, ask)
+                if answer is not None:
+                    return answer
+    except (RPCTimeoutOrCancelledError, TimeoutError):
+        pass
+    raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it with the same key.")
+
+
+async def _asked(
+    enrollment_id: UUID, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]
+) -> object:
+    start = _start_operation(enrollment_id)
+    # A failed start fails this second future too; unread, the event loop would log its text.
+    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    try:
+        return await ask(start)
+    except WorkflowUpdateFailedError as failed:
+        cause = failed.cause
+        if isinstance(cause, ApplicationError) and cause.type == RUN_CLOSED:
+            return None
+        if isinstance(cause, ApplicationError) and cause.type in set(refusals):
+            raise ProblemError(Reason(cause.type), cause.message, opens_at=_opening(cause)) from failed
+        raise
+    except RPCError as error:
+        if is_not_found(error):
+            return None
+        raise
+
+
+def _start_operation(enrollment_id: UUID) -> _Start:
+    return WithStartWorkflowOperation(
+        DripWorkflow.run,
+        DripStart(enrollment_id=enrollment_id),
+        id=drip_workflow_id(enrollment_id),
+        task_queue=REGISTRAR_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        search_attributes=drip_attributes(enrollment_id),
+        static_summary=DRIP_SUMMARY,
+    )
+
+
+def _opening(refused: ApplicationError) -> datetime | None:
+    """When the lesson opens: the one thing that this refusal says beside its sentence."""
+    if refused.type != Reason.LESSON_NOT_OPEN or not refused.details:
+        return None
+    return datetime.fromisoformat(str(refused.details[0]))
+
+
+def _read(handle: asyncio.Task[Any]) -> None:
+    if not handle.cancelled():
+        handle.exception()
