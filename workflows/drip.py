@@ -122,7 +122,7 @@ class DripWorkflow:
         """Until the next thing is due, or somebody says something, or another run has to go on."""
         until = self._wakes_at
         await happened(
-            lambda: self._is_called() or self._wakes_at != until or self._leaves(),
+            lambda: self._is_called() or self._known.is_over or self._wakes_at != until or self._leaves(),
             until,
             summary="The next thing that is due",
         )
