@@ -98,6 +98,7 @@ class DripWorkflow:
             else:
                 await self._sleep()
         self._tell()
+        self._stay()
         await workflow.wait_condition(self._is_quiet)
         self._tell()
         return True
@@ -132,6 +133,7 @@ class DripWorkflow:
 
     async def _rests(self) -> bool:
         """Whether it is over for good: nothing is on its way, and nobody has begun it again meanwhile."""
+        self._stay()
         await workflow.wait_condition(lambda: self._is_called() or not self._known.is_over or self._is_quiet())
         return self._known.is_over and not self._is_called()
 
@@ -248,6 +250,12 @@ class DripWorkflow:
         info = workflow.info()
         is_due = info.is_continue_as_new_suggested() or info.is_target_worker_deployment_version_changed()
         return is_due and self._was_woken
+
+    def _stay(self) -> None:
+        """What comes to its end itself waits for its mails itself."""
+        if self._is_leaving:
+            self._is_leaving = False
+            self._mails.stay(self._known.student_id)
 
     def _handed_over(self) -> DripStart:
         return DripStart(

@@ -46,6 +46,12 @@ class LearningMails:
         """Wait for nobody's moment any more: the next run does."""
         self._is_leaving = True
 
+    def stay(self, learner_id: UUID) -> None:
+        """There is no next run after all: wait for their moments here."""
+        deferred, self._deferred, self._is_leaving = self._deferred, [], False
+        for mail in deferred:
+            self._outbox.post(self._send(learner_id, mail))
+
     async def _send(self, learner_id: UUID, mail: LearningMail) -> None:
         report = await send_marketing_mail(
             learner_id,

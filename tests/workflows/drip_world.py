@@ -279,6 +279,8 @@ class DripWorld:
             reason = Reason.ENROLLMENT_NOT_ACTIVE
         elif place.is_paused:
             reason = Reason.ENROLLMENT_PAUSED
+        elif told.lesson_id not in planned:
+            reason = Reason.NOT_FOUND
         elif planned[told.lesson_id].status is not ReleaseStatus.RELEASED:
             reason, opens_at = Reason.LESSON_NOT_OPEN, planned[told.lesson_id].opens_at
         if reason is None:

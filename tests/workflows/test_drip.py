@@ -454,7 +454,7 @@ def _edit(job: Learning, chance: random.Random) -> None:
 @pytest.mark.parametrize("part", range(4))
 def test_whatever_happens_nothing_opens_early_twice_or_never(part: int) -> None:
     happened, ends = Counter[str](), Counter[EnrollmentStatus]()
-    for number in range(50):
+    for number in range(30):
         seed = f"{part}-{number}"
         job, also = _play(seed, Mishaps(answer_lost=0.1, worker_away=0.05))
         happened += also
