@@ -5,14 +5,21 @@ same update that answers in the middle, the same wait for a signal beside a time
 `workflows/order.py` changes them here.
 """
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from temporalio import activity, workflow
+
+with workflow.unsafe.imports_passed_through():
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 FLOOR_QUEUE = "floor"
 FLOOR_DOCUMENTS_QUEUE = "floor-documents"
 
 _WITHIN = timedelta(seconds=60)
+_RING = text("INSERT INTO floor_alarms (id) VALUES (:id) ON CONFLICT DO NOTHING")
 
 
 @activity.defn
@@ -75,3 +82,35 @@ class SleeperWorkflow:
     async def change(self) -> None:
         """Answers once the step is done."""
         await workflow.execute_local_activity(record, start_to_close_timeout=_WITHIN)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """When it goes off."""
+
+    id: UUID
+    due_at: datetime
+
+
+@dataclass
+class AlarmRecord:
+    """The one statement of an alarm."""
+
+    engine: AsyncEngine
+
+    @activity.defn
+    async def ring(self, alarm_id: UUID) -> None:
+        """Write one bare row; run as a local activity."""
+        async with self.engine.begin() as connection:
+            await connection.execute(_RING, {"id": alarm_id})
+
+
+@workflow.defn(name="AlarmWorkflow")
+class AlarmWorkflow:
+    """A release of nothing: one timer and one row."""
+
+    @workflow.run
+    async def run(self, alarm: Alarm) -> None:
+        """Sleep until it is due, and write that it was."""
+        await workflow.sleep(alarm.due_at - workflow.now())
+        await workflow.execute_local_activity("ring", alarm.id, start_to_close_timeout=_WITHIN)
