@@ -29,7 +29,7 @@ async def record() -> None:
 
 @activity.defn
 async def call() -> None:
-    """Stands for a step that talks to Stripe or sends a mail."""
+    """Stands for a step that talks to Stripe, sends a mail or starts another job."""
 
 
 @activity.defn
@@ -47,15 +47,17 @@ class FloorWorkflow:
 
     @workflow.run
     async def run(self) -> None:
-        """Place, prepare the payment, wait, read the payment, complete, render, mail."""
+        """Place, prepare the payment, wait, read the payment, complete, start the lessons beside, render, mail."""
         await workflow.execute_local_activity(record, start_to_close_timeout=_WITHIN)
         await workflow.execute_activity(call, start_to_close_timeout=_WITHIN)
         self._payable = True
         await workflow.wait_condition(lambda: self._paid, timeout=timedelta(minutes=30))
         await workflow.execute_activity(call, start_to_close_timeout=_WITHIN)
         await workflow.execute_local_activity(record, start_to_close_timeout=_WITHIN)
+        lessons = workflow.start_activity(call, start_to_close_timeout=_WITHIN)
         await workflow.execute_activity(render, task_queue=FLOOR_DOCUMENTS_QUEUE, start_to_close_timeout=_WITHIN)
         await workflow.execute_activity(call, start_to_close_timeout=_WITHIN)
+        await lessons
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     @workflow.update
