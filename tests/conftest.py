@@ -46,6 +46,7 @@ _LONGEST = {
     "test_other_steps_killed.py",
     "test_cascade_killed.py",
     "test_application_killed.py",
+    "test_lessons_killed.py",
     "test_worker_killed.py",
     "test_order_end_to_end.py",
     "test_refund_requests.py",
