@@ -254,6 +254,18 @@ def test_a_lesson_that_is_added_opens_in_its_time_and_one_that_is_open_never_loc
     is_whole(job)
 
 
+def test_what_is_told_while_a_step_is_under_way_is_looked_at_afterwards() -> None:
+    for seed in range(30):
+        job = learning(course(None), str(seed))
+        job.wait(minutes=1)
+        job.start()
+        job.simulation.run_until(lambda job=job: job.world.done["advance"] == 2)  # type: ignore[misc]
+        # The record has been read, and its answer is on its way.
+        job.edit([*job.place.lessons, *course(None, None)[1:]])
+        job.wait(minutes=1)
+        assert job.place.released.keys() == {lesson(0), lesson(1)}, seed
+
+
 # ---- judged by staff ----
 
 
