@@ -37,10 +37,11 @@ lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)   ## orders, racers and certificates per second, and carts asleep, each beside its floor
+bench: $(INSTALLED)   ## orders, racers and certificates per second, carts asleep, lessons due at once, each beside its floor
 	$(BIN)/python -m bench.orders
 	$(BIN)/python -m bench.racers
 	$(BIN)/python -m bench.carts
+	$(BIN)/python -m bench.drips
 	$(BIN)/python -m bench.certificates
 
 lock: $(INSTALLED)   ## refresh requirements.lock from pyproject.toml

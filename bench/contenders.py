@@ -148,8 +148,10 @@ class Floor:
         await handle.result()
 
 
-async def start_floor_worker(supervisor: Supervisor, python: str, address: str, log: Path) -> None:
+async def start_floor_worker(
+    supervisor: Supervisor, python: str, address: str, log: Path, database_url: str | None = None
+) -> None:
     """One process, equal to that of `registrar worker`."""
-    command = [python, "-m", "bench.floor_worker", address]
+    command = [python, "-m", "bench.floor_worker", address, *([database_url] if database_url else [])]
     plain = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     await supervisor.start(Program("floor-worker", command, plain, log), says(log, "floor worker polls"))

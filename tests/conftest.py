@@ -47,6 +47,8 @@ _LONGEST = (
     "test_worker_killed.py",
     "test_cascade_killed.py",
     "test_application_killed.py",
+    "test_lessons_killed.py",
+    "test_certificate_killed.py",
     "test_letters.py",
     "test_refund_requests.py",
     "test_refund_watch.py",

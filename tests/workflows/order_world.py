@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from models.errors import Reason
 from models.messages.documents import RenderDocument, RenderReceipt, StoredFile
+from models.messages.learning import StartDrips
 from models.messages.mail import MailReport, SendMail
 from models.messages.orders import (
     Approved,
@@ -92,8 +93,10 @@ class OrderWorld:
     cancels_in_vain: int = 0
     mail_ends: MailStatus = MailStatus.SENT
     lost_places: int = 0
+    drips: list[UUID] = field(default_factory=list)
     is_provisioned_elsewhere: bool = False
     cart_ids: tuple[UUID, ...] = ()
+    starts_drips: bool = False
     refund_ends: list[RefundStatus] = field(default_factory=list)
     refunds_nothing: bool = False
     fail_first: dict[str, int] = field(default_factory=dict)
@@ -198,6 +201,7 @@ class OrderWorld:
             lost_ids=tuple(places[: self.lost_places]),
             is_provisioned_elsewhere=self.is_provisioned_elsewhere,
             cart_ids=self.cart_ids,
+            starts_drips=self.starts_drips,
         )
 
     def release(self, step: ReleaseOrder) -> None:
@@ -283,7 +287,7 @@ class Worlds:
             self.complete_order, self.release_order, self.request_payment, self.read_payment, self.cancel_payment,
             self.refund_places, self.refund_payment, self.settle_by_hand, self.provision_enrollment,
             self.open_task, self.escalate_task, self.close_task, self.render_receipt, self.render_document,
-            self.send_mail,
+            self.send_mail, self.start_drips,
         ]  # fmt: skip
 
     @activity.defn
@@ -293,6 +297,12 @@ class Worlds:
     @activity.defn
     async def grant_approval(self, step: GrantApproval) -> Approved:
         return self.of[step.order_id].approve(step, self.requests[step.order_id])
+
+    @activity.defn
+    async def start_drips(self, step: StartDrips) -> None:
+        world = self._by(activity.info().workflow_id)
+        world.happen("drips")
+        world.drips += step.enrollment_ids
 
     @activity.defn
     async def extend_hold(self, step: ExtendHold) -> None:

@@ -9,6 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.documents import DocumentActivities
+from activities.drips import DripActivities
 from activities.mail import MailActivities
 from activities.orders import OrderActivities
 from activities.provisioning import ProvisioningActivities
@@ -37,6 +38,16 @@ async def test_paid_order_is_completed_once(begin: Begin, fast_temporal: Workflo
     outcome = await ending(fast_temporal, handle)
     assert outcome.status is OrderStatus.COMPLETED
     assert [step for step in world.did if step != "read"] == ["place", "request", "complete", "receipt", "mail"]
+
+
+async def test_each_place_that_is_paid_for_gets_a_job_of_its_own(
+    begin: Begin, fast_temporal: WorkflowEnvironment
+) -> None:
+    world = OrderWorld(total=0, starts_drips=True, fail_first={"drips": 2})
+    handle, _ = await begin(world, an_order())
+    assert (await ending(fast_temporal, handle)).status is OrderStatus.COMPLETED
+    # Its trouble holds up no receipt and no mail.
+    assert (len(world.drips), sorted(world.did)) == (1, ["complete", "drips", "mail", "place", "receipt"])
 
 
 async def test_hold_expiry_cancels_the_payment_before_it_frees_the_seat(
@@ -202,7 +213,7 @@ def test_the_worlds_have_the_signatures_of_the_real_activities() -> None:
         )
         for name, method in inspect.getmembers(owner, inspect.isfunction)
         if hasattr(method, "__temporal_activity_definition")
-    }
+    } | {"start_drips": DripActivities.start_drips}
     stand_ins = {method.__name__: method for method in Worlds().activities}  # type: ignore[attr-defined]
     assert stand_ins.keys() == real.keys()
     for name, method in real.items():
