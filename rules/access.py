@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from models.vocabulary import MailTemplate
 
 LONGEST_PAUSE = timedelta(days=180)
+EARLIEST_WARNING_DAYS = 366
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,23 @@ def notices(ends_at: datetime, warning_days: Sequence[int]) -> tuple[Notice, ...
     before = (
         Notice(MailTemplate.ACCESS_ENDING, f"{stamp}-{days}d", ends_at - timedelta(days=days))
         for days in sorted(set(warning_days), reverse=True)
-        if days > 0
+        if 0 < days <= EARLIEST_WARNING_DAYS
     )
     return (*before, Notice(MailTemplate.ACCESS_ENDED, stamp, ends_at))
 
 
-def due_notice(ends_at: datetime, warning_days: Sequence[int], moment: datetime) -> Notice | None:
-    """The mail that is due at `moment`. Earlier ones that nobody got are passed over: only the latest is still true."""
-    past = [notice for notice in notices(ends_at, warning_days) if notice.due_at <= moment]
+def due_notice(
+    ends_at: datetime, warning_days: Sequence[int], moment: datetime, since: datetime | None = None
+) -> Notice | None:
+    """The mail that is due at `moment`. Earlier ones that nobody got are passed over: only the latest is still true.
+
+    `since` is when access was granted: whoever is let in for three days is not warned of its end seven days before.
+    """
+    past = [
+        notice
+        for notice in notices(ends_at, warning_days)
+        if notice.due_at <= moment and (since is None or notice.due_at > since)
+    ]
     return past[-1] if past else None
 
 
