@@ -172,6 +172,7 @@ def test_part_of_a_module_is_rounded_up_and_previews_do_not_count() -> None:
         a_lesson(n, Immediately(), module_id=module, done_at=BEGIN + n * DAY if n < 2 else None) for n in range(3)
     ]
     assert opens(rule, *others) == BEGIN + DAY
+    assert opens(rule, *others[:2], replace(others[2], done_at=BEGIN + 2 * DAY)) == BEGIN + DAY
     assert opens(rule, others[0], *others[2:], a_lesson(9, Immediately(), module_id=module)) is None
     preview = a_lesson("free", Immediately(), module_id=module, is_preview=True)
     assert opens(AfterModule(module_id=module), *others[:2], preview) == BEGIN + DAY
