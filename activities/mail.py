@@ -100,6 +100,7 @@ class MailActivities:
     order_page_url: str | None
     job_page_url: str | None = None
     application_page_url: str | None = None
+    lesson_page_url: str | None = None
     public_pages: PublicPages = NO_PUBLIC_PAGES
 
     @activity.defn
@@ -138,7 +139,9 @@ class MailActivities:
             return await self._send(client, letter, ledger)
 
     async def _write(self, request: SendMail, mail_id: UUID) -> _SealedLetter | Skipped:
-        pages = Pages(self.order_page_url, self.job_page_url, self.application_page_url, self.public_pages)
+        pages = Pages(
+            self.order_page_url, self.job_page_url, self.application_page_url, self.lesson_page_url, self.public_pages
+        )
         async with self.sessions() as session:
             errand, draft = await letter_of(request.template).written(session, request, now(), pages)
         if isinstance(draft, Skipped):
