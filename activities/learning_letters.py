@@ -176,6 +176,5 @@ def _about_the_end(errand: LearningErrand, states: Collection[EnrollmentStatus],
         return Skipped("end_moved")
     if not is_over and errand.moment >= ends_at:
         return Skipped("too_late")
-    words = errand.words
-    values = {"course": errand.course, "when": words.moment(ends_at), "date": words.day_of(ends_at)}
-    return Draft(values={**values, "is_completed": enrollment.completed_at is not None})
+    when, is_completed = errand.words.moment(ends_at), enrollment.completed_at is not None
+    return Draft(values={"course": errand.course, "when": when, "is_completed": is_completed})
