@@ -176,15 +176,20 @@ def write_every_letter_about_an_application() -> None:
         write_about_application(MailTemplate.APPLICATION_CLOSED, occasion=occasion, status=ended)
 
 
+def write_every_letter_to_learners() -> None:
+    """About one lesson and many, and to those who have completed their course."""
+    for lessons in (1, 14):
+        write(MailTemplate.LESSONS_RELEASED, lessons=lessons)
+    for ending in (MailTemplate.ACCESS_ENDING, MailTemplate.ACCESS_ENDED):
+        write(ending, completed_at=NOW)
+
+
 def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(texts_for("mail", "en").texts)
     monkeypatch.setattr(mail_rendering, "texts_for", lambda *_: Texts("en", "en", watched))
     for template in MailTemplate:
         write(template, is_test=True)
-    for lessons in (1, 14):
-        write(MailTemplate.LESSONS_RELEASED, lessons=lessons)
-    for ending in (MailTemplate.ACCESS_ENDING, MailTemplate.ACCESS_ENDED):
-        write(ending, completed_at=NOW)
+    write_every_letter_to_learners()
     confirmed = facts_for(MailTemplate.ORDER_CONFIRMATION, amount=0)
     others = (
         a_line(2, "Bundle", confirmed.payer, parts=("One",), held=("Two",)),
