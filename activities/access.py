@@ -1,6 +1,6 @@
 """Until when a place is open, by the rule of its course, as SQL."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, case, func
 from sqlmodel import col
@@ -23,3 +23,13 @@ def access_end(enrolled_at: datetime | SQLColumnExpression[datetime | None]) -> 
         ),
         else_=None,
     )
+
+
+def access_end_after_start(course: Course, started_at: datetime) -> datetime | None:
+    """When access ends of a place that is begun with at this moment, where the days count from then; else none.
+
+    They do not count before the course starts.
+    """
+    if course.access_rule != AccessRule.DAYS_AFTER_START or course.access_days is None:
+        return None
+    return max(started_at, course.starts_at or started_at) + timedelta(days=course.access_days)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     TableValuedAlias,
     Uuid,
     bindparam,
+    case,
     column,
     func,
     select,
@@ -110,6 +111,12 @@ async def seat_again(session: AsyncSession, course_ids: Sequence[UUID]) -> None:
     """Take a seat in each of the courses that has a limit, one that this transaction has just given back."""
     limited = await _lock_limited(session, course_ids)
     await _add_seats(session, Counter(course_id for course_id in course_ids if course_id in limited))
+
+
+async def give_back_seat(session: AsyncSession, course: Course) -> None:
+    """One place of a course that is locked, if it has a limit, needs its seat no more."""
+    if course.capacity is not None:
+        await _add_seats(session, Counter([course.id]), sign=-1)
 
 
 async def expire_places(
@@ -208,7 +215,9 @@ def _take_one(open_seats: dict[UUID, int], course_id: UUID) -> bool:
 
 
 async def _end(session: AsyncSession, which: ColumnElement[bool], to_state: EnrollmentStatus) -> list[StateChange]:
-    """End the enrollments and give back their seats."""
+    """End the enrollments and give back their seats. Jobs that follow them look at them at once."""
+    moment = now()
+    wakes_at = case((col(Enrollment.planned_at).is_not(None), moment))
     limited = await _lock_limited(session, select(col(Enrollment.course_id)).where(which))
     ending = (
         select(col(Enrollment.id), col(Enrollment.status), col(Enrollment.course_id))
@@ -220,7 +229,7 @@ async def _end(session: AsyncSession, which: ColumnElement[bool], to_state: Enro
     ended = (
         update(Enrollment)
         .where(col(Enrollment.id) == ending.c.id)
-        .values(status=to_state, updated_at=now())
+        .values(status=to_state, updated_at=moment, wakes_at=wakes_at)
         .returning(ending.c.id, ending.c.status, ending.c.course_id)
         .execution_options(synchronize_session=False)
     )

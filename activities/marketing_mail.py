@@ -7,10 +7,8 @@ what is committed before the claim is seen, and of two mails to one person the s
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import case, func, select, true, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -19,7 +17,8 @@ from activities.cart_facts import cart_facts
 from activities.cart_settings import cart_settings
 from activities.learning_letters import open_lessons
 from activities.subscriptions import standing_of
-from models.tables import Academy, Cart, Mail, Person
+from activities.time_zones import zone_of_person
+from models.tables import Cart, Mail
 from models.vocabulary import ConsentMode, MailList, MailStatus, MailTemplate
 from rules.cart import skipped_because
 from rules.marketing import LATE, WEEK, is_stale, is_too_late, refused_because, slot_for
@@ -44,7 +43,7 @@ async def held_up(session: AsyncSession, mail: Mail, moment: datetime) -> HeldUp
         return HeldUp(stopped)
     if is_stale(mail.created_at, moment):
         return HeldUp(LATE)
-    slot = slot_for(await _handed_over(session, mail, moment), moment, await _zone_of(session, mail.recipient_id))
+    slot = slot_for(await _handed_over(session, mail, moment), moment, await zone_of_person(session, mail.recipient_id))
     if slot.reason is None:
         return None
     return HeldUp(slot.reason, None if is_too_late(mail.created_at, slot) else slot.at)
@@ -112,13 +111,3 @@ async def _handed_over(session: AsyncSession, mail: Mail, moment: datetime) -> l
         col(Mail.id) != mail.id,
     )
     return [at for at in (await session.execute(query)).scalars() if at is not None]
-
-
-async def _zone_of(session: AsyncSession, person_id: UUID) -> ZoneInfo:
-    """The person's zone, the academy's where nobody knows theirs."""
-    query = select(col(Person.time_zone), col(Academy.time_zone)).join(Academy, true())
-    theirs, academys = (await session.execute(query.where(col(Person.id) == person_id))).one()
-    try:
-        return ZoneInfo(theirs)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo(academys)

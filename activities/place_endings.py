@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import case, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -25,7 +25,11 @@ from models.tables import (
     Certificate,
     Course,
     Enrollment,
+    EnrollmentPause,
+    LessonAttempt,
+    LessonProgress,
     LessonRecord,
+    LessonRelease,
     Order,
     OrderLine,
     Person,
@@ -61,6 +65,7 @@ class _Entitlement:
     enrolled_at: datetime | None
     access_ends_at: datetime | None
     provisioned_at: datetime | None
+    place: Enrollment
 
 
 async def end_with_all(
@@ -149,6 +154,7 @@ async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collec
             col(Order.completed_at),
             ends_at,
             col(Enrollment.provisioned_at),
+            Enrollment,
         )
         .ext(distinct_on(col(Enrollment.id)))
         .join(Course, col(Course.id) == col(Enrollment.course_id))
@@ -182,7 +188,8 @@ async def _hand_over(
 ) -> list[StateChange]:
     """Bring each place anew as one of the other order, without a share in its money, with the lessons that were had.
 
-    Its seat was given back a moment ago, under a lock that is still held.
+    Its seat was given back a moment ago, under a lock that is still held. What is open and what was learned moves with
+    it, and the clock of the place it was goes on.
     """
     if not entitled:
         return []
@@ -196,8 +203,12 @@ async def _hand_over(
             "refund_policy": other.refund_policy,
             "share_amount": 0,
             "enrolled_at": other.enrolled_at,
-            "access_ends_at": other.access_ends_at,
+            "access_ends_at": _access_end(other),
             "provisioned_at": other.provisioned_at,
+            "clock_started_at": other.place.clock_started_at or other.place.enrolled_at,
+            "started_at": other.place.started_at,
+            "completed_at": other.place.completed_at,
+            "judgement": other.place.judgement,
         }
         for other in entitled
     ]
@@ -210,14 +221,40 @@ async def _hand_over(
             "enrollment_id": new_ids[record.enrollment_id],
             "lesson_id": record.lesson_id,
             "slot_id": record.slot_id,
+            "meeting_id": record.meeting_id,
             "outcome": record.outcome,
+            "attendance": record.attendance,
             "recorded_by": record.recorded_by,
         }
         for record in (await session.execute(had)).scalars()
     ]
     if records:
         await session.execute(insert(LessonRecord), records)
+    await _move_learning(session, new_ids)
     return [StateChange("enrollment", new, None, before[old]) for old, new in new_ids.items()]
+
+
+def _access_end(other: _Entitlement) -> datetime | None:
+    """As the other order grants it; where the days count from the first start, as they have counted."""
+    if other.access_ends_at is None and other.place.started_at is not None:
+        return other.place.access_ends_at
+    return other.access_ends_at
+
+
+async def _move_learning(session: AsyncSession, new_ids: Mapping[UUID, UUID]) -> None:
+    """What opened, was tried, learned and paused is that of the new places. Mails told of it already."""
+    for table in (LessonRelease, LessonProgress, LessonAttempt, EnrollmentPause):
+        moved: dict[str, object] = {
+            "enrollment_id": case(dict(new_ids), value=col(table.enrollment_id), else_=col(table.enrollment_id))
+        }
+        if table is LessonRelease:
+            moved["mail_key"] = None
+        await session.execute(
+            update(table)
+            .where(col(table.enrollment_id).in_(new_ids))
+            .values(moved)
+            .execution_options(synchronize_session=False)
+        )
 
 
 async def _revoke_certificates(session: AsyncSession, place_ids: Collection[UUID]) -> list[StateChange]:

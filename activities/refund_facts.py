@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, any_, exists, func, select, true
@@ -14,6 +14,7 @@ from models.money import Money
 from models.tables import (
     Academy,
     Certificate,
+    ClassSession,
     Course,
     Dispute,
     Enrollment,
@@ -123,7 +124,10 @@ async def _promised(session: AsyncSession, enrollment_id: UUID) -> int:
 
 
 async def _lessons(session: AsyncSession, enrollment: Enrollment, course: Course) -> tuple[tuple[LessonFact, ...], int]:
-    """What is known of the place's lessons, and how many lessons it has in all (free previews left out)."""
+    """What is known of the place's lessons, and how many lessons it has in all (free previews left out).
+
+    Meetings of a cohort count as booked hours do: those since the enrollment that are not canceled.
+    """
     records = (
         select(col(LessonRecord.outcome), func.coalesce(col(Lesson.is_preview), False))
         .join(Lesson, col(Lesson.id) == col(LessonRecord.lesson_id), isouter=True)
@@ -139,8 +143,34 @@ async def _lessons(session: AsyncSession, enrollment: Enrollment, course: Course
         )
         hours = [LessonFact(None, ends_at=end) for end in (await session.execute(booked)).scalars()]
         return (*recorded, *hours), course.lessons_included or len(recorded) + len(hours)
-    in_all = select(func.count()).where(col(Lesson.course_id) == course.id, col(Lesson.is_preview).is_(False))
-    return tuple(recorded), (await session.execute(in_all)).scalar_one()
+    is_had = exists().where(
+        col(LessonRecord.enrollment_id) == enrollment.id, col(LessonRecord.lesson_id) == col(Lesson.id)
+    )
+    is_taught = col(Lesson.removed_at).is_(None) & (
+        col(Lesson.applies_from).is_(None) | (col(Lesson.applies_from) <= enrollment.enrolled_at)
+    )
+    in_all = select(func.count()).where(
+        col(Lesson.course_id) == course.id, col(Lesson.is_preview).is_(False), is_had | is_taught
+    )
+    lesson_count = (await session.execute(in_all)).scalar_one()
+    if course.kind != CourseKind.COHORT or enrollment.enrolled_at is None:
+        return tuple(recorded), lesson_count
+    meetings = await _meetings(session, enrollment, course)
+    silent = [LessonFact(None, ends_at=ends_at) for ends_at, is_recorded in meetings if not is_recorded]
+    return (*recorded, *silent), lesson_count + len(meetings)
+
+
+async def _meetings(session: AsyncSession, enrollment: Enrollment, course: Course) -> list[tuple[datetime, bool]]:
+    """When each meeting ends that the place has, and whether anything is recorded of it."""
+    is_recorded = exists().where(
+        col(LessonRecord.enrollment_id) == enrollment.id, col(LessonRecord.meeting_id) == col(ClassSession.id)
+    )
+    query = select(col(ClassSession.ends_at), is_recorded).where(
+        col(ClassSession.course_id) == course.id,
+        col(ClassSession.ends_at) > enrollment.enrolled_at,
+        col(ClassSession.canceled_at).is_(None) | is_recorded,
+    )
+    return [(ends_at, bool(known)) for ends_at, known in (await session.execute(query)).all()]
 
 
 async def _refunds_in_a_year(session: AsyncSession, payer_id: UUID) -> int:

@@ -38,12 +38,14 @@ STAFFS_CAUSES = frozenset(
     }
 )
 _USED = (LessonOutcome.COMPLETED, LessonOutcome.STUDENT_NO_SHOW)
+# Who has learned all there is may still ask, as long as nothing is certified.
+_CAN_BE_ASKED_FOR = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)
 _CAN_END = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
 
 
 @dataclass(frozen=True)
 class LessonFact:
-    """One lesson of a place: what is recorded of it and, for a booked hour, when it ends."""
+    """One lesson of a place: what is recorded of it and, for a booked hour or a meeting, when it ends."""
 
     outcome: LessonOutcome | None
     ends_at: datetime | None = None
@@ -199,7 +201,7 @@ def _window_end(facts: RefundFacts) -> datetime | None:
 
 def _against_any_refund(facts: RefundFacts) -> list[RefundGround]:
     against: list[RefundGround] = []
-    if facts.status is not EnrollmentStatus.ACTIVE:
+    if facts.status not in _CAN_BE_ASKED_FOR:
         against.append(RefundGround.ENROLLMENT_NOT_ACTIVE)
     if facts.left == 0:
         against.append(RefundGround.NOTHING_PAID)

@@ -197,6 +197,8 @@ def upgrade() -> None:
         sa.Column("refused", sa.Integer(), nullable=False),
         sa.Column("actor", sa.String(length=80), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("request", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("last_id", sa.Uuid(), nullable=True),
         sa.Column("workflow_id", sa.String(length=255), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("(status = 'running') = (ended_at IS NULL)", name=op.f("ck_course_changes_ended_has_time")),
@@ -468,7 +470,14 @@ def upgrade() -> None:
         "enrollments",
         ["wakes_at"],
         unique=False,
-        postgresql_where=sa.text("status IN ('active', 'completed')"),
+        postgresql_where=sa.text("wakes_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_enrollments_unplanned",
+        "enrollments",
+        ["enrolled_at"],
+        unique=False,
+        postgresql_where=sa.text("planned_at IS NULL AND status IN ('active', 'completed')"),
     )
     op.add_column("lesson_records", sa.Column("meeting_id", sa.Uuid(), nullable=True))
     op.add_column("lesson_records", sa.Column("attendance", sa.String(length=32), nullable=True))
@@ -491,6 +500,15 @@ def upgrade() -> None:
     op.execute(
         "UPDATE lessons SET drip_rule = jsonb_build_object("
         "'kind', 'after_registration', 'amount', release_after_days, 'unit', 'days') WHERE release_after_days > 0"
+    )
+    # Whoever learns already is not told by mail of what was open before.
+    op.execute(
+        "INSERT INTO lesson_releases (id, created_at, enrollment_id, lesson_id, opened_at, reason, actor)"
+        " SELECT gen_random_uuid(), now(), e.id, l.id, o.at, l.drip_rule->>'kind', 'system'"
+        " FROM enrollments e JOIN courses c ON c.id = e.course_id JOIN lessons l ON l.course_id = c.id"
+        " CROSS JOIN LATERAL (SELECT greatest(e.enrolled_at, c.starts_at)"
+        " + make_interval(days => l.release_after_days) AS at) o"
+        " WHERE e.status IN ('active', 'suspended', 'completed') AND o.at <= now()"
     )
     op.add_column("lessons", sa.Column("is_considered", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("lessons", sa.Column("max_attempts", sa.Integer(), server_default="0", nullable=False))
@@ -562,9 +580,14 @@ def downgrade() -> None:
     op.drop_column("lesson_records", "attendance")
     op.drop_column("lesson_records", "meeting_id")
     op.drop_index(
+        "ix_enrollments_unplanned",
+        table_name="enrollments",
+        postgresql_where=sa.text("planned_at IS NULL AND status IN ('active', 'completed')"),
+    )
+    op.drop_index(
         "ix_enrollments_wakes_at",
         table_name="enrollments",
-        postgresql_where=sa.text("status IN ('active', 'completed')"),
+        postgresql_where=sa.text("wakes_at IS NOT NULL"),
     )
     op.drop_column("enrollments", "wakes_at")
     op.drop_column("enrollments", "planned_at")

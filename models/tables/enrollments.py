@@ -37,7 +37,12 @@ class Enrollment(Row, table=True):
         ),
         one_of("judgement", Judgement),
         # What waits to be looked at (workflows/wake_drips.py).
-        Index("ix_enrollments_wakes_at", "wakes_at", postgresql_where=text("status IN ('active', 'completed')")),
+        Index("ix_enrollments_wakes_at", "wakes_at", postgresql_where=text("wakes_at IS NOT NULL")),
+        Index(
+            "ix_enrollments_unplanned",
+            "enrolled_at",
+            postgresql_where=text("planned_at IS NULL AND status IN ('active', 'completed')"),
+        ),
     )
 
     order_line_id: UUID = Field(foreign_key="order_lines.id")

@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import MARKS, STATE, TIMESTAMP, Row, now, one_of
@@ -127,5 +128,7 @@ class CourseChange(Row, table=True):
     refused: int = Field(default=0, description="enrollments for which it makes no sense")
     actor: str = Field(max_length=80)
     ended_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    request: dict[str, object] = Field(sa_type=JSONB, description="the `CourseChangeRequest`, as it was asked for")
+    last_id: UUID | None = Field(default=None, description="the last enrollment, in the order of ids, that is reached")
     workflow_id: str = Field(max_length=255)
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)

@@ -1,0 +1,288 @@
+"""Changes of one enrollment while it is learned in: paused, released by hand, reset, moved, given more time, judged.
+
+Each is made once: a repeat by its id finds it, and answers how the enrollment stands.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.audit import StateChange, write_audit
+from activities.drip_record import Step, bring_up, conclude, end_pause, locked_learning, move, open_due, open_lessons
+from activities.holds import hold_seats
+from activities.learning_facts import LEARNING, Learning, StandStill, has_valid_certificate
+from activities.lesson_records import money_goes_back, not_learning
+from models.errors import Reason
+from models.messages.learning import ChangeEnrollment, EnrollmentChanged, WriteEnrollmentChange
+from models.tables import AppliedChange, Enrollment, EnrollmentPause, Lesson, LessonAttempt, LessonProgress
+from models.vocabulary import CompletionRule, DripKind, EnrollmentChange, EnrollmentStatus, ReleaseStatus
+from rules.access import LONGEST_PAUSE
+from rules.completion import is_completed
+from rules.decision import Refused
+from rules.drip import PlannedLesson
+
+_LIVE = (
+    EnrollmentStatus.PENDING_APPROVAL,
+    EnrollmentStatus.WAITLISTED,
+    EnrollmentStatus.PENDING_PAYMENT,
+    EnrollmentStatus.ACTIVE,
+    EnrollmentStatus.SUSPENDED,
+)
+
+
+async def write_enrollment_change(session: AsyncSession, step: WriteEnrollmentChange) -> EnrollmentChanged:
+    """Make the change, or say why not; and in any case do what is due."""
+    wish, acting = step.wish, Step(step.moment, step.workflow_id, step.wish.actor)
+    by_time = Step(step.moment, step.workflow_id)
+    learning = await locked_learning(session, wish.enrollment_id, step.moment, takes_seat=True)
+    if learning is None:
+        return _refused(wish, Refused(Reason.NOT_FOUND, "There is no such enrollment."))
+    await bring_up(session, learning, by_time)
+    refused = await _apply(session, learning, wish, acting)
+    await open_due(session, learning, by_time)
+    stands = await conclude(session, learning, by_time)
+    pause = learning.open_pause(step.moment)
+    return _refused(wish, refused).model_copy(
+        update={
+            "status": learning.status,
+            "access_ends_at": learning.enrollment.access_ends_at,
+            "paused_until": None if pause is None else pause.until,
+            "opened": () if refused else learning.opened_in_step(step.moment),
+            "step": stands,
+        }
+    )
+
+
+async def _apply(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    known = await session.get(AppliedChange, wish.change_id)
+    if known is not None:
+        is_same = (known.enrollment_id, known.change) == (wish.enrollment_id, wish.change.value)
+        return None if is_same else Refused(Reason.IDEMPOTENCY_KEY_REUSED, "The key was used for another change.")
+    if learning.is_ending:
+        return money_goes_back()
+    status = learning.status
+    refused = await _CHANGES[wish.change](session, learning, wish, step)
+    if refused is not None:
+        return refused
+    session.add(
+        AppliedChange(
+            id=wish.change_id,
+            enrollment_id=wish.enrollment_id,
+            change=wish.change,
+            actor=wish.actor,
+            created_at=step.moment,
+        )
+    )
+    learning.enrollment.updated_at = step.moment
+    if learning.status is status and wish.change is not EnrollmentChange.RESUME:
+        change = StateChange("enrollment", wish.enrollment_id, status, status, wish.change.value)
+        await write_audit(session, [change], actor=wish.actor, reason=wish.change, workflow_id=step.workflow_id)
+    return None
+
+
+# ---- each change ----
+
+
+async def _pause(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    """Time stands still, for up to 180 days in one go. Access that counts days lasts as much longer."""
+    refused = _not_learned_in(learning, step)
+    if refused is not None:
+        return refused
+    if learning.status is not EnrollmentStatus.ACTIVE:
+        return Refused(Reason.ENROLLMENT_NOT_ACTIVE, "The course is completed: nothing is left to pause.")
+    until = wish.until or step.moment + LONGEST_PAUSE
+    if until <= step.moment:
+        return Refused(Reason.INVALID_REQUEST, "A pause ends in the future.")
+    if until - step.moment > LONGEST_PAUSE:
+        return Refused(Reason.PAUSE_TOO_LONG, f"A pause lasts at most {LONGEST_PAUSE.days} days in one go.")
+    pause = EnrollmentPause(
+        enrollment_id=wish.enrollment_id, paused_at=step.moment, until=until, actor=step.actor, created_at=step.moment
+    )
+    session.add(pause)
+    learning.pauses.append(StandStill(pause.id, step.moment, until))
+    ends_at = learning.enrollment.access_ends_at
+    if learning.counts_days and ends_at is not None:
+        learning.enrollment.access_ends_at = ends_at + (until - step.moment)
+    return None
+
+
+async def _resume(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    if learning.open_pause(step.moment) is None:
+        return Refused(Reason.ENROLLMENT_NOT_PAUSED, "The enrollment is not paused.")
+    await end_pause(session, learning, step.moment, step)
+    return None
+
+
+async def _release(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    """Open lessons now, whatever their rules say; those that are open already stay as they are."""
+    refused = _not_learned_in(learning, step)
+    chosen = refused or _chosen(learning, wish)
+    if isinstance(chosen, Refused):
+        return chosen
+    opening = tuple(
+        PlannedLesson(lesson.id, ReleaseStatus.PLANNED, step.moment, DripKind.MANUAL)
+        for lesson in chosen
+        if lesson.id not in learning.releases
+    )
+    await open_lessons(session, learning, opening, step)
+    return None
+
+
+async def _reset(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    """Strike out attempts and progress. What opened stays open, and what counts for refunds stays recorded."""
+    refused = _not_learned_in(learning, step)
+    chosen = refused or _chosen(learning, wish)
+    if isinstance(chosen, Refused):
+        return chosen
+    if (await session.execute(select(has_valid_certificate(wish.enrollment_id)))).scalar_one():
+        return Refused(Reason.CERTIFICATE_NOT_REVOKED, "What is certified is not reset: revoke the certificate first.")
+    ids = {lesson.id for lesson in chosen}
+    after = {key: progress for key, progress in learning.progress.items() if key not in ids}
+    judged = learning.enrollment.judgement
+    kept, learning.progress, learning.enrollment.judgement = learning.progress, after, None
+    rule = CompletionRule(learning.course.completion_rule)
+    begins_anew = learning.status is EnrollmentStatus.COMPLETED and not is_completed(rule, learning.results(), None)
+    refused = await _take_again(session, learning, "reset", step) if begins_anew else None
+    if refused is not None:
+        learning.progress, learning.enrollment.judgement = kept, judged
+        return refused
+    for table in (LessonAttempt, LessonProgress):
+        struck = delete(table).where(col(table.enrollment_id) == wish.enrollment_id, col(table.lesson_id).in_(ids))
+        await session.execute(struck.execution_options(synchronize_session=False))
+    for key in ids & kept.keys():
+        session.expunge(kept[key])
+    learning.scores = {key: scores for key, scores in learning.scores.items() if key not in ids}
+    return None
+
+
+async def _restart_clock(
+    session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step
+) -> Refused | None:
+    """Rules that count from the enrollment count from now. Access is as it was granted."""
+    refused = _not_learned_in(learning, step, may_be_paused=True)
+    if refused is None:
+        learning.enrollment.clock_started_at = step.moment
+    return refused
+
+
+async def _move_start(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    """Rules that count from the enrollment count from this moment; before it nothing more opens."""
+    refused = _not_learned_in(learning, step, may_be_paused=True)
+    if refused is not None:
+        return refused
+    if wish.starts_at is None:
+        return Refused(Reason.INVALID_REQUEST, "It is not said when the enrollment starts.")
+    learning.enrollment.clock_started_at = wish.starts_at
+    return None
+
+
+async def _set_access(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    """Access ends then, or never. A place that is over is active again, unless it was bought anew meanwhile."""
+    ends_at, enrollment = wish.access_ends_at, learning.enrollment
+    is_open = ends_at is None or ends_at > step.moment
+    if learning.status is EnrollmentStatus.EXPIRED and is_open:
+        refused = await _take_again(session, learning, "access extended", step)
+    elif learning.status in (EnrollmentStatus.SUSPENDED, EnrollmentStatus.EXPIRED):
+        refused = None
+    else:
+        refused = _not_learned_in(learning, step)
+    if refused is not None:
+        return refused
+    enrollment.access_ends_at = ends_at
+    if learning.status is EnrollmentStatus.ACTIVE and not is_open:
+        await move(session, learning, EnrollmentStatus.EXPIRED, "access ended", step)
+    return None
+
+
+async def _suspend(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    refused = _not_learned_in(learning, step, may_be_paused=True)
+    if refused is not None:
+        return refused
+    if learning.status is not EnrollmentStatus.ACTIVE:
+        return Refused(Reason.ENROLLMENT_NOT_ACTIVE, f"The enrollment is {learning.status}.")
+    await move(session, learning, EnrollmentStatus.SUSPENDED, "suspended", step)
+    return None
+
+
+async def _reactivate(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    if learning.status is EnrollmentStatus.SUSPENDED:
+        await move(session, learning, EnrollmentStatus.ACTIVE, "reactivated", step)
+        return None
+    refused = not_learning(learning.status, learning.enrollment.access_ends_at, None)
+    return refused or Refused(Reason.ENROLLMENT_NOT_ACTIVE, f"The enrollment is {learning.status}, not suspended.")
+
+
+async def _judge(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
+    """Staff says how it was. What is completed stays completed."""
+    refused = _not_learned_in(learning, step, may_be_paused=True)
+    if refused is not None:
+        return refused
+    if learning.course.completion_rule != CompletionRule.JUDGED:
+        return Refused(Reason.NOT_JUDGED, "The course is not completed by a judgement.")
+    if wish.judgement is None:
+        return Refused(Reason.INVALID_REQUEST, "It is not said what the judgement is.")
+    if learning.status is EnrollmentStatus.ACTIVE:
+        learning.enrollment.judgement = wish.judgement
+    return None
+
+
+_Change = Callable[[AsyncSession, Learning, ChangeEnrollment, Step], Awaitable[Refused | None]]
+_CHANGES: Mapping[EnrollmentChange, _Change] = {
+    EnrollmentChange.PAUSE: _pause,
+    EnrollmentChange.RESUME: _resume,
+    EnrollmentChange.RELEASE: _release,
+    EnrollmentChange.RESET: _reset,
+    EnrollmentChange.RESTART_CLOCK: _restart_clock,
+    EnrollmentChange.MOVE_START: _move_start,
+    EnrollmentChange.SET_ACCESS: _set_access,
+    EnrollmentChange.SUSPEND: _suspend,
+    EnrollmentChange.REACTIVATE: _reactivate,
+    EnrollmentChange.JUDGE: _judge,
+}
+
+
+def _not_learned_in(learning: Learning, step: Step, *, may_be_paused: bool = False) -> Refused | None:
+    pause = None if may_be_paused else learning.open_pause(step.moment)
+    paused_until = None if pause is None else pause.until
+    return not_learning(learning.status, learning.enrollment.access_ends_at, paused_until)
+
+
+def _chosen(learning: Learning, wish: ChangeEnrollment) -> list[Lesson] | Refused:
+    """The lessons that the change is about: those given, or all that the enrollment has."""
+    lessons = {lesson.id: lesson for lesson in learning.lessons if not learning.is_gone(lesson)}
+    if not wish.lesson_ids:
+        return list(lessons.values())
+    if any(lesson_id not in lessons for lesson_id in wish.lesson_ids):
+        return Refused(Reason.NOT_FOUND, "The enrollment has not all of these lessons.")
+    return [lessons[lesson_id] for lesson_id in dict.fromkeys(wish.lesson_ids)]
+
+
+async def _take_again(session: AsyncSession, learning: Learning, reason: str, step: Step) -> Refused | None:
+    """Make a place that holds no seat active again: its student must not have another one, and a seat has to be left.
+    Wants the course locked.
+    """
+    enrollment = learning.enrollment
+    another = exists().where(
+        col(Enrollment.student_id) == enrollment.student_id,
+        col(Enrollment.course_id) == enrollment.course_id,
+        col(Enrollment.id) != enrollment.id,
+        col(Enrollment.status).in_((*_LIVE, *LEARNING)),
+    )
+    if (await session.execute(select(another))).scalar_one():
+        return Refused(Reason.ALREADY_ENROLLED, "The student has another place in the course.")
+    limited = frozenset[UUID]() if learning.course.capacity is None else frozenset([enrollment.course_id])
+    refused = await hold_seats(session, [enrollment.course_id], limited)
+    if refused is None:
+        await move(session, learning, EnrollmentStatus.ACTIVE, reason, step)
+    return refused
+
+
+def _refused(wish: ChangeEnrollment, refused: Refused | None) -> EnrollmentChanged:
+    return EnrollmentChanged(
+        enrollment_id=wish.enrollment_id,
+        refusal=refused and refused.reason,
+        refusal_detail=refused and refused.detail,
+    )

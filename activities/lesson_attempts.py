@@ -1,0 +1,152 @@
+"""A learner's attempts at a lesson of the course, and what counts of them.
+
+The caller has the enrollment locked. What was done once stays so; only staff's reset strikes attempts out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.access import access_end_after_start
+from activities.audit import StateChange, write_audit
+from activities.drip_record import Step
+from activities.learning_facts import Learning, counted_scores
+from models.errors import Reason
+from models.identifiers import new_id
+from models.messages.learning import RecordLesson
+from models.tables import Lesson, LessonAttempt, LessonProgress, LessonRecord
+from models.vocabulary import GradeRule, LessonOutcome, LessonStatus
+from rules.decision import Refused
+from rules.grading import attempts_left, counting_result, result_of
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The attempts at a lesson so far, the oldest first."""
+
+    attempts: Sequence[LessonAttempt]
+
+    def left(self, lesson: Lesson) -> int | None:
+        """How many more there may be; none: without limit."""
+        return attempts_left(lesson.max_attempts, len(self.attempts))
+
+
+async def tried(session: AsyncSession, enrollment_id: UUID, lesson_id: UUID) -> Tried:
+    """The attempts at this lesson."""
+    query = select(LessonAttempt).where(
+        col(LessonAttempt.enrollment_id) == enrollment_id, col(LessonAttempt.lesson_id) == lesson_id
+    )
+    return Tried((await session.execute(query.order_by(col(LessonAttempt.number)))).scalars().all())
+
+
+def against_attempt(lesson: Lesson, before: Tried, score: Decimal | None) -> Refused | None:
+    """Why an attempt with this score cannot be recorded: a graded lesson wants one, up to its total marks."""
+    if lesson.passing_marks is not None and score is None:
+        return Refused(Reason.SCORE_REQUIRED, "The lesson is graded: an attempt at it has a score.")
+    if score is not None and (lesson.total_marks is None or score > lesson.total_marks):
+        allowed = "no grade" if lesson.total_marks is None else f"at most {lesson.total_marks} marks"
+        return Refused(Reason.SCORE_NOT_ALLOWED, f"The lesson has {allowed}.")
+    if before.left(lesson) == 0:
+        return Refused(Reason.ATTEMPTS_USED_UP, f"All {lesson.max_attempts} attempts at the lesson are used up.")
+    return None
+
+
+async def finish_attempt(
+    session: AsyncSession, learning: Learning, lesson: Lesson, before: Tried, told: RecordLesson, step: Step
+) -> Tried:
+    """Write one more attempt, and what counts of all of them now. A lesson that is had counts for refunds."""
+    outcome = result_of(told.score, lesson.passing_marks)
+    attempt = LessonAttempt(
+        id=told.attempt_id,
+        created_at=step.moment,
+        enrollment_id=learning.enrollment.id,
+        lesson_id=lesson.id,
+        number=len(before.attempts) + 1,
+        status=outcome.status,
+        score=outcome.score,
+        time_spent_seconds=told.time_spent_seconds,
+        recorded_by=told.actor,
+    )
+    session.add(attempt)
+    after = Tried((*before.attempts, attempt))
+    counting = counting_result(
+        [each.score for each in after.attempts], GradeRule(lesson.grade_rule), lesson.passing_marks
+    )
+    assert counting is not None  # noqa: S101 - there is an attempt
+    progress = learning.progress.get(lesson.id)
+    was = None if progress is None else progress.status
+    progress = touch(session, learning, lesson, told, step)
+    progress.status, progress.score, progress.attempts = counting.status, counting.score, len(after.attempts)
+    progress.done_at = progress.done_at or step.moment
+    if counting.status is not LessonStatus.FAILED:
+        progress.passed_at = progress.passed_at or step.moment
+    if lesson.passing_marks is not None:
+        learning.scores[lesson.id] = counted_scores(lesson, after.attempts)
+    change = StateChange("lesson_attempt", attempt.id, was, outcome.status)
+    await write_audit(session, [change], actor=told.actor, reason="attempt finished", workflow_id=step.workflow_id)
+    if not lesson.is_preview:
+        await _count_as_had(session, learning.enrollment.id, lesson.id, told.actor, step.moment)
+    return after
+
+
+def mark_done(session: AsyncSession, learning: Learning, lesson: Lesson, told: RecordLesson, step: Step) -> None:
+    """A lesson without a grade was held, as its tutor says: it is done without an attempt."""
+    progress = touch(session, learning, lesson, told, step)
+    if progress.done_at is None:
+        progress.status = LessonStatus.COMPLETED
+        progress.done_at = progress.passed_at = step.moment
+
+
+def touch(session: AsyncSession, learning: Learning, lesson: Lesson, told: RecordLesson, step: Step) -> LessonProgress:
+    """The learner is in the lesson: the time that was spent and the position to go on from are kept.
+
+    A step that is repeated has the same moment, and its time is not counted again.
+    """
+    progress = learning.progress.get(lesson.id)
+    if progress is None:
+        progress = LessonProgress(
+            enrollment_id=learning.enrollment.id, lesson_id=lesson.id, started_at=step.moment,
+            time_spent_seconds=told.time_spent_seconds, last_accessed_at=step.moment,
+        )  # fmt: skip
+        session.add(progress)
+        learning.progress[lesson.id] = progress
+    elif progress.last_accessed_at != step.moment:
+        progress.time_spent_seconds = min(progress.time_spent_seconds + told.time_spent_seconds, 2_000_000_000)
+        progress.last_accessed_at = step.moment
+    if told.current_position is not None and told.total_content is not None:
+        progress.current_position = min(told.current_position, told.total_content)
+        progress.total_content = told.total_content
+    begin(learning, step.moment)
+    return progress
+
+
+def begin(learning: Learning, moment: datetime) -> None:
+    """The learner has begun with the course, if not before; where access counts from then, it has an end now."""
+    enrollment = learning.enrollment
+    if enrollment.started_at is not None:
+        return
+    enrollment.started_at = moment
+    if enrollment.access_ends_at is None:
+        enrollment.access_ends_at = access_end_after_start(learning.course, moment)
+
+
+async def _count_as_had(
+    session: AsyncSession, enrollment_id: UUID, lesson_id: UUID, actor: str, moment: datetime
+) -> None:
+    had = insert(LessonRecord).values(
+        id=new_id(),
+        created_at=moment,
+        updated_at=moment,
+        enrollment_id=enrollment_id,
+        lesson_id=lesson_id,
+        outcome=LessonOutcome.COMPLETED,
+        recorded_by=actor,
+    )
+    await session.execute(had.on_conflict_do_nothing())

@@ -1,0 +1,24 @@
+"""In whose zone a day is counted: the person's, the academy's where nobody knows theirs."""
+
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models.tables import Academy, Person
+
+
+def zone_of(theirs: str, academys: str) -> ZoneInfo:
+    """The person's zone, or the academy's if theirs is none that is known."""
+    try:
+        return ZoneInfo(theirs)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(academys)
+
+
+async def zone_of_person(session: AsyncSession, person_id: UUID) -> ZoneInfo:
+    """The zone in which this person's day is counted."""
+    query = select(col(Person.time_zone), col(Academy.time_zone)).join(Academy, true())
+    return zone_of(*(await session.execute(query.where(col(Person.id) == person_id))).one())

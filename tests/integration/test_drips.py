@@ -1,0 +1,258 @@
+"""Following an enrollment on the record: what opens when, told once, frozen by pauses, over with access."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import NoResultFound
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from activities.database import Sessions
+from activities.drips import DripActivities, late_enrollments
+from activities.orders import OrderActivities
+from models.drip import AfterLesson, AfterRegistration, Immediately, Manual
+from models.errors import Reason
+from models.messages.learning import LearningMail
+from models.tables import AuditEntry, Enrollment, Lesson, Mail, Person
+from models.tables.columns import now
+from models.vocabulary import (
+    AccessRule,
+    EnrollmentChange,
+    EnrollmentStatus,
+    MailStatus,
+    MailTemplate,
+    ReleaseMails,
+)
+from sandbox.sample_academy import sample_id
+from tests.integration.learning_steps import (
+    BEGAN,
+    CODE,
+    DAY,
+    advance,
+    change,
+    changed,
+    enrolled,
+    place_of,
+    releases_of,
+    set_place,
+)
+from tests.integration.order_steps import seats_add_up, statements_of
+
+WEEK = AfterRegistration(amount=7)
+# 06:00 and 09:00 in Berlin, a week later.
+OPENS, TOLD = datetime(2026, 3, 9, 5, 0, tzinfo=UTC), datetime(2026, 3, 9, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def drips(orders: OrderActivities) -> DripActivities:
+    async with orders.sessions.begin() as session:
+        grace = col(Person.id) == sample_id("person", "grace")
+        await session.execute(update(Person).where(grace).values(time_zone="Europe/Berlin"))
+    return DripActivities(orders.sessions)
+
+
+async def post(sessions: Sessions, student_id: UUID, mail: LearningMail) -> None:
+    """The ledger has the mail."""
+    async with sessions.begin() as session:
+        session.add(
+            Mail(
+                recipient_id=student_id, template=mail.template, subject_id=mail.subject_id, occasion=mail.occasion,
+                status=MailStatus.QUEUED, workflow_id="drip",
+            )  # fmt: skip
+        )
+
+
+async def test_lessons_open_at_six_are_told_at_nine_and_written_once(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Immediately(), WEEK)
+    first = await advance(drips, place.id, BEGAN)
+    assert (first.released, first.lessons, first.mails, first.wakes_at) == (1, 2, (), OPENS)
+    early = await advance(drips, place.id, OPENS - timedelta(seconds=1))
+    assert (early.released, early.wakes_at) == (1, OPENS)
+
+    opened = await advance(drips, place.id, OPENS)
+    assert (opened.released, opened.mails, opened.wakes_at) == (2, (), TOLD)
+    before = await releases_of(drips.sessions, place.id)
+    assert await advance(drips, place.id, OPENS) == opened
+    told = await advance(drips, place.id, TOLD)
+    [mail] = told.mails
+    assert (mail.template, mail.subject_id, told.wakes_at) == (MailTemplate.LESSONS_RELEASED, place.id, None)
+    # Until the ledger has it, it is wanted again.
+    assert (await advance(drips, place.id, TOLD + DAY)).mails == (mail,)
+    await post(drips.sessions, told.student_id, mail)
+    assert (await advance(drips, place.id, TOLD + DAY)).mails == ()
+    after = await releases_of(drips.sessions, place.id)
+    assert {key: each.id for key, each in after.items()} == {key: each.id for key, each in before.items()}
+    assert after[place.lessons[1]].opened_at == OPENS
+
+
+async def test_a_backdated_start_is_told_in_one_mail(drips: DripActivities) -> None:
+    rules = [AfterRegistration(amount=days) for days in range(10)]
+    place = await enrolled(drips.sessions, *rules)
+    step = await advance(drips, place.id, BEGAN + 20 * DAY)
+    assert (step.released, len(step.mails)) == (10, 1)
+    told = {each.mail_key for each in (await releases_of(drips.sessions, place.id)).values()}
+    assert told == {None, step.mails[0].occasion}
+
+
+@pytest.mark.parametrize(
+    ("mails", "wanted"),
+    [(ReleaseMails.EACH, TOLD), (ReleaseMails.DAILY, TOLD), (ReleaseMails.NONE, None)],
+)
+async def test_how_learners_are_told(drips: DripActivities, mails: ReleaseMails, wanted: datetime | None) -> None:
+    place = await enrolled(drips.sessions, WEEK, release_mails=mails)
+    assert (await advance(drips, place.id, OPENS)).wakes_at == wanted
+
+
+async def test_daily_mails_wait_for_the_next_morning(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Manual(), release_mails=ReleaseMails.DAILY)
+    noon = TOLD + timedelta(hours=4)
+    answer = await changed(drips, place.id, EnrollmentChange.RELEASE, noon)
+    assert answer.opened == (place.lessons[0],)
+    assert answer.step is not None
+    assert answer.step.wakes_at == TOLD + DAY
+
+
+async def test_access_is_warned_of_and_ends_once(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, WEEK, Manual(), code="python-cohort", capacity=12)
+    ends_at = BEGAN + 30 * DAY
+    await set_place(drips.sessions, place.id, access_ends_at=ends_at)
+    async with drips.sessions.begin() as session:
+        from models.tables import Course  # noqa: PLC0415
+
+        await session.execute(
+            update(Course).where(col(Course.id) == sample_id("course", "python-cohort")).values(seats_taken=1)
+        )
+    assert (await advance(drips, place.id, TOLD)).wakes_at == ends_at - 7 * DAY
+    for moment, template, wakes_at in (
+        (ends_at - 7 * DAY, MailTemplate.ACCESS_ENDING, ends_at - DAY),
+        (ends_at - DAY, MailTemplate.ACCESS_ENDING, ends_at),
+        (ends_at, MailTemplate.ACCESS_ENDED, None),
+    ):
+        step = await advance(drips, place.id, moment)
+        mail = step.mails[-1]
+        assert (mail.template, step.wakes_at) == (template, wakes_at)
+        await post(drips.sessions, step.student_id, mail)
+        again = await advance(drips, place.id, moment)
+        assert mail not in again.mails
+    assert (step.status, step.is_over) == (EnrollmentStatus.EXPIRED, True)
+    await seats_add_up(drips.sessions)
+    # More time: it is active again, and its new end is told anew.
+    later = ends_at + 60 * DAY
+    more = await changed(drips, place.id, EnrollmentChange.SET_ACCESS, ends_at + DAY, access_ends_at=later)
+    assert (more.status, more.access_ends_at) == (EnrollmentStatus.ACTIVE, later)
+    await seats_add_up(drips.sessions)
+    step = await advance(drips, place.id, later - 7 * DAY)
+    assert [each.template for each in step.mails if each.template is not MailTemplate.LESSONS_RELEASED] == [
+        MailTemplate.ACCESS_ENDING
+    ]
+
+
+async def test_a_pause_freezes_time_and_access(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, WEEK, access_rule=AccessRule.DAYS_AFTER_ENROLLMENT, access_days=20)
+    await set_place(drips.sessions, place.id, access_ends_at=BEGAN + 20 * DAY)
+    await advance(drips, place.id, BEGAN)
+    until = BEGAN + 40 * DAY
+    paused = await changed(drips, place.id, EnrollmentChange.PAUSE, BEGAN + DAY, until=until)
+    assert (paused.paused_until, paused.step and paused.step.is_paused, paused.step and paused.step.wakes_at) == (
+        until, True, until,
+    )  # fmt: skip
+    asleep = await advance(drips, place.id, BEGAN + 25 * DAY)
+    assert (asleep.released, asleep.status, asleep.mails) == (0, EnrollmentStatus.ACTIVE, ())
+    again = await change(drips, place.id, EnrollmentChange.PAUSE, BEGAN + 2 * DAY)
+    assert again.refusal is Reason.ENROLLMENT_PAUSED
+    # Ten days of standing still make everything ten days later.
+    resumed = await changed(drips, place.id, EnrollmentChange.RESUME, BEGAN + 11 * DAY)
+    assert resumed.access_ends_at == BEGAN + 30 * DAY
+    assert resumed.step is not None
+    assert resumed.step.wakes_at == datetime(2026, 3, 20, 5, 0, tzinfo=UTC)
+    refused = await change(drips, place.id, EnrollmentChange.RESUME, BEGAN + 12 * DAY)
+    assert refused.refusal is Reason.ENROLLMENT_NOT_PAUSED
+
+
+async def test_a_pause_ends_by_itself(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Immediately(), WEEK)
+    await changed(drips, place.id, EnrollmentChange.PAUSE, BEGAN + DAY, until=BEGAN + 3 * DAY)
+    step = await advance(drips, place.id, BEGAN + 3 * DAY)
+    assert (step.is_paused, step.released) == (False, 1)
+    assert step.wakes_at == datetime(2026, 3, 12, 5, 0, tzinfo=UTC)  # two days of standing still, then the next 06:00
+    too_long = await change(drips, place.id, EnrollmentChange.PAUSE, BEGAN + 4 * DAY, until=BEGAN + 190 * DAY)
+    assert too_long.refusal is Reason.PAUSE_TOO_LONG
+
+
+async def test_nothing_opens_while_suspended_and_what_was_due_does_afterwards(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Immediately(), WEEK)
+    await advance(drips, place.id, BEGAN)
+    await changed(drips, place.id, EnrollmentChange.SUSPEND, BEGAN + DAY)
+    step = await advance(drips, place.id, OPENS + DAY)
+    assert (step.status, step.released, step.is_over) == (EnrollmentStatus.SUSPENDED, 1, False)
+    back = await changed(drips, place.id, EnrollmentChange.REACTIVATE, OPENS + 2 * DAY)
+    assert back.opened == (place.lessons[1],)
+
+
+async def test_a_change_is_made_once(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Manual(), AfterLesson(lesson_id=uuid4()))
+    change_id = uuid4()
+    first = await changed(drips, place.id, EnrollmentChange.RELEASE, BEGAN, change_id=change_id)
+    assert await changed(drips, place.id, EnrollmentChange.RELEASE, BEGAN, change_id=change_id) == first
+    other = await change(drips, place.id, EnrollmentChange.SUSPEND, BEGAN, change_id=change_id)
+    assert other.refusal is Reason.IDEMPOTENCY_KEY_REUSED
+    count = select(func.count()).where(col(AuditEntry.subject_id) == place.id, col(AuditEntry.reason) == "release")
+    async with drips.sessions() as session:
+        assert (await session.execute(count)).scalar_one() == 1
+
+
+async def test_moving_the_start_opens_what_is_due_then_and_locks_nothing(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Immediately(), WEEK)
+    await advance(drips, place.id, BEGAN)
+    moved = await changed(drips, place.id, EnrollmentChange.MOVE_START, BEGAN + DAY, starts_at=BEGAN - 10 * DAY)
+    assert moved.opened == (place.lessons[1],)
+    later = await changed(drips, place.id, EnrollmentChange.MOVE_START, BEGAN + DAY, starts_at=BEGAN + 50 * DAY)
+    assert later.step is not None
+    assert (later.opened, later.step.released) == ((), 2)
+
+
+async def test_an_end_of_access_that_was_bought_anew_stays(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Immediately())
+    await set_place(drips.sessions, place.id, status=EnrollmentStatus.EXPIRED, access_ends_at=BEGAN)
+    await enrolled(drips.sessions, Immediately())
+    refused = await change(drips, place.id, EnrollmentChange.SET_ACCESS, BEGAN + DAY)
+    assert (refused.refusal, refused.status) == (Reason.ALREADY_ENROLLED, EnrollmentStatus.EXPIRED)
+
+
+async def test_who_was_not_looked_at_in_time_is_found(drips: DripActivities) -> None:
+    never = await enrolled(drips.sessions, Immediately())
+    async with drips.sessions() as session:
+        assert await late_enrollments(session, 10) == [never.id]
+    await advance(drips, never.id, now())
+    async with drips.sessions() as session:
+        assert await late_enrollments(session, 10) == []
+    await set_place(drips.sessions, never.id, status=EnrollmentStatus.CANCELED, wakes_at=now() - DAY)
+    async with drips.sessions() as session:
+        assert await late_enrollments(session, 10) == [never.id]
+    over = await advance(drips, never.id, now())
+    assert (over.is_over, (await place_of(drips.sessions, never.id)).wakes_at) == (True, None)
+    async with drips.sessions() as session:
+        assert await late_enrollments(session, 10) == []
+
+
+async def test_an_enrollment_that_there_is_not(drips: DripActivities) -> None:
+    with pytest.raises(NoResultFound):
+        await advance(drips, uuid4(), BEGAN)
+
+
+@pytest.mark.parametrize("count", [1, 40])
+async def test_the_statements_of_a_step_do_not_grow_with_the_lessons(
+    drips: DripActivities, engine: AsyncEngine, count: int
+) -> None:
+    place = await enrolled(drips.sessions, *[WEEK] * count)
+    with statements_of(engine) as sent:
+        await advance(drips, place.id, OPENS)
+    assert len(sent) == 7
+    with statements_of(engine) as sent:
+        await advance(drips, place.id, OPENS)
+    assert len(sent) == 6
+
+
+_ = (CODE, Enrollment, Lesson)
