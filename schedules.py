@@ -21,10 +21,12 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from models import search
 from models.messages.applications import ReassignReviews
+from models.messages.learning import WakeDrips
 from models.messages.refund_watch import SweepRefunds
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
+from workflows.wake_drips import WakeDripsWorkflow
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,21 @@ SCHEDULES = (
         ),
         # A run whose mails wait for the mail server holds up no other.
         overlap=ScheduleOverlapPolicy.ALLOW_ALL,
+    ),
+    Recurring(
+        id="wake-drips",
+        # A place that ends tells its job by this alone; nothing opens meanwhile, since each step reads the record.
+        every=timedelta(minutes=5),
+        catchup=timedelta(minutes=5),
+        note="Jobs of enrollments that should have looked at them and have not are woken, or started.",
+        action=ScheduleActionStartWorkflow(
+            WakeDripsWorkflow.run,
+            WakeDrips(),
+            id="wake-drips",
+            task_queue=REGISTRAR_QUEUE,
+            typed_search_attributes=TypedSearchAttributes([SearchAttributePair(search.JOB, "wake_drips")]),
+            static_summary="Enrollments that nobody has looked at in time",
+        ),
     ),
 )
 

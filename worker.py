@@ -20,9 +20,11 @@ from activities.application_reviews import ApplicationReviewActivities
 from activities.applications import ApplicationActivities
 from activities.carts import CartActivities
 from activities.cascades import CascadeActivities
+from activities.course_changes import CourseChangeActivities
 from activities.database import open_database, sessions_of
 from activities.disputes import DisputeActivities
 from activities.documents import DocumentActivities
+from activities.drips import DripActivities
 from activities.errand import PublicPages
 from activities.files import FileStore
 from activities.heartbeat import Heartbeat
@@ -41,9 +43,11 @@ from settings import Settings
 from workflows.cart import CartWorkflow
 from workflows.cascade import CascadeWorkflow
 from workflows.connection import connect
+from workflows.course_change import CourseChangeWorkflow
 from workflows.deployment import DEPLOYMENT
 from workflows.dispute import DisputeWorkflow
 from workflows.document_copy import DocumentCopyWorkflow
+from workflows.drip import DripWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
@@ -53,6 +57,7 @@ from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
 from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
+from workflows.wake_drips import WakeDripsWorkflow
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +74,9 @@ WORKFLOWS = (
     TutorApplicationWorkflow,
     ReassignReviewsWorkflow,
     CartWorkflow,
+    DripWorkflow,
+    CourseChangeWorkflow,
+    WakeDripsWorkflow,
 )
 
 
@@ -100,6 +108,8 @@ def build_workers(
     refund_watch = RefundWatchActivities(client_of_stripe, sessions)
     cascades = CascadeActivities(sessions)
     carts = CartActivities(sessions, has_links=settings.link_secret is not None, clock_speed=settings.cart_clock_speed)
+    drips = DripActivities(sessions)
+    course_changes = CourseChangeActivities(sessions)
     unmatched = UnmatchedPaymentActivities(client_of_stripe, sessions)
     disputes = DisputeActivities(client_of_stripe, sessions)
     provisioning = ProvisioningActivities(sessions, platform)
@@ -160,6 +170,14 @@ def build_workers(
                 carts.abandon_cart,
                 carts.check_reminder,
                 carts.end_cart,
+                drips.advance_drip,
+                drips.record_lesson,
+                drips.change_enrollment,
+                drips.start_drips,
+                drips.wake_drips,
+                course_changes.begin_course_change,
+                course_changes.replan_page,
+                course_changes.end_course_change,
                 unmatched.find_payment,
                 unmatched.pay_back,
                 disputes.read_dispute,

@@ -57,6 +57,7 @@ async def complete(session: AsyncSession, order: Order, step: CompleteOrder) -> 
         enrollment_ids=tuple(activated),
         lost_ids=tuple(lost),
         cart_ids=tuple(cart_ids),
+        starts_drips=True,
     )
 
 
@@ -78,6 +79,7 @@ async def completed_before(session: AsyncSession, order: Order) -> CompletedOrde
         enrollment_ids=tuple(place for place, enrolled_at in places if enrolled_at is not None),
         lost_ids=tuple(place for place, enrolled_at in places if enrolled_at is None),
         cart_ids=tuple(await bought_carts(session, order)),
+        starts_drips=True,
     )
 
 

@@ -43,6 +43,7 @@ _QUEUES: Mapping[TaskKind, TaskQueue] = {
     TaskKind.TUTOR_REVIEW: TaskQueue.REVIEW,
     TaskKind.TUTOR_SECOND_OPINION: TaskQueue.REVIEW,
     TaskKind.TUTOR_PROVISIONING_FAILED: TaskQueue.SUPPORT,
+    TaskKind.COMPLETION_JUDGEMENT: TaskQueue.REVIEW,
 }
 # The reviewer at three, the lead at five, the head at eight (reference list 10.3).
 _REVIEW = Pace(decide_within=5, remind_after=3, escalate_after=5, escalate_again_after=8)

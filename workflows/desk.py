@@ -28,16 +28,25 @@ class Desk:
     """Where a job stands, in words: for the query, the Web UI and the search attributes, always in step.
 
     `listed` is what the search attributes say from the start (see where the workflow is started); saying it again would
-    cost an event.
+    cost an event. A job that wakes too often for that lists no due dates.
     """
 
-    def __init__(self, title: str, next_action: str, listed: tuple[str, WaitingFor]) -> None:
+    def __init__(
+        self,
+        title: str,
+        next_action: str,
+        listed: tuple[str, WaitingFor],
+        *,
+        is_with_human: bool = False,
+        lists_due: bool = True,
+    ) -> None:
         self.title = title
         self.status: str | None = None
         self.told = Told(WaitingFor.NOTHING, next_action)
         self._since = workflow.now()
         self._details = ""
-        self._listed: tuple[str, WaitingFor, bool, datetime | None] = (*listed, False, None)
+        self._listed: tuple[str, WaitingFor, bool, datetime | None] = (*listed, is_with_human, None)
+        self._lists_due = lists_due
 
     @property
     def waiting_for(self) -> WaitingFor:
@@ -83,7 +92,7 @@ class Desk:
         state, told = self.status or _REFUSED, self.told
         # The short hold of a card payment is over before anybody would search for it.
         is_listed = told.due_at is not None and told.due_at - self._since > timedelta(hours=1)
-        listed_due = told.due_at if is_listed else None
+        listed_due = told.due_at if is_listed and self._lists_due else None
         listed = (str(state), told.waiting_for, told.needs_human, listed_due)
         if listed != self._listed:
             due = _changed_due(self._listed[-1], listed_due)

@@ -8,9 +8,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.documents import DocumentActivities
+from activities.drips import DripActivities
 from activities.orders import OrderActivities
 from activities.provisioning import ProvisioningActivities
 from models.messages.documents import RenderReceipt
+from models.messages.learning import StartDrips
 from models.messages.orders import CompletedOrder, CompleteOrder, PaymentFacts
 from models.messages.provisioning import ProvisionEnrollment
 from models.vocabulary import MailStatus, MailTemplate, OrderStatus, TaskAction, TaskKind, WaitingFor
@@ -18,7 +20,7 @@ from rules.provisioning import REFUNDED_AFTER, TRIED_FOR
 from workflows.cart import tell_ordered
 from workflows.mailing import send_mail
 from workflows.order_run import OrderRun
-from workflows.policies import DOCUMENTS, PLATFORM, RECORD
+from workflows.policies import DOCUMENTS, JOBS, PLATFORM, RECORD
 from workflows.queues import DOCUMENTS_QUEUE
 
 
@@ -33,6 +35,8 @@ class Fulfilment:
         completed = await self._complete(payment)
         for cart_id in completed.cart_ids:
             self._run.outbox.post(tell_ordered(cart_id))
+        if completed.starts_drips and completed.enrollment_ids and self._run.regret is None:
+            self._run.outbox.post(self._start_drips(completed.enrollment_ids))
         self._run.desk.status = OrderStatus.COMPLETED
         self._run.desk.tell(WaitingFor.NOTHING, "The seat is taken; the receipt and the mail are on their way.")
         if self._run.regret is not None:
@@ -56,6 +60,15 @@ class Fulfilment:
             CompleteOrder(order_id=self._run.request.order_id, payment=payment, workflow_id=self._run.workflow_id),
             summary="Activate the enrollments, number the receipt",
             **RECORD,
+        )
+
+    async def _start_drips(self, enrollment_ids: tuple[UUID, ...]) -> None:
+        """From now on each enrollment has a job of its own. Nothing waits for it, but the end of the order."""
+        await workflow.execute_activity_method(
+            DripActivities.start_drips,
+            StartDrips(enrollment_ids=enrollment_ids),
+            summary="Start the lessons of each enrollment",
+            **JOBS,
         )
 
     # ---- papers ----

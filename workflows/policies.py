@@ -68,3 +68,10 @@ MAIL = Policy(
     heartbeat_timeout=_WORKER_IS_GONE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=15)),
 )
+
+# Starts and wakes other jobs, hundreds at once; each that was reached stays so.
+JOBS = Policy(
+    start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=_WORKER_IS_GONE,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)

@@ -32,12 +32,6 @@ Count = Annotated[int, Field(ge=0, le=2_000_000_000)]
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-class DripStart(Message):
-    """The input of `DripWorkflow`. How the enrollment stands is on record: a run that starts afresh needs no more."""
-
-    enrollment_id: UUID
-
-
 class AdvanceDrip(Message):
     """Do all that is due for an enrollment at this moment of the workflow's clock."""
 
@@ -52,6 +46,16 @@ class LearningMail(Message):
     template: MailTemplate
     subject_id: UUID
     occasion: str = Field(pattern=r"^[a-z0-9_:+-]{1,48}$")
+
+
+class DripStart(Message):
+    """The input of `DripWorkflow`. How the enrollment stands is on record: a run that starts afresh needs no more."""
+
+    enrollment_id: UUID
+    deferred: tuple[LearningMail, ...] = Field(
+        default=(), max_length=1000, description="mails that wait for their moment, of the run before"
+    )
+    is_certified: bool = Field(default=False, description="whether the run before has started the certificate")
 
 
 class DripStep(Message):
@@ -184,6 +188,24 @@ class CourseEdit(Message):
     starts_at: Moment | None = Field(default=None, description="of a cohort")
 
 
+class CourseChangeBegun(Message):
+    """Whether the change was made, and how many enrollments it concerns."""
+
+    change_id: UUID
+    refusal: Reason | None = None
+    refusal_detail: ReasonText | None = None
+    enrollments: int = 0
+
+
+class CourseChangeCursor(Message):
+    """How far a change has come, for the run that goes on with it."""
+
+    begun: CourseChangeBegun
+    after: UUID | None = Field(default=None, description="the last enrollment that is done")
+    done: int = 0
+    refused: int = 0
+
+
 class CourseChangeRequest(Message):
     """The input of `CourseChangeWorkflow`: a change of what is taught, or of all enrollments of a course."""
 
@@ -201,15 +223,7 @@ class CourseChangeRequest(Message):
         default=None, description="instead of `content`: the same for each enrollment (its ids are replaced)"
     )
     actor: Actor
-
-
-class CourseChangeBegun(Message):
-    """Whether the change was made, and how many enrollments it concerns."""
-
-    change_id: UUID
-    refusal: Reason | None = None
-    refusal_detail: ReasonText | None = None
-    enrollments: int = 0
+    cursor: CourseChangeCursor | None = Field(default=None, description="of a run that continues another")
 
 
 class ReplanPage(Message):

@@ -214,6 +214,7 @@ class CompletedOrder(Message):
         default=False, description="whether a learning platform has to be told of every enrollment"
     )
     cart_ids: tuple[UUID, ...] = Field(default=(), max_length=MAX_PLACES, description="the carts that it has emptied")
+    starts_drips: bool = Field(default=False, description="whether the job of each enrollment is to be started")
 
 
 class RefundPlaces(Message):
