@@ -152,7 +152,7 @@ def _table(opened: Sequence[OpenedLesson], started_at: datetime) -> Table:
         table.add_column(column)
     shown = 0
     for each in opened:
-        week = (each.opened_at - started_at).days // 7 + 1
+        week = max(1, (each.opened_at - started_at).days // 7 + 1)
         reason = _BECAUSE.get(DripKind(each.reason), each.reason)
         attempts = f" ({each.attempts} attempts)" if each.attempts > 1 else ""
         told = "–" if each.mailed_at is None else f"{each.mailed_at.astimezone(zone):%a %d %H:%M}"

@@ -50,13 +50,18 @@ class VirtualTime:
     async def go_on(self, wait: timedelta) -> datetime:
         """Let time pass, and the job do all that is due meanwhile. Returns what the clock shows then."""
         await self.environment.sleep(wait)
+        await self.settled()
+        return await self.now()
+
+    async def settled(self) -> None:
+        """Have the job, and wait until it has done all that is due by its clock. Raises `TimeoutError`."""
+        await self._job()
         moment = await self.now()
         deadline = asyncio.get_running_loop().time() + _SETTLED_WITHIN_SECONDS
-        while (wakes_at := await self._wakes_at()) is not None and wakes_at <= moment:
+        while await self._has_something_due(moment):
             if asyncio.get_running_loop().time() > deadline:
-                raise TimeoutError(f"the lessons due at {wakes_at} have not opened")
+                raise TimeoutError("the lessons that are due have not opened")
             await asyncio.sleep(0.02)
-        return moment
 
     async def report(self, told: RecordLesson) -> LessonRecorded:
         """Tell the job what became of a lesson."""
@@ -73,9 +78,11 @@ class VirtualTime:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
 
-    async def _wakes_at(self) -> datetime | None:
+    async def _has_something_due(self, moment: datetime) -> bool:
         async with self.sessions() as session:
-            return (await session.get_one(Enrollment, self.enrollment_id)).wakes_at
+            enrollment = await session.get_one(Enrollment, self.enrollment_id)
+        wakes_at = enrollment.wakes_at
+        return enrollment.planned_at is None or (wakes_at is not None and wakes_at <= moment)
 
 
 @asynccontextmanager
@@ -111,7 +118,7 @@ async def virtual_time(settings: Settings, enrollment_id: UUID) -> AsyncIterator
                 ],
             ):  # fmt: skip
                 job = VirtualTime(environment, sessions, enrollment_id)
-                await job._job()
+                await job.settled()
                 yield job
     finally:
         await engine.dispose()

@@ -9,7 +9,7 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.orders import OrderActivities
-from models.tables import Person
+from models.tables import Enrollment, Person
 from models.tables.columns import now
 from models.vocabulary import EnrollmentStatus
 from rules.drip import OPENS_AT
@@ -41,6 +41,9 @@ async def test_four_weeks_are_learned_to_their_end(
     assert (await place_of(orders.sessions, place)).status == EnrollmentStatus.COMPLETED
     async with orders.sessions() as session:
         zone = ZoneInfo((await session.get_one(Person, sample_id("person", "grace"))).time_zone)
+        begun_at = (await session.get_one(Enrollment, place)).started_at
+    assert begun_at is not None
+    assert begun_at - learned.started_at < timedelta(minutes=1)
     after_start = [each for each in learned.opened if each.reason == "after_start"]
     assert after_start
     assert {each.opened_at.astimezone(zone).time() for each in after_start} == {OPENS_AT}
