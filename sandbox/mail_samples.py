@@ -424,7 +424,7 @@ def write_about_cart(**told: object) -> RenderedMail:
     return set_letter(MailTemplate.CART_REMINDER, errand, draft)
 
 
-RELEASES = "r-20260301T0800"
+RELEASES = "r-20260301t0800"
 
 
 def learning_errand(

@@ -14,6 +14,7 @@ from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -33,6 +34,7 @@ from workflows.queues import REGISTRAR_QUEUE
 from workflows.registration import add_search_attributes
 
 _SETTLED_WITHIN_SECONDS = 20
+_ERRORS_ALONE = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,10 @@ async def virtual_time(settings: Settings, enrollment_id: UUID) -> AsyncIterator
     drips, tasks = DripActivities(sessions), TaskActivities(sessions)
     try:
         async with await WorkflowEnvironment.start_time_skipping(
-            data_converter=pydantic_data_converter, test_server_existing_path=binary
+            data_converter=pydantic_data_converter,
+            test_server_existing_path=binary,
+            # This server lacks what nobody here needs, and the audience need not read it.
+            runtime=Runtime(telemetry=TelemetryConfig(logging=_ERRORS_ALONE)),
         ) as environment:
             await add_search_attributes(environment.client, {key.name for key in search.ALL})
             async with Worker(

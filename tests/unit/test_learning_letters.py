@@ -68,7 +68,7 @@ def test_the_end_is_told_where_the_reader_is() -> None:
     ("template", "changed", "reason"),
     [
         (RELEASED, {"lessons": 0}, "nothing_to_tell"),
-        (RELEASED, {"occasion": "r-20260302T0800"}, "nothing_to_tell"),
+        (RELEASED, {"occasion": "r-20260302t0800"}, "nothing_to_tell"),
         (RELEASED, {"pages": PublicPages("", PUBLIC.link_secret)}, "no_public_url"),
         (ENDING, {"occasion": "202603090000-7d"}, "end_moved"),
         (ENDING, {"moment": NOW + timedelta(days=7)}, "too_late"),
