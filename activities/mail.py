@@ -103,7 +103,7 @@ class MailActivities:
     application_page_url: str | None = None
     lesson_page_url: str | None = None
     public_pages: PublicPages = NO_PUBLIC_PAGES
-    clock: Callable[[], datetime] = now
+    clock: Callable[[], datetime] | None = None
 
     @activity.defn
     async def send_mail(self, request: SendMail) -> MailReport:
@@ -144,8 +144,9 @@ class MailActivities:
         pages = Pages(
             self.order_page_url, self.job_page_url, self.application_page_url, self.lesson_page_url, self.public_pages
         )
+        moment = now() if self.clock is None else self.clock()
         async with self.sessions() as session:
-            errand, draft = await letter_of(request.template).written(session, request, self.clock(), pages)
+            errand, draft = await letter_of(request.template).written(session, request, moment, pages)
         if isinstance(draft, Skipped):
             return draft
         recipient = mailbox(errand.recipient.full_name, errand.recipient.email)
