@@ -99,6 +99,10 @@ class Settings(BaseSettings):
         description="the platform's page of a tutor's application, e.g. https://learn.example/applications/{application_id};"
         " linked in mails",
     )
+    lesson_page_url: str | None = Field(
+        default=None,
+        description="the platform's page of a lesson, e.g. https://learn.example/lessons/{lesson_id}; linked in mails",
+    )
     link_secret: SecretStr | None = Field(
         default=None,
         description="signs the links of mails about carts, at least 32 bytes; without it there are no such mails",

@@ -131,6 +131,7 @@ def build_workers(
         settings.order_page_url,
         settings.job_page_url,
         settings.application_page_url,
+        settings.lesson_page_url,
         public_pages=PublicPages(
             settings.public_url, settings.link_secret.get_secret_value() if settings.link_secret else None
         ),

@@ -101,7 +101,7 @@ def _notice(learning: Learning, moment: datetime) -> Notice | None:
     ends_at = _told_end(learning, moment)
     if ends_at is None:
         return None
-    notice = due_notice(ends_at, learning.warning_days, moment)
+    notice = due_notice(ends_at, learning.warning_days, moment, since=learning.enrollment.enrolled_at)
     return notice if notice is not None and moment - notice.due_at < _NEWS_FOR else None
 
 

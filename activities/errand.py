@@ -65,13 +65,14 @@ NO_PUBLIC_PAGES = PublicPages("", None)
 
 @dataclass(frozen=True)
 class Pages:
-    """Where mails lead to: the platform's pages of an order (`{order_id}`) and of an application (`{application_id}`),
-    and the Web UI of a job (`{workflow_id}`).
+    """Where mails lead to: the platform's pages of an order (`{order_id}`), of an application (`{application_id}`) and
+    of a lesson (`{lesson_id}`), and the Web UI of a job (`{workflow_id}`).
     """
 
     order: str | None = None
     job: str | None = None
     application: str | None = None
+    lesson: str | None = None
     public: PublicPages = NO_PUBLIC_PAGES
 
 

@@ -27,6 +27,16 @@ from activities.application_letters import (
 from activities.cart_letters import CartErrand, CartLetterFacts, cart_reminder, facts_of_cart
 from activities.confirmation_letter import order_confirmation
 from activities.errand import Addressed, Draft, Errand, MailWithoutSubjectError, Pages, Skipped, Told
+from activities.learning_letters import (
+    LearningErrand,
+    LearningFacts,
+    access_ended,
+    access_ending,
+    facts_of_access,
+    facts_of_releases,
+    learner_of,
+    lessons_released,
+)
 from activities.mail_rendering import RenderedMail, render
 from activities.order_facts import (
     OrderFacts,
@@ -75,6 +85,7 @@ class Letter(Generic[FactsT, ErrandT]):
 OrderLetter = Letter[OrderFacts, Errand]
 TaskLetter = Letter[TaskFacts, TaskErrand]
 ApplicationLetter = Letter[ToldApplication, ApplicationErrand]
+LearningLetter = Letter[LearningFacts, LearningErrand]
 
 
 def _payer_of(facts: OrderFacts) -> Collection[UUID]:
@@ -154,11 +165,17 @@ APPLICATION_LETTERS: Mapping[MailTemplate, ApplicationLetter] = {
 
 CART_LETTERS: Mapping[MailTemplate, CartLetter] = {MailTemplate.CART_REMINDER: CartLetter(cart_reminder)}
 
+LEARNING_LETTERS: Mapping[MailTemplate, LearningLetter] = {
+    MailTemplate.LESSONS_RELEASED: Letter(LearningErrand, facts_of_releases, learner_of, lessons_released),
+    MailTemplate.ACCESS_ENDING: Letter(LearningErrand, facts_of_access, learner_of, access_ending),
+    MailTemplate.ACCESS_ENDED: Letter(LearningErrand, facts_of_access, learner_of, access_ended),
+}
 
-def letter_of(template: MailTemplate) -> OrderLetter | TaskLetter | ApplicationLetter | CartLetter:
+
+def letter_of(template: MailTemplate) -> OrderLetter | TaskLetter | ApplicationLetter | CartLetter | LearningLetter:
     """How this mail comes about."""
     about_no_order = TASK_LETTERS.get(template) or APPLICATION_LETTERS.get(template) or CART_LETTERS.get(template)
-    return about_no_order or LETTERS[template]
+    return about_no_order or LEARNING_LETTERS.get(template) or LETTERS[template]
 
 
 def set_letter(template: MailTemplate, errand: Addressed[Told], draft: Draft) -> RenderedMail:

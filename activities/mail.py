@@ -1,9 +1,10 @@
 """The step that sends a mail, at most once in all time, and knows when it does not know."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Self
@@ -100,7 +101,9 @@ class MailActivities:
     order_page_url: str | None
     job_page_url: str | None = None
     application_page_url: str | None = None
+    lesson_page_url: str | None = None
     public_pages: PublicPages = NO_PUBLIC_PAGES
+    clock: Callable[[], datetime] | None = None
 
     @activity.defn
     async def send_mail(self, request: SendMail) -> MailReport:
@@ -113,7 +116,7 @@ class MailActivities:
         `ApplicationError`, without any personal data: `receipt_not_ready` and `document_not_ready` while a file to be
         attached is not there. Raises the non-retryable `MailWithoutSubjectError`.
         """
-        ledger = MailLedger(self.sessions, LISTS.get(request.template))
+        ledger = MailLedger(self.sessions, LISTS.get(request.template), self.clock)
         report = await ledger.open(request)
         if report.status is not MailStatus.QUEUED:
             return report
@@ -138,9 +141,12 @@ class MailActivities:
             return await self._send(client, letter, ledger)
 
     async def _write(self, request: SendMail, mail_id: UUID) -> _SealedLetter | Skipped:
-        pages = Pages(self.order_page_url, self.job_page_url, self.application_page_url, self.public_pages)
+        pages = Pages(
+            self.order_page_url, self.job_page_url, self.application_page_url, self.lesson_page_url, self.public_pages
+        )
+        moment = now() if self.clock is None else self.clock()
         async with self.sessions() as session:
-            errand, draft = await letter_of(request.template).written(session, request, now(), pages)
+            errand, draft = await letter_of(request.template).written(session, request, moment, pages)
         if isinstance(draft, Skipped):
             return draft
         recipient = mailbox(errand.recipient.full_name, errand.recipient.email)

@@ -8,7 +8,7 @@ Marketing mail is looked at once more in the transaction that hands it over, wit
 wait (`deferred_until`) or not go out at all. Whoever changes such a mail locks its recipient first.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -34,10 +34,19 @@ from rules.marketing import LISTS
 
 @dataclass
 class MailLedger:
-    """Each method is one transaction. `list_` is that of marketing mail; a transactional one is on none."""
+    """Each method is one transaction. `list_` is that of marketing mail; a transactional one is on none.
+
+    `clock` tells the time (UTC) where it is not the wall's.
+    """
 
     sessions: Sessions
     list_: MailList | None = None
+    clock: Callable[[], datetime] | None = None
+
+    @property
+    def moment(self) -> datetime:
+        """Now."""
+        return now() if self.clock is None else self.clock()
 
     async def open(self, request: SendMail) -> MailReport:
         """Queue the mail unless it is known already, and say how it stands. Only if `queued` may it be sent.
@@ -45,7 +54,7 @@ class MailLedger:
         A mail that an earlier attempt handed over without learning its end becomes `unknown` here.
         """
         mail_id = mail_id_for(request.recipient_id, request.template, request.subject_id, request.occasion)
-        moment = now()
+        moment = self.moment
         wanted = insert(Mail).values(
             id=mail_id,
             created_at=moment,
@@ -77,7 +86,7 @@ class MailLedger:
             return None
         async with self.sessions.begin() as session:
             mail = await self._locked(session, mail_id)
-            return await _look(session, mail, now()) if mail.status == MailStatus.QUEUED else _report(mail)
+            return await _look(session, mail, self.moment) if mail.status == MailStatus.QUEUED else _report(mail)
 
     async def hand_over(self, mail_id: UUID) -> datetime | MailReport | None:
         """Mark the mail as being handed over now; none if another attempt is ahead, then it must not be sent.
@@ -86,7 +95,7 @@ class MailLedger:
         """
         if self.list_ is not None:
             return await self._hand_over_marketing(mail_id)
-        moment = now()
+        moment = self.moment
         claim = (
             update(Mail)
             .where(col(Mail.id) == mail_id, col(Mail.status) == MailStatus.QUEUED, col(Mail.handed_over_at).is_(None))
@@ -100,7 +109,7 @@ class MailLedger:
         async with self.sessions.begin() as session:
             mail = await self._locked(session, mail_id)
             # With the lock: what was committed before this moment is seen, what comes later comes after the mail.
-            moment = now()
+            moment = self.moment
             if mail.status != MailStatus.QUEUED or mail.handed_over_at is not None:
                 return None
             held = await _look(session, mail, moment)
@@ -114,7 +123,7 @@ class MailLedger:
         async with self.sessions.begin() as session:
             mail = await self._locked(session, mail_id)
             if mail.status == MailStatus.QUEUED and mail.handed_over_at == handed_over_at:
-                mail.handed_over_at, mail.updated_at = None, now()
+                mail.handed_over_at, mail.updated_at = None, self.moment
                 await uncount_reminder(session, mail, sent_at=handed_over_at)
 
     async def settle(

@@ -15,6 +15,7 @@ from sqlmodel import col
 from activities.cart_coupons import begin_cart_coupon
 from activities.cart_facts import cart_facts
 from activities.cart_settings import cart_settings
+from activities.learning_letters import open_lessons
 from activities.subscriptions import standing_of
 from activities.time_zones import zone_of_person
 from models.tables import Cart, Mail
@@ -85,11 +86,18 @@ async def _refused(session: AsyncSession, mail: Mail, moment: datetime) -> str |
     settings = await cart_settings(session)
     assert mail.list is not None  # noqa: S101 - only marketing mail comes here
     standing = await standing_of(session, mail.recipient_id, MailList(mail.list))
-    return refused_because(standing, ConsentMode(settings.consent_mode))
+    return refused_because(standing, ConsentMode(settings.consent_mode), MailList(mail.list))
+
+
+async def _releases_stopped(session: AsyncSession, mail: Mail, moment: datetime) -> str | None:
+    if (refused := await _refused(session, mail, moment)) is not None:
+        return refused
+    return None if await open_lessons(session, mail.subject_id, mail.occasion) else "nothing_to_tell"
 
 
 _STOPPED: Mapping[MailTemplate, Callable[[AsyncSession, Mail, datetime], Awaitable[str | None]]] = {
-    MailTemplate.CART_REMINDER: _cart_stopped
+    MailTemplate.CART_REMINDER: _cart_stopped,
+    MailTemplate.LESSONS_RELEASED: _releases_stopped,
 }
 
 

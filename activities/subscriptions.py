@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
 from activities.people import lock_people
-from models.tables import Consent, Mail, Order, Subscription
+from models.tables import Consent, Enrollment, Mail, Order, Subscription
 from models.tables.columns import now
 from models.vocabulary import ConsentSource, MailList, MailStatus, OrderStatus
 from rules.marketing import Standing
@@ -152,7 +152,11 @@ async def standing_of(session: AsyncSession, person_id: UUID, list_: MailList) -
         .limit(1)
         .scalar_subquery()
     )
-    is_customer = exists().where(col(Order.payer_id) == person_id, col(Order.status).in_(_BOUGHT), ~col(Order.is_test))
+    is_customer = (
+        exists().where(col(Enrollment.student_id) == person_id, col(Enrollment.enrolled_at).is_not(None))
+        if list_ is MailList.LEARNING
+        else exists().where(col(Order.payer_id) == person_id, col(Order.status).in_(_BOUGHT), ~col(Order.is_test))
+    )
     said = (
         select(col(Subscription.consented_at), col(Subscription.withdrawn_at), col(Subscription.complained_at))
         .where(col(Subscription.person_id) == person_id, col(Subscription.list) == list_)

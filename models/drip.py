@@ -20,13 +20,24 @@ MAX_AMOUNT = 3650
 Score = Annotated[Decimal, Field(ge=0, max_digits=8, decimal_places=2)]
 
 
-def _without_zone(moment: datetime) -> datetime:
-    if moment.tzinfo is not None:
-        raise ValueError("a local time has no zone: it is the learner's")
+# Far enough from the ends of the calendar that no zone, wait or pause leads beyond them.
+FIRST_YEAR, LAST_YEAR = 2000, 2199
+
+
+def _within_reach(moment: datetime) -> datetime:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"a time of the years {FIRST_YEAR} to {LAST_YEAR}")
     return moment
 
 
-LocalTime = Annotated[datetime, AfterValidator(_without_zone)]
+def _without_zone(moment: datetime) -> datetime:
+    if moment.tzinfo is not None:
+        raise ValueError("a local time has no zone: it is the learner's")
+    return moment.replace(fold=0)
+
+
+LocalTime = Annotated[datetime, AfterValidator(_without_zone), AfterValidator(_within_reach)]
+Moment = Annotated[datetime, AfterValidator(_within_reach)]
 
 
 class _Delayed(Message):

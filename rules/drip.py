@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
-from math import ceil
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -159,14 +158,15 @@ def _planned(
     at = opening.at
     if at is not None and not lesson.is_preview:
         at = max(at, _earliest(facts))
-    blocked_by = opening.leaf if at is None else None
-    ends_at = facts.access_ends_at
-    if not facts.is_live or (ends_at is not None and (moment >= ends_at or (at is not None and at >= ends_at))):
-        return PlannedLesson(lesson.id, ReleaseStatus.SKIPPED, at, opening.leaf.kind, blocked_by)
-    if _is_paused(facts):
-        return PlannedLesson(lesson.id, ReleaseStatus.PAUSED, None, opening.leaf.kind, blocked_by)
     if at is not None:
         at = _not_within_a_pause(at, facts.pauses)
+    blocked_by = opening.leaf if at is None else None
+    ends_at = facts.access_ends_at
+    if facts.is_live and _is_paused(facts):
+        # Time stands still, also that of access.
+        return PlannedLesson(lesson.id, ReleaseStatus.PAUSED, None, opening.leaf.kind, blocked_by)
+    if not facts.is_live or (ends_at is not None and (moment >= ends_at or (at is not None and at >= ends_at))):
+        return PlannedLesson(lesson.id, ReleaseStatus.SKIPPED, at, opening.leaf.kind, blocked_by)
     return PlannedLesson(lesson.id, ReleaseStatus.PLANNED, at, opening.leaf.kind, blocked_by)
 
 
@@ -262,29 +262,42 @@ def _after_lesson(leaf: AfterLesson, facts: EnrollmentToPlan, other: LessonToPla
 def _after_module(
     leaf: AfterModule, lesson: LessonToPlan, facts: EnrollmentToPlan, lessons: Mapping[UUID, LessonToPlan]
 ) -> _Opening:
-    """A module without (other) lessons is no condition."""
+    """A module without (other) lessons is no condition. Free previews never count."""
     others = [
         each
         for each in lessons.values()
-        if each.module_id == leaf.module_id and each.id != lesson.id and not each.is_gone
+        if counted_in_module(leaf, each.module_id, is_preview=each.is_preview)
+        and each.id != lesson.id
+        and not each.is_gone
     ]
     if not others:
         return _Opening(facts.begins_at, leaf, counts=False)
     done = sorted(each.done_at for each in others if each.done_at is not None)
-    wanted = ceil(len(others) * leaf.percent / 100)
+    wanted = wanted_of_module(leaf, len(others))
     return _delayed(done[wanted - 1] if len(done) >= wanted else None, leaf, facts)
+
+
+def counted_in_module(leaf: AfterModule, module_id: UUID | None, *, is_preview: bool) -> bool:
+    """Whether a lesson of this module counts for the rule."""
+    return module_id == leaf.module_id and not is_preview
+
+
+def wanted_of_module(leaf: AfterModule, lessons: int) -> int:
+    """How many of so many lessons have to be done, rounded up."""
+    return -(-lessons * leaf.percent // 100)
 
 
 # ---- the clock ----
 
 
 def _delayed(anchor: datetime | None, leaf: _Delayed, facts: EnrollmentToPlan) -> _Opening:
-    """The wait after what it counts from. A pause within makes it longer by as much as it lasted."""
+    """The wait after what it counts from. A pause within makes it longer by as much as it lasted; what opens in the
+    morning then opens on the first morning after that."""
     if anchor is None:
         return _Opening(None, leaf)
     at = _after(anchor, leaf.amount, leaf.unit, facts.zone)
     shifted = _shifted(at, anchor, facts.pauses)
-    if shifted > at and leaf.unit is not DripUnit.HOURS:
+    if shifted > at and leaf.amount and leaf.unit is not DripUnit.HOURS:
         shifted = _morning(shifted, facts.zone)
     return _Opening(shifted, leaf)
 
@@ -298,10 +311,13 @@ def _after(anchor: datetime, amount: int, unit: DripUnit, zone: ZoneInfo) -> dat
 
 
 def _shifted(at: datetime, anchor: datetime, pauses: Sequence[Pause]) -> datetime:
+    """Later by the time of all pauses within. Time in two of them counts once."""
+    counted_until = anchor
     for pause in sorted(pauses, key=lambda each: each.paused_at):
-        if pause.resumed_at is None or pause.resumed_at <= anchor or pause.paused_at >= at:
+        if pause.resumed_at is None or pause.resumed_at <= counted_until or pause.paused_at >= at:
             continue
-        at += pause.resumed_at - max(pause.paused_at, anchor)
+        at += pause.resumed_at - max(pause.paused_at, counted_until)
+        counted_until = pause.resumed_at
     return at
 
 

@@ -9,7 +9,9 @@ def at_local(day: date, clock: time, zone: ZoneInfo) -> datetime:
 
     A time that is skipped in spring becomes the next valid minute, one that comes twice in autumn the first of the two.
     """
-    local = datetime.combine(day, clock, tzinfo=zone)
+    local = datetime.combine(day, clock, tzinfo=zone).replace(fold=0)
+    if not _exists(local, zone):
+        local = local.replace(second=0, microsecond=0)
     while not _exists(local, zone):
         local += timedelta(minutes=1)
     return local.astimezone(UTC)

@@ -9,7 +9,10 @@ from models.vocabulary import ConsentMode, MailList, MailTemplate
 from rules.local_time import at_local
 
 # What is not listed here is transactional: never counted, never held up, without a link to unsubscribe.
-LISTS: Mapping[MailTemplate, MailList] = {MailTemplate.CART_REMINDER: MailList.CART}
+LISTS: Mapping[MailTemplate, MailList] = {
+    MailTemplate.CART_REMINDER: MailList.CART,
+    MailTemplate.LESSONS_RELEASED: MailList.LEARNING,
+}
 
 ONE_PER = timedelta(hours=16)
 WEEK = timedelta(days=7)
@@ -32,7 +35,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class Standing:
-    """What a person has said of a list, and what is known of their address."""
+    """What a person has said of a list, and what is known of their address.
+
+    Of the list `learning` a customer is whoever has a place, also where somebody else has paid for it.
+    """
 
     consented: bool
     withdrawn: bool
@@ -41,15 +47,18 @@ class Standing:
     is_customer: bool
 
 
-def refused_because(standing: Standing, mode: ConsentMode) -> str | None:
-    """Why this person gets no mail of the list: `complained`, `unsubscribed`, `bounced` or `no_consent`."""
+def refused_because(standing: Standing, mode: ConsentMode, list_: MailList = MailList.CART) -> str | None:
+    """Why this person gets no mail of the list: `complained`, `unsubscribed`, `bounced` or `no_consent`.
+
+    Who learns something is told about it in every mode, unless they said no.
+    """
     if standing.complained:
         return "complained"
     if standing.withdrawn:
         return "unsubscribed"
     if standing.bounced:
         return "bounced"
-    soft = mode is ConsentMode.SOFT_OPT_IN and standing.is_customer
+    soft = standing.is_customer and (mode is ConsentMode.SOFT_OPT_IN or list_ is MailList.LEARNING)
     return None if standing.consented or soft or mode is ConsentMode.OFF else "no_consent"
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from sandbox.cart_scenes import CART_SCENES, CLOCK_SPEED
 from sandbox.home import Home, claim_home
+from sandbox.learning_scenes import LEARNING_SCENES
 from sandbox.play import Player, Scene
 from sandbox.scenes import SCENES
 from sandbox.stack import Stack, StackStep
@@ -37,7 +38,7 @@ async def play(console: Console) -> int:
             Stack(home, _progress(console), environment=_hastened()) as stack,
             Player.on(stack, console) as player,
         ):
-            for scene in (*SCENES, *CART_SCENES):
+            for scene in (*SCENES, *CART_SCENES, *LEARNING_SCENES):
                 await player.play(scene)
             await player.collect(home.path)
             _print_ending(console, player.scenes, home.path)

@@ -15,6 +15,7 @@ _OCCASIONS = {
     MailTemplate.INVOICE_REMINDER: ("before_3", "after_1", "after_7"),
     MailTemplate.TASK_REMINDER: ("reminder", "escalation", "second_escalation"),
     MailTemplate.CART_REMINDER: ("1", "2", "3"),
+    MailTemplate.LESSONS_RELEASED: ("1", "3", "14"),
 }
 # Who a mail is to, for the names and clocks of its language.
 _READER = ("Aoife O'Connor-Ní Dhomhnaill", "Europe/Dublin")

@@ -13,7 +13,15 @@ from activities.cart_letters import CartErrand, CartLetterFacts
 from activities.cart_pricing import CartOffer, OfferedLine, Priced
 from activities.cart_settings import default_cart_settings
 from activities.errand import Draft, Errand, Pages, PublicPages, Skipped
-from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LETTERS, TASK_LETTERS, set_letter
+from activities.learning_letters import LearningErrand, LearningFacts, OpenLesson
+from activities.letters import (
+    APPLICATION_LETTERS,
+    CART_LETTERS,
+    LEARNING_LETTERS,
+    LETTERS,
+    TASK_LETTERS,
+    set_letter,
+)
 from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
 from activities.task_letters import TaskErrand, TaskFacts
@@ -68,6 +76,7 @@ from rules.tutor_application import Earlier
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = "https://academy.test/orders/{order_id}?a=b&c=d"
+LESSON_PAGE = "https://academy.test/lessons/{lesson_id}?a=b&c=d"
 APPLICATION_PAGE = "https://academy.test/applications/{application_id}?a=b&c=d"
 JOB = "https://temporal.test/workflows/{workflow_id}"
 PUBLIC = PublicPages("https://academy.test/back-office", "a-secret-of-the-preview-that-signs-nothing")
@@ -415,6 +424,45 @@ def write_about_cart(**told: object) -> RenderedMail:
     return set_letter(MailTemplate.CART_REMINDER, errand, draft)
 
 
+RELEASES = "r-20260301t0800"
+
+
+def learning_errand(
+    template: MailTemplate, *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper",
+    occasion: str = "", title: str = "Spanish for beginners", lessons: int = 3, module: str | None = "Getting around",
+    status: EnrollmentStatus | None = None, ends_at: datetime | None = None, completed_at: datetime | None = None,
+    moment: datetime = NOW, page: str | None = LESSON_PAGE, pages: PublicPages = PUBLIC,
+) -> LearningErrand:  # fmt: skip
+    """An enrollment of which so many lessons have just opened, and whose access ends in a week, or ended just now."""
+    reader = a_person(name, locale=locale, zone=zone)
+    is_over = template is MailTemplate.ACCESS_ENDED
+    course = Course(
+        id=an_id(title), code="c", title=title, category="x", kind=CourseKind.SELF_PACED, price_amount=4900,
+        currency="EUR",
+    )  # fmt: skip
+    enrollment = Enrollment(
+        id=an_id("enrollment"), order_line_id=an_id("line"), course_id=course.id, student_id=reader.id,
+        status=status or (EnrollmentStatus.EXPIRED if is_over else EnrollmentStatus.ACTIVE),
+        refund_policy=RefundPolicy.NONE, enrolled_at=NOW - timedelta(days=30), completed_at=completed_at,
+        access_ends_at=ends_at or (NOW if is_over else NOW + timedelta(days=7)),
+    )  # fmt: skip
+    opened = [OpenLesson(an_id(f"lesson {n}"), f"Lesson {n}: {title}", module, RELEASES) for n in range(1, lessons + 1)]
+    if template is MailTemplate.LESSONS_RELEASED:
+        occasion = occasion or RELEASES
+    elif enrollment.access_ends_at is not None:
+        occasion = occasion or f"{enrollment.access_ends_at:%Y%m%d%H%M}"
+    facts = LearningFacts(
+        reader, order_facts().academy, enrollment, course, opened, unsubscribe_token="k7Wj2mQpX9sVtR4bN8cYhA"  # noqa: S106
+    )  # fmt: skip
+    return LearningErrand(facts, enrollment.id, occasion, moment, Pages(lesson=page, public=pages))
+
+
+def write_about_learning(template: MailTemplate, **told: object) -> RenderedMail:
+    """A mail to a learner."""
+    errand = learning_errand(template, **told)  # type: ignore[arg-type]
+    return set_letter(template, errand, _drafted(LEARNING_LETTERS[template].write(errand)))
+
+
 def _drafted(written: Draft | Skipped) -> Draft:
     if isinstance(written, Skipped):
         raise TypeError(f"nothing is sent: {written.reason}")
@@ -438,6 +486,11 @@ def write(
         told.pop("is_test", None)
         coupon = a_cart_coupon() if occasion == "3" else None
         return write_about_cart(occasion=occasion or "1", moment=moment, coupon=coupon, **told)
+    if template in LEARNING_LETTERS:
+        told.pop("is_test", None)
+        if occasion.isdigit():
+            occasion, told["lessons"] = "", int(occasion)
+        return write_about_learning(template, occasion=occasion, moment=moment, **told)
     facts = facts or facts_for(template, **told)
     if template in _ABOUT_A_REFUND:
         occasion = occasion or f"{facts.refunds[0].refund.id.hex}:3:{int(NOW.timestamp()):x}"

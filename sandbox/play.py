@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import httpx
 from rich.console import Console
+from rich.table import Table
 
 from models.vocabulary import Role
 from routes.tokens import issue_token
@@ -68,6 +69,15 @@ class Player:
         """Tell the audience."""
         self.current = what
         self._console.print(f"  · {what}", highlight=False)
+
+    def show(self, table: Table) -> None:
+        """Let the audience read something."""
+        self._console.print(table)
+
+    @property
+    def settings(self) -> Settings:
+        """Of the stack."""
+        return self._settings
 
     async def get(self, path: str, caller: str, role: Role = Role.STUDENT) -> Json:
         """Read something as this sample person."""

@@ -5,19 +5,17 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
-from uuid import UUID, uuid5
+from typing import Self, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from activities.database import Sessions
 from activities.subscriptions import subscribe
-from models.drip import BoundedRule, Immediately, stored_rule
-from models.identifiers import REGISTRAR_NAMESPACE
 from models.money import Currency, MinorUnits
 from models.tables import (
     Academy,
@@ -26,6 +24,7 @@ from models.tables import (
     ClassSession,
     Coupon,
     Course,
+    CourseModule,
     Lesson,
     LessonSlot,
     Person,
@@ -38,6 +37,7 @@ from models.tables import (
 from models.tables.columns import now
 from models.vocabulary import (
     AccessRule,
+    CompletionRule,
     ConsentMode,
     ConsentSource,
     CostScheme,
@@ -47,12 +47,15 @@ from models.vocabulary import (
     MailList,
     PeriodUnit,
     RefundPolicy,
+    ReleaseMails,
     SchedulingType,
     ScreeningDecision,
     TaskQueue,
     TaxBehavior,
 )
 from rules.local_time import at_local
+from sandbox.sample_lessons import LessonEntry, lessons_of, modules_of, with_ids, wrong_with_lessons
+from sandbox.sample_lessons import sample_id as sample_id  # noqa: PLC0414 - told on
 
 DATA = Path(__file__).parent / "academy"
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -116,13 +119,6 @@ class SubjectEntry(_Entry):
     is_open: bool = True
 
 
-class LessonEntry(_Entry):
-    title: str
-    drip_rule: BoundedRule = Immediately()
-    release_after_days: int = 0
-    is_preview: bool = False
-
-
 class SessionPlan(_Entry):
     """Meetings of a cohort, once a week at this time of the academy's zone, from the day it starts on."""
 
@@ -171,6 +167,10 @@ class CourseEntry(_Entry):
     capacity: int | None = None
     access_rule: AccessRule = AccessRule.UNLIMITED
     access_days: int | None = None
+    access_ends_in_days: int | None = None
+    completion_rule: CompletionRule = CompletionRule.NA
+    release_mails: ReleaseMails = ReleaseMails.EACH
+    credits: int | None = None
     starts_in_days: int | None = None
     enrollment_closes_in_days: int | None = None
     tutor: str | None = None
@@ -186,6 +186,24 @@ class CourseEntry(_Entry):
     sessions: SessionPlan | None = None
     slots: SlotPlan | None = None
     screenings: tuple[ScreeningEntry, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_ids(cls, told: dict[str, object]) -> dict[str, object]:
+        code, lessons = str(told.get("code")), told.get("lessons", ())
+        assert isinstance(lessons, list | tuple)  # noqa: S101 - anything else is a mistake in the file
+        return {**told, "lessons": [{**each, **_rule_of(code, each)} for each in lessons]}
+
+    @model_validator(mode="after")
+    def _lessons_can_open(self) -> Self:
+        wrong = wrong_with_lessons(self.code, self.lessons, 0 if self.sessions is None else self.sessions.weeks)
+        if wrong is not None:
+            raise ValueError(wrong)
+        return self
+
+
+def _rule_of(code: str, lesson: dict[str, object]) -> dict[str, object]:
+    return {"drip_rule": with_ids(code, lesson["drip_rule"])} if "drip_rule" in lesson else {}
 
 
 class CouponEntry(_Entry):
@@ -260,11 +278,6 @@ def read_academy(folder: Path = DATA) -> AcademyFiles:
     )
 
 
-def sample_id(kind: str, key: str) -> UUID:
-    """The id of a sample row: the same on every machine, so that docs and demo can name it."""
-    return uuid5(REGISTRAR_NAMESPACE, f"sample:{kind}:{key}")
-
-
 def person_id(key: str) -> UUID | None:
     """The id of the sample person with this key, or none if there is no such person."""
     known = any(person.key == key for person in read_academy().people)
@@ -280,7 +293,8 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
     zones = {person.key: ZoneInfo(person.time_zone) for person in files.people}
     academy_zone = ZoneInfo(files.academy.time_zone)
     today = now().astimezone(academy_zone).date()
-    lessons = [row for course in files.courses for row in _lessons(course)]
+    modules = [row for course in files.courses for row in modules_of(course.code, course.lessons)]
+    lessons = [row for course in files.courses for row in lessons_of(course.code, course.lessons)]
     sessions_of_cohorts = [row for course in files.courses for row in _class_sessions(course, today, academy_zone)]
     slots = [row for course in files.courses for row in _slots(course, zones, today)]
     screenings = [row for course in files.courses for row in _screenings(course)]
@@ -295,6 +309,7 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         courses = [_course(course, today, academy_zone) for course in files.courses]
         await _upsert(session, Course, courses, keep={"seats_taken"})
         await _upsert(session, BundleCourse, [row for course in files.courses for row in _bundled(course)])
+        await _upsert(session, CourseModule, modules)
         await _upsert(session, Lesson, lessons)
         await _upsert(session, ClassSession, sessions_of_cohorts)
         await _upsert(session, LessonSlot, slots, keep={"status", "order_line_id", "student_id"})
@@ -316,6 +331,7 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         "reviewers": len(files.reviewers),
         "subjects": len(files.subjects),
         "courses": len(files.courses),
+        "modules": len(modules),
         "lessons": len(lessons),
         "class sessions": len(sessions_of_cohorts),
         "slots": len(slots),
@@ -341,6 +357,7 @@ def _task_contact(entry: TaskContactEntry) -> TaskContact:
 
 _DERIVED = {
     "price", "sale_price", "sale_starts_in_days", "sale_ends_in_days", "starts_in_days", "enrollment_closes_in_days",
+    "access_ends_in_days",
     "approver", "tutor", "courses", "lessons", "sessions", "slots", "screenings",
 }  # fmt: skip
 
@@ -359,6 +376,7 @@ def _course(entry: CourseEntry, today: date, zone: ZoneInfo) -> Course:
         tutor_id=sample_id("person", entry.tutor) if entry.tutor else None,
         starts_at=at_nine(entry.starts_in_days),
         enrollment_closes_at=at_nine(entry.enrollment_closes_in_days),
+        access_until=at_nine(entry.access_ends_in_days),
         **entry.model_dump(exclude=_DERIVED),
     )
 
@@ -367,17 +385,6 @@ def _bundled(entry: CourseEntry) -> Iterator[BundleCourse]:
     for position, code in enumerate(entry.courses, start=1):
         yield BundleCourse(
             bundle_id=sample_id("course", entry.code), course_id=sample_id("course", code), position=position
-        )
-
-
-def _lessons(entry: CourseEntry) -> Iterator[Lesson]:
-    for position, lesson in enumerate(entry.lessons, start=1):
-        yield Lesson(
-            id=sample_id("lesson", f"{entry.code}:{position}"),
-            course_id=sample_id("course", entry.code),
-            position=position,
-            drip_rule=stored_rule(lesson.drip_rule),
-            **lesson.model_dump(exclude={"drip_rule"}),
         )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from models.drip import BoundedRule, Score
+from models.drip import BoundedRule, Moment, Score
 from models.errors import Reason
 from models.messages.message import Actor, Message, ReasonText, WorkflowId
 from models.vocabulary import (
@@ -131,12 +131,12 @@ class ChangeEnrollment(Message):
     change_id: UUID = Field(description="tells a repeat from another change")
     enrollment_id: UUID
     change: EnrollmentChange
-    until: datetime | None = Field(default=None, description="of `pause`: when it ends by itself")
+    until: Moment | None = Field(default=None, description="of `pause`: when it ends by itself")
     lesson_ids: tuple[UUID, ...] = Field(
         default=(), max_length=MAX_LESSONS, description="of `release` and `reset`; none: all of them"
     )
-    starts_at: datetime | None = Field(default=None, description="of `move_start`")
-    access_ends_at: datetime | None = Field(default=None, description="of `set_access`; none: for good")
+    starts_at: Moment | None = Field(default=None, description="of `move_start`")
+    access_ends_at: Moment | None = Field(default=None, description="of `set_access`; none: for good")
     judgement: Judgement | None = Field(default=None, description="of `judge`")
     actor: Actor
 
@@ -184,8 +184,8 @@ class CourseEdit(Message):
     release_mails: ReleaseMails | None = None
     access_rule: AccessRule | None = None
     access_days: int | None = Field(default=None, ge=1, le=36500)
-    access_until: datetime | None = None
-    starts_at: datetime | None = Field(default=None, description="of a cohort")
+    access_until: Moment | None = None
+    starts_at: Moment | None = Field(default=None, description="of a cohort")
 
 
 class CourseChangeBegun(Message):
@@ -216,8 +216,8 @@ class CourseChangeRequest(Message):
     lesson: LessonEdit | None = None
     order: tuple[UUID, ...] = Field(default=(), max_length=MAX_LESSONS, description="of `reorder_lessons`: all of them")
     meeting_id: UUID | None = None
-    meeting_starts_at: datetime | None = None
-    meeting_ends_at: datetime | None = None
+    meeting_starts_at: Moment | None = None
+    meeting_ends_at: Moment | None = None
     course: CourseEdit | None = None
     members: ChangeEnrollment | None = Field(
         default=None, description="instead of `content`: the same for each enrollment (its ids are replaced)"

@@ -1,5 +1,7 @@
 """The sample academy: it shows everything that can be sold, and loading it again takes nothing from anybody."""
 
+import pytest
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
@@ -7,6 +9,7 @@ from sqlmodel import col
 from activities.database import Sessions
 from activities.orders import OrderActivities
 from activities.subscriptions import unsubscribe
+from models.drip import leaves
 from models.tables import (
     CartSettings,
     ClassSession,
@@ -21,17 +24,20 @@ from models.tables import (
 )
 from models.tables.columns import now
 from models.vocabulary import (
+    CompletionRule,
     ConsentMode,
     ConsentSource,
     CostScheme,
     CourseKind,
+    DripKind,
     MailList,
+    ReleaseMails,
     ScreeningDecision,
     TaskQueue,
     TaxBehavior,
 )
 from rules.cart import DELAYS
-from sandbox.sample_academy import CouponEntry, load_academy, read_academy, sample_id
+from sandbox.sample_academy import CouponEntry, CourseEntry, load_academy, read_academy, sample_id
 from tests.integration.order_steps import all_slots, course, enroll, line, placed, placing, rows_written, slots_of
 
 
@@ -148,3 +154,19 @@ async def test_it_reminds_of_carts_and_loading_again_undoes_no_no(sessions: Sess
         assert subscription.consented_at is None
         said = (await session.execute(select(Consent).where(col(Consent.person_id) == emile))).scalars().all()
         assert [each.is_given for each in sorted(said, key=lambda each: each.created_at)] == [True, False]
+
+
+def test_every_rule_by_which_lessons_open_has_its_sample() -> None:
+    lessons = [lesson for course in read_academy().courses for lesson in course.lessons]
+    assert {leaf.kind for lesson in lessons for leaf in leaves(lesson.drip_rule)} | {
+        lesson.drip_rule.kind for lesson in lessons
+    } == set(DripKind)
+    assert {course.completion_rule for course in read_academy().courses} == set(CompletionRule)
+    assert {course.release_mails for course in read_academy().courses} == set(ReleaseMails)
+
+
+def test_lessons_that_wait_for_each_other_are_no_sample() -> None:
+    course = next(course for course in read_academy().courses if course.code == "year-of-poems")
+    told = course.model_dump() | {"lessons": [{"title": "One", "drip_rule": {"kind": "after_lesson", "lesson": 1}}]}
+    with pytest.raises(ValidationError, match="waits for itself"):
+        CourseEntry.model_validate(told)

@@ -32,8 +32,12 @@ def test_order_steps() -> None:
 @pytest.mark.parametrize("words", [OrderStatus, EnrollmentStatus, MailStatus])
 def test_no_state_follows_itself_and_ends_are_ends(words: type[StrEnum]) -> None:
     assert not any(a == b for a, b in steps(words))
-    for end in ("failed", "cancelled", "refunded", "expired", "bounced", "skipped"):
+    for end in ("failed", "cancelled", "refunded", "bounced", "skipped"):
         assert not any(a == end for a, _ in steps(words))
+
+
+def test_a_place_whose_access_has_ended_can_only_be_prolonged() -> None:
+    assert {b for a, b in steps(EnrollmentStatus) if a == "expired"} == {"active"}
 
 
 def test_a_canceled_place_can_only_be_taken_again_for_the_payment_that_comes_late() -> None:

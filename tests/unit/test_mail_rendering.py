@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from activities import mail_rendering
 from activities.calendar import MEDIA_TYPE, MEDIA_TYPE_PARAMETERS
-from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LETTERS, TASK_LETTERS
+from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LEARNING_LETTERS, LETTERS, TASK_LETTERS
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
 from activities.mail_rendering import RenderedMail, Words
 from activities.one_line import one_line
@@ -34,6 +34,7 @@ from models.vocabulary import (
 from sandbox.mail_samples import (
     CHECKOUT,
     LANGUAGES,
+    LESSON_PAGE,
     NOW,
     PUBLIC,
     a_date,
@@ -51,7 +52,7 @@ from sandbox.mail_samples import (
 )
 from tests.unit.names import NAMES, STEERING
 
-ABOUT_NO_ORDER = {*TASK_LETTERS, *APPLICATION_LETTERS, *CART_LETTERS}
+ABOUT_NO_ORDER = {*TASK_LETTERS, *APPLICATION_LETTERS, *CART_LETTERS, *LEARNING_LETTERS}
 MAIL_ID = UUID("00000000-0000-5000-8000-000000000001")
 VOID = {"meta", "br", "img", "link", "hr"}
 HOSTILE = [*NAMES, *STEERING, '" onmouseover="alert(1)', "</style><img src=x>", "&lt;b&gt;"]
@@ -90,7 +91,7 @@ class Outline(HTMLParser):
 
 
 def test_every_mail_has_its_letter_and_its_pair_of_templates() -> None:
-    assert sorted([*LETTERS, *TASK_LETTERS, *APPLICATION_LETTERS, *CART_LETTERS]) == sorted(MailTemplate)
+    assert sorted([*LETTERS, *ABOUT_NO_ORDER]) == sorted(MailTemplate)
     written = {path.name.split(".")[0] for path in Path("templates/mail").glob("*.j2")} - {"layout", "parts"}
     assert written == set(MailTemplate)
 
@@ -175,11 +176,20 @@ def write_every_letter_about_an_application() -> None:
         write_about_application(MailTemplate.APPLICATION_CLOSED, occasion=occasion, status=ended)
 
 
+def write_every_letter_to_learners() -> None:
+    """About one lesson and many, and to those who have completed their course."""
+    for lessons in (1, 14):
+        write(MailTemplate.LESSONS_RELEASED, lessons=lessons)
+    for ending in (MailTemplate.ACCESS_ENDING, MailTemplate.ACCESS_ENDED):
+        write(ending, completed_at=NOW)
+
+
 def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(texts_for("mail", "en").texts)
     monkeypatch.setattr(mail_rendering, "texts_for", lambda *_: Texts("en", "en", watched))
     for template in MailTemplate:
         write(template, is_test=True)
+    write_every_letter_to_learners()
     confirmed = facts_for(MailTemplate.ORDER_CONFIRMATION, amount=0)
     others = (
         a_line(2, "Bundle", confirmed.payer, parts=("One",), held=("Two",)),
@@ -304,9 +314,10 @@ def test_links_lead_to_the_web_and_nowhere_else(template: MailTemplate) -> None:
         f"https://temporal.test/workflows/{job}-00000000-0000-7000-8000-000000000001"
         for job in ("order", "tutor-application")
     }
-    cart = {address for address in links if address and address.startswith(f"{PUBLIC.url}/v1/")}
-    assert len(cart) == (3 if template in CART_LETTERS else 0)
-    assert set(links) <= {page, application, CHECKOUT, "https://meet.test/1", *jobs, *cart}
+    ours = {address for address in links if address and address.startswith(f"{PUBLIC.url}/v1/")}
+    assert len(ours) == {MailTemplate.CART_REMINDER: 3, MailTemplate.LESSONS_RELEASED: 1}.get(template, 0)
+    lessons = {LESSON_PAGE.replace("{lesson_id}", str(an_id(f"lesson {number}"))) for number in (1, 2, 3)}
+    assert set(links) <= {page, application, CHECKOUT, "https://meet.test/1", *jobs, *ours, *lessons}
     assert all(address is not None and address in mail.text for address in links)
 
 
