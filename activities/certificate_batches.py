@@ -15,8 +15,6 @@ from sqlmodel import col, column
 from temporalio import activity
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -27,9 +25,10 @@ from activities.certificate_eligibility import MAX_LEARNERS, BatchSelection, Sta
 from activities.certificate_workbook import WORKBOOK_MEDIA_TYPE, lines_to_show, workbook_of
 from activities.database import Sessions
 from activities.files import FileStore
-from models import search
+from activities.starts import leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import certificate_batch_workflow_id, certificate_workflow_id
+from models.listing import CERTIFICATE_SUMMARY, CERTIFICATE_WORKFLOW, certificate_attributes
 from models.messages.certificates import (
     BatchBegun,
     BatchPage,
@@ -41,7 +40,7 @@ from models.messages.certificates import (
 )
 from models.tables import Certificate, CertificateBatch, CertificateBatchLine, Course, Enrollment
 from models.tables.columns import now
-from models.vocabulary import BatchOutcome, BatchStatus, CertificateOrigin, CertificateStatus, WaitingFor
+from models.vocabulary import BatchOutcome, BatchStatus, CertificateOrigin
 from rules.decision import Refused
 
 CERTIFICATE_BATCH = "certificate_batch"
@@ -49,7 +48,6 @@ CERTIFICATE_BATCH = "certificate_batch"
 _AT_ONCE = 20
 _ATTEMPTS = 5
 _PATIENCE = timedelta(seconds=60)
-_CERTIFICATE_WORKFLOW = "CertificateWorkflow"
 _ISSUE = "issue"
 
 _log = logging.getLogger("registrar.certificates")
@@ -149,27 +147,17 @@ class CertificateBatchActivities:
 
     async def _issue(self, client: Client, enrollment_id: UUID, actor: str) -> None:
         """One learner's turn. Whatever the workflow refuses, the record says why."""
-        # Listed as by workflows/certificate_listing.py, which nothing below the workflows may import.
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            _CERTIFICATE_WORKFLOW,
+            CERTIFICATE_WORKFLOW,
             CertificateStart(enrollment_id=enrollment_id),
             id=certificate_workflow_id(enrollment_id),
             task_queue=self.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(search.JOB, "certificate"),
-                    SearchAttributePair(search.STATE, CertificateStatus.ISSUED.value),
-                    SearchAttributePair(search.WAITING_FOR, WaitingFor.NOTHING.value),
-                    SearchAttributePair(search.NEEDS_HUMAN, False),
-                    SearchAttributePair(search.ENROLLMENT_ID, str(enrollment_id)),
-                ]
-            ),
-            static_summary="The certificates of an enrollment",
+            search_attributes=certificate_attributes(enrollment_id),
+            static_summary=CERTIFICATE_SUMMARY,
         )
-        # A failed start fails this second future too; unread, the event loop would log its text.
-        asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+        leave_no_start_unread(start)
         wish = CertificateStart(enrollment_id=enrollment_id, origin=CertificateOrigin.COMPLETION, actor=actor)
         try:
             async with asyncio.timeout(_PATIENCE.total_seconds()):
@@ -278,8 +266,3 @@ async def _write_outcomes(
         .values(outcome=told.c.outcome, ground=told.c.ground, updated_at=now())
         .execution_options(synchronize_session=False)
     )
-
-
-def _read(handle: asyncio.Task[Any]) -> None:
-    if not handle.cancelled():
-        handle.exception()

@@ -7,21 +7,13 @@ from itertools import islice
 from uuid import UUID
 
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from models import search
 from models.identifiers import drip_workflow_id
+from models.listing import DRIP_SUMMARY, DRIP_WORKFLOW, drip_attributes
 from models.messages.learning import DripStart
-from models.vocabulary import EnrollmentStatus, WaitingFor
 
-_WORKFLOW = "DripWorkflow"
 _SIGNAL = "replan"
-_SUMMARY = "The lessons of an enrollment, as long as there is access"
 _AT_ONCE = 20
 _PATIENCE = timedelta(seconds=10)
 
@@ -44,26 +36,14 @@ async def _for_each(client: Client, task_queue: str, enrollment_ids: Collection[
 
 async def _start(client: Client, task_queue: str, enrollment_id: UUID, signal: str | None) -> None:
     await client.start_workflow(
-        _WORKFLOW,
+        DRIP_WORKFLOW,
         DripStart(enrollment_id=enrollment_id),
         id=drip_workflow_id(enrollment_id),
         task_queue=task_queue,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        search_attributes=_attributes(enrollment_id),
-        static_summary=_SUMMARY,
+        search_attributes=drip_attributes(enrollment_id),
+        static_summary=DRIP_SUMMARY,
         start_signal=signal,
         rpc_timeout=_PATIENCE,
-    )
-
-
-def _attributes(enrollment_id: UUID) -> TypedSearchAttributes:
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(search.JOB, "drip"),
-            SearchAttributePair(search.STATE, EnrollmentStatus.ACTIVE.value),
-            SearchAttributePair(search.WAITING_FOR, WaitingFor.TIMER.value),
-            SearchAttributePair(search.NEEDS_HUMAN, False),
-            SearchAttributePair(search.ENROLLMENT_ID, str(enrollment_id)),
-        ]
     )

@@ -38,6 +38,7 @@ from bench.statements import StatementCount, StepCost
 from bench.timing import Timing, in_lanes
 from models.drip import AfterRegistration, stored_rule
 from models.identifiers import drip_workflow_id
+from models.listing import DRIP_SUMMARY, drip_attributes
 from models.messages.learning import AdvanceDrip, DripStart
 from models.tables import Course, Enrollment, Lesson, Order, OrderLine
 from models.vocabulary import DripUnit, EnrollmentStatus, OrderStatus, PaymentMethod, RefundPolicy, ReleaseMails
@@ -46,7 +47,6 @@ from sandbox.stack import Stack
 from settings import Settings
 from workflows.connection import connect
 from workflows.drip import DripWorkflow
-from workflows.drip_listing import DRIP_SUMMARY, drip_attributes
 from workflows.queues import REGISTRAR_QUEUE
 
 _LANES = 20

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
+from activities.starts import leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import tutor_application_workflow_id
 from models.messages.applications import ApplicationAnswer, ApplicationRef
@@ -14,7 +15,6 @@ from models.messages.message import Message
 from models.tables import TutorApplication
 from routes.problems import ProblemError
 from routes.refusals import answered
-from routes.runs import leave_no_start_unread
 from workflows.application_listing import SUMMARY, application_attributes, application_details
 from workflows.queues import REGISTRAR_QUEUE
 

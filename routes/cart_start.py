@@ -23,16 +23,16 @@ from temporalio.service import RPCError
 
 from activities.carts import CartActivities
 from activities.database import Sessions
+from activities.starts import leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import cart_workflow_id
 from models.messages.carts import CartStart, ChangeCart, EndCart
 from models.tables import Cart
 from models.vocabulary import CartStatus
-from routes.outages import is_not_found, is_outage
+from routes.outages import RUN_CLOSED, is_not_found, is_outage
 from routes.parts import Connections
 from routes.problems import ProblemError
 from routes.refusals import problem_of
-from routes.runs import leave_no_start_unread
 from rules.cart import LIVE
 from workflows.cart import CartWorkflow
 from workflows.cart_listing import CART_SUMMARY, cart_attributes
@@ -42,8 +42,6 @@ _PATIENCE = timedelta(seconds=15)
 _PATIENCE_BEFORE_CLEARING = timedelta(seconds=5)
 _SIGNAL_PATIENCE = timedelta(seconds=2)
 _REFUSALS = {Reason.NOT_FOUND, Reason.CART_OVER, Reason.UNKNOWN_COURSE, Reason.UNKNOWN_PERSON}
-# What the server says of an update that was under way when its run closed.
-_RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"
 _TRIES = 3
 
 _log = logging.getLogger("registrar.api")
@@ -71,7 +69,7 @@ async def _is_changed(temporal: Client, change: ChangeCart) -> bool:
         )
     except WorkflowUpdateFailedError as failed:
         cause = failed.cause
-        if isinstance(cause, ApplicationError) and cause.type == _RUN_CLOSED:
+        if isinstance(cause, ApplicationError) and cause.type == RUN_CLOSED:
             return False
         raise problem_of(failed, _REFUSALS) from failed
     except RPCError as error:

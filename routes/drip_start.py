@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 from uuid import UUID
 
 from temporalio.client import (
@@ -17,19 +17,18 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, TemporalError
 from temporalio.service import RPCError
 
+from activities.starts import leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import drip_workflow_id
+from models.listing import DRIP_SUMMARY, drip_attributes
 from models.messages.learning import ChangeEnrollment, DripStart, EnrollmentChanged, LessonRecorded, RecordLesson
-from routes.outages import is_not_found, is_outage
+from routes.outages import RUN_CLOSED, is_not_found, is_outage
 from routes.problems import ProblemError
 from workflows.drip import DripWorkflow
-from workflows.drip_listing import DRIP_SUMMARY, drip_attributes
 from workflows.queues import REGISTRAR_QUEUE
 
 _Start: TypeAlias = "WithStartWorkflowOperation[DripWorkflow, object]"
 
-# What the server says of an update that was under way when its run closed.
-RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"
 _PATIENCE = timedelta(seconds=15)
 _SIGNAL_PATIENCE = timedelta(seconds=2)
 _AT_ONCE = 20
@@ -128,8 +127,7 @@ async def _asked(
     enrollment_id: UUID, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]
 ) -> object:
     start = _start_operation(enrollment_id)
-    # A failed start fails this second future too; unread, the event loop would log its text.
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
+    leave_no_start_unread(start)
     try:
         return await ask(start)
     except WorkflowUpdateFailedError as failed:
@@ -163,8 +161,3 @@ def _opening(refused: ApplicationError) -> datetime | None:
     if refused.type != Reason.LESSON_NOT_OPEN or not refused.details:
         return None
     return datetime.fromisoformat(str(refused.details[0]))
-
-
-def _read(handle: asyncio.Task[Any]) -> None:
-    if not handle.cancelled():
-        handle.exception()

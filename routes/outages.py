@@ -18,6 +18,8 @@ _TEMPORAL_AWAY = frozenset(
 )
 # The words of the server; its other limit, of updates at once, is exhausted resources and passes.
 _USED_UP = "limit on the total number of distinct updates"
+# What the server says of an update that was under way when its run closed.
+RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"
 # SQLSTATE classes: connection, resources, operator intervention (shutting down, starting up).
 _DATABASE_AWAY = ("08", "53", "57")
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
+from activities.starts import leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import refund_workflow_id
 from models.messages.refunds import RefundWish
 from routes.refusals import answered
-from routes.runs import leave_no_start_unread
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.refund import RefundWorkflow
 from workflows.refund_listing import refund_attributes, refund_details, refund_summary

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from models.errors import Reason
-from routes.outages import is_not_found
+from routes.outages import RUN_CLOSED, is_not_found
 from routes.problems import ProblemError
 from routes.validation import InvalidField
 
@@ -49,6 +49,8 @@ async def answered(
 def problem_of(failed: WorkflowUpdateFailedError, refusals: Collection[Reason]) -> Exception:
     """The problem of one of these refusals; anything else stays what it is, a defect."""
     cause = failed.cause
+    if isinstance(cause, ApplicationError) and cause.type == RUN_CLOSED:
+        return ProblemError(Reason.UNAVAILABLE, "The job ended while it was asked; repeat it.")
     if not isinstance(cause, ApplicationError) or cause.type is None or cause.type not in refusals:
         return failed
     return ProblemError(Reason(cause.type), cause.message, errors=missing_parts(cause.details))

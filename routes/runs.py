@@ -1,26 +1,16 @@
 """Workflow runs: started together with an update, signaled, and as the server describes them."""
 
-import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any
 from urllib.parse import quote
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse
-from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from routes.outages import is_not_found
 from settings import Settings
-
-
-def leave_no_start_unread(start: WithStartWorkflowOperation[Any, Any]) -> None:
-    """To be called before an update with this start: the caller asks the update alone how it went.
-
-    A failed start fails the future of its handle too; unread, the event loop would log its text.
-    """
-    asyncio.create_task(start.workflow_handle()).add_done_callback(_read)
 
 
 async def is_delivered(signal: Awaitable[None]) -> bool:
@@ -56,8 +46,3 @@ async def describe(temporal: Client, workflow_id: str, patience: timedelta) -> D
 def web_address(settings: Settings, workflow_id: str) -> str:
     """Where an operator sees the workflow."""
     return settings.job_page_url.replace("{workflow_id}", quote(workflow_id, safe=""))
-
-
-def _read(handle: asyncio.Task[Any]) -> None:
-    if not handle.cancelled():
-        handle.exception()

@@ -35,9 +35,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from rules.name_reminders import due_reminder, next_reminder_at
     from workflows import certificate_steps as record
-    from workflows.certificate_listing import listed_so_far
     from workflows.certificate_names import NameCorrections
-    from workflows.desk import Desk, Told
+    from workflows.desk import Desk, Told, listed_so_far
     from workflows.human_tasks import HumanTasks
     from workflows.mailing import Outbox, send_mail
     from workflows.shielding import to_its_end
@@ -92,7 +91,7 @@ class CertificateWorkflow:
         self._outbox = Outbox()
         self._tasks = HumanTasks(self._outbox)
         self._corrections = NameCorrections(self._outbox, self._settle_correction)
-        self._desk = Desk("Certificate", "It is issued.", listed=listed_so_far())
+        self._desk = Desk("Certificate", "It is issued.", listed=listed_so_far()[:2])
 
     @workflow.run
     async def run(self, start: CertificateStart) -> CertificateOutcome:

@@ -8,10 +8,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from models.identifiers import certificate_workflow_id
+    from models.listing import CERTIFICATE_SUMMARY, CERTIFICATE_WORKFLOW, certificate_attributes
     from models.messages.certificates import CertificateStart
     from models.vocabulary import CertificateOrigin
-
-CERTIFICATE_WORKFLOW = "CertificateWorkflow"
 
 
 async def start_certificate(enrollment_id: UUID) -> None:
@@ -28,7 +27,8 @@ async def start_certificate(enrollment_id: UUID) -> None:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
-            static_summary="The certificates of an enrollment",
+            search_attributes=certificate_attributes(enrollment_id),
+            static_summary=CERTIFICATE_SUMMARY,
         )
     except WorkflowAlreadyStartedError:
         return

@@ -19,8 +19,7 @@ with workflow.unsafe.imports_passed_through():
         ReplanPage,
     )
     from models.vocabulary import CourseChangeStatus, WaitingFor
-    from workflows.desk import Desk
-    from workflows.drip_listing import listed_so_far
+    from workflows.desk import Desk, listed_so_far
     from workflows.policies import JOBS, RECORD
     from workflows.shielding import to_its_end
 

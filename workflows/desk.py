@@ -119,6 +119,16 @@ class Desk:
         )
 
 
+def listed_so_far() -> tuple[str, WaitingFor, bool]:
+    """State, whom it waits for and whether a person has to act, as this run found its workflow listed.
+
+    A run that continues another finds what that one had listed last.
+    """
+    listed = workflow.info().typed_search_attributes
+    waiting_for = WaitingFor(listed.get(search.WAITING_FOR, WaitingFor.NOTHING.value))
+    return listed.get(search.STATE, ""), waiting_for, listed.get(search.NEEDS_HUMAN, False)
+
+
 def pin(line: str) -> None:
     """Add a line to what the Web UI shows, until the desk says something new. Costs no event."""
     unpin(line)

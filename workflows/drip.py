@@ -25,8 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.tasks import DecideTask, TaskDecided
     from models.vocabulary import EnrollmentChange, EnrollmentStatus, Judgement, TaskAction, TaskKind, WaitingFor
     from workflows.certificate_start import start_certificate
-    from workflows.desk import Desk
-    from workflows.drip_listing import listed_so_far
+    from workflows.desk import Desk, listed_so_far
     from workflows.human_tasks import HumanTasks
     from workflows.learning_mails import LearningMails
     from workflows.mailing import Outbox

@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlmodel import col
 
 from models.identifiers import certificate_batch_workflow_id, certificate_workflow_id
+from models.listing import batch_attributes, certificate_attributes
 from models.messages.certificates import BatchProgress, BatchRequest, CertificateOutcome, CertificateStart
 from models.tables import (
     Certificate,
@@ -30,7 +31,6 @@ from tests.integration.many_places import write_places
 from worker import running_workers
 from workflows.certificate import CertificateWorkflow
 from workflows.certificate_batch import CertificateBatchWorkflow
-from workflows.certificate_listing import batch_attributes, certificate_attributes
 from workflows.deployment import make_current
 from workflows.queues import REGISTRAR_QUEUE
 

@@ -11,6 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from models.identifiers import certificate_batch_workflow_id, certificate_workflow_id
+from models.listing import CERTIFICATE_SUMMARY, batch_attributes, certificate_attributes
 from models.messages.certificates import (
     BatchBegun,
     BatchPage,
@@ -28,7 +29,6 @@ from tests.workflows.certificate_world import ENROLLMENT, CertificateWorld
 from worker import sandboxed_runner
 from workflows.certificate import CertificateWorkflow
 from workflows.certificate_batch import CertificateBatchWorkflow
-from workflows.certificate_listing import CERTIFICATE_SUMMARY, batch_attributes, certificate_attributes
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
 
 _TASKS = ("WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED")

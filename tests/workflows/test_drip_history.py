@@ -11,12 +11,12 @@ from temporalio.worker import Worker
 
 from models.drip import AfterRegistration
 from models.identifiers import drip_workflow_id
+from models.listing import DRIP_SUMMARY, drip_attributes
 from models.messages.learning import DripOutcome, DripStart, RecordLesson
 from models.vocabulary import EnrollmentStatus, MailTemplate
 from tests.workflows.drip_world import ENROLLMENT, DripWorld, Place, course, lesson
 from worker import sandboxed_runner
 from workflows.drip import DripWorkflow
-from workflows.drip_listing import DRIP_SUMMARY, drip_attributes
 from workflows.queues import REGISTRAR_QUEUE
 
 LESSONS, A_WEEK, WEEKS = 200, 4, 50
