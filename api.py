@@ -41,11 +41,13 @@ from routes import (
     tasks,
     tutor_applications,
     unsubscribing,
+    verification,
     webhooks,
 )
 from routes.envelope import Envelope
 from routes.metrics import Metrics
 from routes.parts import Connections, Parts
+from routes.rate_limits import RateLimit
 from routes.tokens import TokenVerifier
 from settings import Settings
 from settings import settings as settings_from_environment
@@ -76,7 +78,11 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
     )
     metrics = Metrics()
     app.state.parts = Parts(
-        settings=settings, files=FileStore(settings.files_url), metrics=metrics, tokens=TokenVerifier(settings)
+        settings=settings,
+        files=FileStore(settings.files_url),
+        metrics=metrics,
+        tokens=TokenVerifier(settings),
+        verification_limit=RateLimit(),
     )
     if temporal is not None and sessions is not None:
         app.state.connections = Connections(sessions=sessions, temporal=temporal)
@@ -109,10 +115,13 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         jobs,
         webhooks,
         checkout_pages,
+        verification,
         health,
     ):
         app.include_router(resource.router)
-    app.add_middleware(Envelope, metrics=metrics, larger_bodies=application_documents.UPLOADS)
+    app.add_middleware(
+        Envelope, metrics=metrics, larger_bodies={**application_documents.UPLOADS, **verification.UPLOADS}
+    )
     return app
 
 

@@ -215,3 +215,8 @@ def certificate_batch_id_for(principal: str, idempotency_key: str) -> UUID:
 def certificate_batch_workflow_id(batch_id: UUID) -> str:
     """The workflow that certifies many learners."""
     return f"certificate-batch-{batch_id}"
+
+
+def verification_address(public_url: str, code: str) -> str:
+    """Where anybody can check the certificate with this code; what its QR code says."""
+    return f"{public_url.rstrip('/')}/verify/{code}"

@@ -47,6 +47,10 @@ TAGS = [
     {"name": "subjects", "description": "What can be taught, and what has to be shown for it."},
     {"name": "carts", "description": "What people are about to buy, how they are reminded of it, and what came back."},
     {"name": "subscriptions", "description": "Who has said yes or no to which marketing mail."},
+    {
+        "name": "certificates",
+        "description": "Who has completed what: issued, renewed, corrected, revoked, and checked.",
+    },
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
     {"name": "webhooks", "description": "Where Stripe reports that something changed."},
     {

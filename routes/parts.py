@@ -10,6 +10,7 @@ from temporalio.client import Client
 from activities.database import Sessions
 from activities.files import FileStore
 from routes.metrics import Metrics
+from routes.rate_limits import RateLimit
 from routes.tokens import TokenVerifier
 from settings import Settings
 
@@ -30,6 +31,7 @@ class Parts:
     files: FileStore
     metrics: Metrics
     tokens: TokenVerifier
+    verification_limit: RateLimit
 
 
 def parts_of(connection: HTTPConnection) -> Parts:
