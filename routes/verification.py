@@ -156,6 +156,7 @@ async def _found(sessions: Sessions, public_url: str, condition: ColumnElement[b
     newer = aliased(Certificate)
     query = (
         select(Certificate, col(newer.code), col(Academy.name), col(Academy.time_zone))
+        .select_from(Certificate)
         .join(Academy, true())
         .join(newer, col(newer.predecessor_id) == col(Certificate.id), isouter=True)
         .where(condition, col(Certificate.code).is_not(None))
