@@ -17,13 +17,13 @@ from babel.dates import format_date
 from fastapi import APIRouter, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from models.certificate_facts import CertificateFacts
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from activities.database import Sessions
+from models.certificate_facts import CertificateFacts
 from models.errors import Reason
 from models.identifiers import verification_address
 from models.tables import Academy, Certificate
