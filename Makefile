@@ -26,8 +26,10 @@ demo: $(INSTALLED)   ## play every job once on an embedded stack, results in var
 up: $(INSTALLED)   ## keep the same stack running until Ctrl-C
 	@$(BIN)/registrar up
 
+# Workflow sandboxes and the processes that tests start read the same modules hundreds of times: compiled once.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(INSTALLED) lint   ## lint, types, layering, all tests, three files at a time
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from activities.database import Sessions, open_database, sessions_of
-from activities.files import FileStore
 from routes import (
     application_documents,
     application_reviews,
@@ -45,10 +44,7 @@ from routes import (
     webhooks,
 )
 from routes.envelope import Envelope
-from routes.metrics import Metrics
 from routes.parts import Connections, Parts
-from routes.rate_limits import RateLimit
-from routes.tokens import TokenVerifier
 from settings import Settings
 from settings import settings as settings_from_environment
 from workflows.connection import connect
@@ -76,14 +72,7 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    metrics = Metrics()
-    app.state.parts = Parts(
-        settings=settings,
-        files=FileStore(settings.files_url),
-        metrics=metrics,
-        tokens=TokenVerifier(settings),
-        verification_limit=RateLimit(),
-    )
+    app.state.parts = Parts.of(settings)
     if temporal is not None and sessions is not None:
         app.state.connections = Connections(sessions=sessions, temporal=temporal)
     problems.install(app)
@@ -119,9 +108,7 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         health,
     ):
         app.include_router(resource.router)
-    app.add_middleware(
-        Envelope, metrics=metrics, larger_bodies={**application_documents.UPLOADS, **verification.UPLOADS}
-    )
+    app.add_middleware(Envelope, larger_bodies={**application_documents.UPLOADS, **verification.UPLOADS})
     return app
 
 

@@ -35,6 +35,8 @@ from models.tables import (
 from models.vocabulary import CascadeKind, DocumentKind, EnrollmentStatus, RefundRequestStatus, RefundStatus, TaskQueue
 
 _GONE = frozenset(kind.value for kind in CascadeKind)
+_RECIPIENT, _PAYER, _RECEIPT, _BILL = aliased(Person), aliased(Person), aliased(Document), aliased(Document)
+_BROUGHT, _OTHER = aliased(Course), aliased(Enrollment)
 
 
 @dataclass(frozen=True)
@@ -135,17 +137,16 @@ class OrderFacts:
 
 async def facts_of_order(session: AsyncSession, order_id: UUID, recipient_id: UUID) -> OrderFacts | None:
     """The order for a mail to this person; none if one of the two does not exist."""
-    recipient, payer, receipt, bill = aliased(Person), aliased(Person), aliased(Document), aliased(Document)
     around = (
-        select(recipient, Order, payer, Academy, Payment, Invoice, receipt, bill)
+        select(_RECIPIENT, Order, _PAYER, Academy, Payment, Invoice, _RECEIPT, _BILL)
         .select_from(Order)
-        .join(payer, col(payer.id) == col(Order.payer_id))
-        .join(recipient, col(recipient.id) == recipient_id)
+        .join(_PAYER, col(_PAYER.id) == col(Order.payer_id))
+        .join(_RECIPIENT, col(_RECIPIENT.id) == recipient_id)
         .join(Academy, true())
         .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)
         .join(Invoice, col(Invoice.order_id) == col(Order.id), isouter=True)
-        .join(receipt, _is_the(receipt, DocumentKind.RECEIPT), isouter=True)
-        .join(bill, _is_the(bill, DocumentKind.INVOICE), isouter=True)
+        .join(_RECEIPT, _is_the(_RECEIPT, DocumentKind.RECEIPT), isouter=True)
+        .join(_BILL, _is_the(_BILL, DocumentKind.INVOICE), isouter=True)
         .where(col(Order.id) == order_id)
     )
     found = (await session.execute(around)).one_or_none()
@@ -197,18 +198,17 @@ def _is_the(document: type[Document], kind: DocumentKind) -> ColumnElement[bool]
 
 
 async def _lines(session: AsyncSession, order_id: UUID) -> tuple[BoughtLine, ...]:
-    brought = aliased(Course)
     first_lesson = (
         select(func.min(LessonSlot.starts_at))
         .where(col(LessonSlot.order_line_id) == col(OrderLine.id))
         .scalar_subquery()
     )
     query = (
-        select(OrderLine, Person, Course, first_lesson, Enrollment, brought)
+        select(OrderLine, Person, Course, first_lesson, Enrollment, _BROUGHT)
         .join(Person, col(Person.id) == col(OrderLine.student_id))
         .join(Course, col(Course.id) == col(OrderLine.course_id))
         .join(Enrollment, col(Enrollment.order_line_id) == col(OrderLine.id), isouter=True)
-        .join(brought, col(brought.id) == col(Enrollment.course_id), isouter=True)
+        .join(_BROUGHT, col(_BROUGHT.id) == col(Enrollment.course_id), isouter=True)
         .join(
             BundleCourse,
             (col(BundleCourse.bundle_id) == col(OrderLine.course_id))
@@ -267,7 +267,6 @@ def _titles(held: dict[UUID, str], bought: BoughtLine) -> tuple[str, ...]:
 
 
 async def _granted_wishes(session: AsyncSession, order_id: UUID) -> tuple[GrantedWish, ...]:
-    other = aliased(Enrollment)
     quoted = (
         select(col(Note.text))
         .where(col(Note.subject_kind) == "cascade", col(Note.subject_id) == col(RefundRequest.cascade_id))
@@ -276,10 +275,10 @@ async def _granted_wishes(session: AsyncSession, order_id: UUID) -> tuple[Grante
         .scalar_subquery()
     )
     has_other_access = exists().where(
-        col(other.id) != col(Enrollment.id),
-        col(other.student_id) == col(Enrollment.student_id),
-        col(other.course_id) == col(Enrollment.course_id),
-        col(other.status).in_((EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)),
+        col(_OTHER.id) != col(Enrollment.id),
+        col(_OTHER.student_id) == col(Enrollment.student_id),
+        col(_OTHER.course_id) == col(Enrollment.course_id),
+        col(_OTHER.status).in_((EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)),
     )
     of_hours = (
         select(func.array_agg(col(LessonSlot.tutor_id).distinct()))

@@ -47,6 +47,7 @@ CARTS_QUIET = timedelta(days=30)
 GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
 _PAID = (OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED)
 _STUDENTS_CAUSES = tuple(cause for cause in RefundCause if cause not in STAFFS_CAUSES)
+_OWN, _SIBLING = aliased(Enrollment), aliased(Enrollment)
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,14 @@ async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collec
     """
     if not place_ids:
         return []
-    own, sibling = aliased(Enrollment), aliased(Enrollment)
     in_bundle = exists().where(
         col(BundleCourse.bundle_id) == col(OrderLine.course_id),
         col(BundleCourse.course_id) == col(Enrollment.course_id),
     )
     has_own_place = exists().where(
-        col(own.order_line_id) == col(OrderLine.id), col(own.course_id) == col(Enrollment.course_id)
+        col(_OWN.order_line_id) == col(OrderLine.id), col(_OWN.course_id) == col(Enrollment.course_id)
     )
-    stands = exists().where(col(sibling.order_line_id) == col(OrderLine.id), col(sibling.status).in_(GIVES_ACCESS))
+    stands = exists().where(col(_SIBLING.order_line_id) == col(OrderLine.id), col(_SIBLING.status).in_(GIVES_ACCESS))
     ends_at = access_end(col(Order.completed_at))
     query = (
         select(

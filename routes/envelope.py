@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import Reason
-from routes.metrics import Metrics
+from routes.parts import parts_of
 from routes.problems import problem_response, unexpected
 
 MAX_BODY_BYTES = 1_000_000
@@ -27,12 +27,9 @@ _access_log = logging.getLogger("registrar.access")
 class Envelope:
     """The outermost layer of the application: nothing leaves it as a bare exception or without its headers."""
 
-    def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, larger_bodies: Mapping[re.Pattern[str], int] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, larger_bodies: Mapping[re.Pattern[str], int] = MappingProxyType({})) -> None:
         """`larger_bodies` are the paths to which more may be posted than `MAX_BODY_BYTES`, and how much."""
         self._app = app
-        self._metrics = metrics
         self._larger_bodies = larger_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,10 +89,11 @@ class Envelope:
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
         # The template of the route, never the path: paths and queries may hold what nobody should log.
         route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.observe(route=route, method=scope["method"], status=status, seconds=seconds)
+        metrics = parts_of(Request(scope)).metrics
+        metrics.observe(route=route, method=scope["method"], status=status, seconds=seconds)
         reason: Reason | None = scope["state"].get("refused_with")
         if reason is not None:
-            self._metrics.refusals.labels(reason.value).inc()
+            metrics.refusals.labels(reason.value).inc()
         _access_log.info(
             "method=%s route=%s status=%d reason=%s ms=%.1f request_id=%s",
             scope["method"],

@@ -33,6 +33,11 @@ class Parts:
     tokens: TokenVerifier
     verification_limit: RateLimit
 
+    @classmethod
+    def of(cls, settings: Settings) -> "Parts":
+        """The parts of an application with these settings, its counters at zero."""
+        return cls(settings, FileStore(settings.files_url), Metrics(), TokenVerifier(settings), RateLimit())
+
 
 def parts_of(connection: HTTPConnection) -> Parts:
     """The parts of the application that serves this request."""

@@ -21,6 +21,7 @@ from sandbox.guest_server import GuestServer
 from sandbox.mailbox import Mailbox
 from sandbox.sample_academy import sample_id
 from sandbox.stripe_double import StripeDouble
+from sandbox.stripe_double.tls import tls_context
 from settings import Settings
 from tests.eventually import eventually
 
@@ -72,7 +73,7 @@ class Installation:
 
     async def pay(self, order: Json, card: str = VISA) -> httpx.Response:
         """Pay on Stripe's hosted page, as a browser would."""
-        async with httpx.AsyncClient(follow_redirects=False) as browser:
+        async with httpx.AsyncClient(follow_redirects=False, verify=tls_context()) as browser:
             return await browser.post(order["payment"]["checkout_url"], data={"card_number": card})
 
     async def order(self, order_id: str) -> Json:

@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from models.tables import Mail
 from sandbox.sample_academy import sample_id
+from sandbox.stripe_double.tls import tls_context
 from tests.eventually import eventually
 from tests.installation import Installation, Json
 
@@ -68,7 +69,7 @@ def paid(amount: int) -> Json:
 
 async def confirm_at_the_bank(page: httpx.Response) -> None:
     """Confirm the payment on the bank's page, to which the hosted page leads."""
-    async with httpx.AsyncClient(follow_redirects=True) as browser:
+    async with httpx.AsyncClient(follow_redirects=True, verify=tls_context()) as browser:
         await browser.post(str(page.url.join(page.headers.get("Location", ""))), data={"outcome": "complete"})
 
 
@@ -76,7 +77,7 @@ async def pay_by_debit(installation: Installation, order: Json) -> str:
     """Confirm the order's PaymentIntent with a bank account; returns its id. The bank takes its time."""
     payment = order["payment"]
     intent: str = payment["client_secret"].split("_secret")[0]
-    async with httpx.AsyncClient(base_url=installation.double.url) as browser:
+    async with httpx.AsyncClient(base_url=installation.double.url, verify=tls_context()) as browser:
         confirmed = await browser.post(
             f"/v1/payment_intents/{intent}/confirm",
             data={"client_secret": payment["client_secret"], "payment_method": "pm_sepaDebit"},
@@ -97,6 +98,6 @@ async def pay_for_nothing(installation: Installation, order_id: str | None = Non
         "automatic_payment_methods[allow_redirects]": "never",
         **({} if order_id is None else {"metadata[order_id]": order_id}),
     }
-    async with httpx.AsyncClient(base_url=installation.double.url) as stripe:
+    async with httpx.AsyncClient(base_url=installation.double.url, verify=tls_context()) as stripe:
         headers = {"Authorization": f"Bearer {installation.double.api_key}"}
         (await stripe.post("/v1/payment_intents", data=params, headers=headers)).raise_for_status()

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 from sqlmodel import col
@@ -58,11 +57,6 @@ def recorder(sessions: Sessions) -> TakingTemporal:
 
     recorder.work = work
     return recorder
-
-
-@pytest.fixture
-def app(settings: Settings, sessions: Sessions, recorder: TakingTemporal) -> FastAPI:
-    return create_app(settings, temporal=cast(Client, recorder), sessions=sessions)
 
 
 def recovery(cart_id: UUID) -> str:

@@ -1,18 +1,15 @@
 """Carts over HTTP: whose they are, what may be in them, and how they become one order."""
 
-from typing import cast
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select, update
 from sqlmodel import col
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
-from api import create_app
 from models.errors import Reason, refusal
 from models.identifiers import cart_order_id
 from models.messages.carts import ChangeCart
@@ -47,11 +44,6 @@ async def school(sessions: Sessions) -> School:
 @pytest.fixture
 def recorder(sessions: Sessions) -> TakingTemporal:
     return TakingTemporal(work=written_by(sessions))
-
-
-@pytest.fixture
-def app(settings: Settings, sessions: Sessions, recorder: TakingTemporal) -> FastAPI:
-    return create_app(settings, temporal=cast(Client, recorder), sessions=sessions)
 
 
 def changes(recorder: TakingTemporal) -> list[ChangeCart]:

@@ -10,9 +10,10 @@ from sqlalchemy import func, select
 from activities.database import Sessions
 from models.tables import Note
 from models.vocabulary import Role
-from sandbox.sample_academy import load_academy, sample_id
+from sandbox.sample_academy import sample_id
 from settings import Settings
 from tests.api.callers import as_, as_staff
+from tests.fresh_record import load_academy
 
 COURSE = {"kind": "course_removed", "course_id": str(sample_id("course", "photography")), "reason": "No room."}
 

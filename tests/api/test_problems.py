@@ -1,7 +1,7 @@
 """Every error is a problem document that says what happened, and nothing that somebody sent or stored."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import httpx
@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -154,7 +155,7 @@ async def test_large_bodies_are_refused_announced_or_not(client: httpx.AsyncClie
 
 
 @pytest.fixture
-def failing(app: FastAPI) -> dict[str, Exception]:
+def failing(app: FastAPI) -> Iterator[dict[str, Exception]]:
     """Set `error` and GET /fails raises it; GET /breaks-off raises it after the first byte."""
     error: dict[str, Exception] = {}
 
@@ -168,9 +169,11 @@ def failing(app: FastAPI) -> dict[str, Exception]:
 
         return StreamingResponse(pieces())
 
-    app.add_route("/fails", fails)
-    app.add_route("/breaks-off", breaks_off)
-    return error
+    own = [Route("/fails", fails), Route("/breaks-off", breaks_off)]
+    app.router.routes.extend(own)
+    yield error
+    for route in own:
+        app.router.routes.remove(route)
 
 
 async def test_an_unexpected_exception_tells_nobody_what_it_says(

@@ -16,10 +16,11 @@ from models.tables import AuditEntry, HumanTask, Note
 from models.tables.columns import now
 from models.vocabulary import Role, TaskAction, TaskKind, TaskQueue
 from rules.tasks import queue_of
-from sandbox.sample_academy import load_academy, sample_id
+from sandbox.sample_academy import sample_id
 from settings import Settings
 from tests.api.callers import as_, as_staff, as_student
 from tests.eventually import eventually
+from tests.fresh_record import load_academy
 from tests.installation import Installation, Json
 from tests.ordering import pay_for_nothing
 from workflows.queues import REGISTRAR_QUEUE

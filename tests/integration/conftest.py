@@ -6,7 +6,7 @@ from sqlalchemy import delete
 from activities.database import Sessions
 from activities.orders import OrderActivities
 from models.tables import CartSettings, Consent, Subscription
-from sandbox.sample_academy import load_academy
+from tests.fresh_record import load_academy
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from models.vocabulary import (
     TaskQueue,
 )
 from sandbox.mailbox import Mailbox
-from sandbox.sample_academy import load_academy
+from tests.fresh_record import load_academy
 from tests.integration.letter_steps import arrived, refusal, send, text_of
 from tests.integration.order_steps import person, statements_of
 

@@ -15,7 +15,7 @@ from models.identifiers import new_id
 from models.tables import ApplicationDecision, ApplicationDocument, Note, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import ApplicationDocumentKind, ApplicationStatus, ReviewReason, TaskAction
-from sandbox.sample_academy import load_academy
+from tests.fresh_record import load_academy
 from tests.integration.order_steps import person, statements_of
 
 ELENI, NOA, MINH = person("eleni"), person("noa"), person("minh")

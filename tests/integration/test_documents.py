@@ -31,7 +31,8 @@ from activities.printed import (
 from models.messages.documents import RenderDocument, RenderReceipt, StoredFile
 from models.tables import Academy, Document, Enrollment, LessonSlot, Payment
 from models.vocabulary import OfflineMethod, PaymentMethod, SlotStatus, TaxBehavior
-from sandbox.sample_academy import load_academy, sample_id
+from sandbox.sample_academy import sample_id
+from tests.fresh_record import load_academy
 from tests.integration.completed_orders import change_person, complete_order
 from tests.integration.written_orders import Sold, write_credit_note, write_invoice, write_order
 

@@ -376,8 +376,7 @@ async def test_the_record_is_read_in_the_same_few_statements_however_long_the_or
         step = await order(orders, *lines)
         order_id = await complete(orders, step)
         if len(lines) > 1:
-            for place in await enrollments_of(mails.sessions, step):
-                await pay_back(mails.sessions, step, place.id)
+            await pay_back(mails.sessions, step, *(place.id for place in await enrollments_of(mails.sessions, step)))
         subject_id = (await receipt_of(mails, order_id)) if template is T.DOCUMENT_COPY else order_id
         async with mails.sessions() as session:
             with statements_of(engine) as sent:

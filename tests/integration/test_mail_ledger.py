@@ -25,7 +25,8 @@ from models.tables import AuditEntry, Document, Mail
 from models.tables.columns import now
 from models.vocabulary import MailStatus, MailTemplate
 from sandbox.mailbox import Faults, Mailbox
-from sandbox.sample_academy import load_academy, sample_id
+from sandbox.sample_academy import sample_id
+from tests.fresh_record import load_academy
 from tests.integration.completed_orders import change_person, complete_order
 
 PAYER = sample_id("person", "lukasz")

@@ -12,7 +12,7 @@ from activities.database import Sessions
 from activities.orders import OrderActivities
 from models.errors import IllegalTransitionError
 from models.tables import AuditEntry, Course, Document, Enrollment, Payment
-from sandbox.sample_academy import load_academy
+from tests.fresh_record import load_academy
 from tests.integration.order_steps import (
     STUDENTS,
     completing,

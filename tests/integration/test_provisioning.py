@@ -15,7 +15,8 @@ from activities.provisioning import LearningPlatform, ProvisioningActivities
 from models.messages.provisioning import ProvisionEnrollment
 from models.tables import Enrollment
 from sandbox.ports import listen_on
-from sandbox.sample_academy import load_academy, sample_id
+from sandbox.sample_academy import sample_id
+from tests.fresh_record import load_academy
 from tests.integration.completed_orders import complete_order
 from tests.integration.learning_platform import SECRET, Platform, listening
 

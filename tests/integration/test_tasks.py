@@ -27,7 +27,8 @@ from rules.business_days import after_working_days
 from rules.decision import Refused
 from rules.tasks import queue_of
 from sandbox.mailbox import Mailbox
-from sandbox.sample_academy import load_academy, sample_id
+from sandbox.sample_academy import sample_id
+from tests.fresh_record import load_academy
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FINANCE, LEAD, HEAD, SUPPORT, GRACE = (

@@ -59,7 +59,7 @@ from models.vocabulary import (
     TaskQueue,
 )
 from rules.tasks import pace_of
-from sandbox.sample_academy import load_academy
+from tests.fresh_record import load_academy
 
 # Words that occur nowhere else.
 NAME, BIO, QUALIFICATIONS, CERTIFICATIONS = "Zdzisława", "Brzęczyszczykiewicz", "Chrząszczyżewoszyce", "Łękołody"

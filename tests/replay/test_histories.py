@@ -7,20 +7,38 @@ What today's tests make is replayed where it is made (`tests/conftest.py`).
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, WorkflowReplayResult
 
 from worker import WORKFLOWS, sandboxed_runner
 
 SAVED = sorted((Path(__file__).parent / "histories").glob("*/*.json"))
 
 
-def replayer() -> Replayer:
-    return Replayer(workflows=WORKFLOWS, workflow_runner=sandboxed_runner(), data_converter=pydantic_data_converter)
+@pytest.fixture(scope="module")
+async def replayed() -> dict[Path, WorkflowReplayResult]:
+    """What became of each history; one replayer prepares the sandboxes for all of them."""
+    histories = [await asyncio.to_thread(_history, file) for file in SAVED]
+
+    async def each() -> AsyncIterator[WorkflowHistory]:
+        for history in histories:
+            yield history
+
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandboxed_runner(), data_converter=pydantic_data_converter)
+    async with replayer.workflow_replay_iterator(each()) as results:
+        return dict(zip(SAVED, [result async for result in results], strict=True))
+
+
+def _history(file: Path) -> WorkflowHistory:
+    saved = file.read_text()
+    started = json.loads(saved)["events"][0]["workflowExecutionStartedEventAttributes"]
+    # Ids of tasks, refunds and mails are made from the workflow's own.
+    return WorkflowHistory.from_json(started["workflowId"], saved)
 
 
 def test_there_are_histories_of_every_workflow_and_ending() -> None:
@@ -35,8 +53,6 @@ def test_there_are_histories_of_every_workflow_and_ending() -> None:
 
 
 @pytest.mark.parametrize("file", SAVED, ids=lambda file: f"{file.parent.name}-{file.stem}")
-async def test_saved_history_replays(file: Path) -> None:
-    saved = await asyncio.to_thread(file.read_text)
-    started = json.loads(saved)["events"][0]["workflowExecutionStartedEventAttributes"]
-    # Ids of tasks, refunds and mails are made from the workflow's own.
-    await replayer().replay_workflow(WorkflowHistory.from_json(started["workflowId"], saved))
+def test_saved_history_replays(file: Path, replayed: dict[Path, WorkflowReplayResult]) -> None:
+    if (failure := replayed[file].replay_failure) is not None:
+        raise failure

@@ -9,6 +9,7 @@ import stripe
 
 from sandbox.stripe_double import StripeDouble
 from sandbox.stripe_double.money import format_amount
+from sandbox.stripe_double.tls import tls_context
 
 
 def line(amount: int = 4900, currency: str = "eur", name: str = "Spanish A1", quantity: int = 1) -> Any:
@@ -27,7 +28,7 @@ async def open_session(client: stripe.StripeClient, **fields: Any) -> Any:
 
 
 async def submit(url: str, **form: str) -> httpx.Response:
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(verify=tls_context()) as browser:
         return await browser.post(url, data={"email": "lena@example.com"} | form)
 
 
@@ -45,7 +46,7 @@ async def test_a_session_is_paid_on_its_page(client: stripe.StripeClient) -> Non
     )
     assert (session.status, session.payment_status, session.payment_intent) == ("open", "unpaid", None)
     assert session.amount_total == 7900
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(verify=tls_context()) as browser:
         page = (await browser.get(session.url)).text
     assert "€79.00" in page
     assert "Spanish &lt;A1&gt;" in page
@@ -101,7 +102,7 @@ async def test_the_bank_is_asked_and_refusal_returns_to_the_page(client: stripe.
     assert "/authorize/pi_" in asked.headers["location"]
     refused = await submit(asked.headers["location"], outcome="fail")
     assert refused.headers["location"] == f"/c/pay/{session.id}"
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(verify=tls_context()) as browser:
         assert "failed authentication" in (await browser.get(session.url)).text
     asked = await submit(session.url, card_number="4000002760003184")
     done = await submit(asked.headers["location"], outcome="complete")
@@ -160,7 +161,7 @@ async def test_expiry_by_time_and_the_recovery_link(double: StripeDouble, client
     assert expired.status == "expired"
     assert (await types_of(client)).count("checkout.session.expired") == 1
     recovery: Any = expired.after_expiration.recovery  # type: ignore[union-attr]
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(verify=tls_context()) as browser:
         link = (await browser.get(recovery.url)).headers["location"]
     assert (await submit(link, card_number="4242424242424242")).status_code == 303
     recovered = (await client.v1.checkout.sessions.list_async({"status": "complete"})).data[0]
@@ -203,7 +204,7 @@ async def test_a_customer_is_made_when_asked_and_a_known_one_is_shown(client: st
     assert made.customer.email == "lena@example.com"  # type: ignore[union-attr]
     known = await client.v1.customers.create_async({"email": "omar@example.com", "name": "Omar"})
     session = await open_session(client, customer=known.id)
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(verify=tls_context()) as browser:
         assert 'value="omar@example.com"' in (await browser.get(session.url)).text
 
 
@@ -216,7 +217,7 @@ async def test_nothing_to_pay_needs_no_card(client: stripe.StripeClient) -> None
 
 
 async def test_an_unknown_page_is_not_found(double: StripeDouble) -> None:
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(verify=tls_context()) as browser:
         for path in ("/c/pay/cs_test_none", "/authorize/pi_none", "/c/recover/cs_test_none"):
             assert (await browser.get(double.url + path)).status_code == 404
 
