@@ -12,6 +12,7 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
+from temporalio.exceptions import ApplicationError
 
 import migrations
 from activities.database import open_database, sessions_of
@@ -27,6 +28,8 @@ academy = typer.Typer(no_args_is_help=True, help="The sample academy of the sand
 app.add_typer(academy, name="academy")
 mail = typer.Typer(no_args_is_help=True, help="The mails that people get.")
 app.add_typer(mail, name="mail")
+certificates = typer.Typer(no_args_is_help=True, help="The certificates that people earn.")
+app.add_typer(certificates, name="certificates")
 
 console = Console()
 if console.width < 120 and not console.is_terminal:
@@ -135,6 +138,35 @@ def preview(
 
     written = write_previews(out, list(MailTemplate) if template is None else [template], locale)
     console.print(f"Wrote {len(written)} files; open {written[0]}.")
+
+
+@certificates.callback()
+def certificate_commands() -> None:
+    """The certificates that people earn."""
+
+
+@certificates.command("preview")
+def preview_certificate(
+    template: Annotated[str, typer.Argument(help="a JSON file, or one that ships: classic, modern, bold")],
+    png: Annotated[bool, typer.Option("--png", help="also as an image")] = False,
+    background: Annotated[Path | None, typer.Option(help="the image that the template refers to")] = None,
+    name: Annotated[str | None, typer.Option(help="whose certificate it is")] = None,
+    language: Annotated[str, typer.Option(help="the holder's language, e.g. de or ar-KW")] = "en",
+    out: Annotated[Path, typer.Option(help="where the files go")] = Path("var/certificates"),
+) -> None:
+    """Write a certificate about made-up facts as .pdf, or say field by field what is wrong with the template."""
+    from activities.certificate_preview import write_preview  # noqa: PLC0415 - the other commands need no renderer
+
+    try:
+        written = write_preview(template, out, as_png=png, background=background, name=name, language=language)
+    except ApplicationError as error:
+        for line in error.details or (error.message,):
+            typer.echo(line, err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"{error.filename}: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
+    console.print(f"Wrote {' and '.join(map(str, written))}.")
 
 
 def _settings() -> Settings:

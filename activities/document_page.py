@@ -71,14 +71,11 @@ class Page:
         self.set.draw(canvas, self.set.lines(content, style, A4[0] * 4)[0], x, y, style)
 
 
-class PagesCounted(Canvas):  # type: ignore[misc]  # reportlab has no types
-    """A canvas that knows the number of pages when it writes the footers, and names no font that is not embedded."""
+class Sheet(Canvas):  # type: ignore[misc]  # reportlab has no types
+    """A canvas that names no font that is not embedded, and on which no clock shows."""
 
-    def __init__(self, page: Page, *arguments: object, **options: object) -> None:
-        self._page = page
-        self._pages: list[Mapping[str, object]] = []
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
-        self._doc._timeStamp.YMDhms = page.moment.astimezone(UTC).timetuple()[:6]
         # reportlab begins the digest with the clock, or with what the environment says of it.
         self._doc.signature = md5(usedforsecurity=False)
 
@@ -87,6 +84,16 @@ class PagesCounted(Canvas):  # type: ignore[misc]  # reportlab has no types
 
     def setFont(self, *_: object) -> None:  # noqa: N802 - reportlab's name
         """Nothing: texts bring their fonts, only reportlab's tables ask for one, even where they show no text."""
+
+
+class PagesCounted(Sheet):
+    """A canvas that knows the number of pages when it writes the footers."""
+
+    def __init__(self, page: Page, *arguments: object, **options: object) -> None:
+        self._page = page
+        self._pages: list[Mapping[str, object]] = []
+        super().__init__(*arguments, **options)
+        self._doc._timeStamp.YMDhms = page.moment.astimezone(UTC).timetuple()[:6]
 
     def showPage(self) -> None:  # noqa: N802 - reportlab's name
         """Keep the page until the number of pages is known."""

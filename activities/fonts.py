@@ -2,6 +2,7 @@
 
 Noto has a font for every living script; the packages carry them as variable fonts. HarfBuzz cuts the weight and the
 used glyphs out of them, so that a document holds only what it shows and no font is ever parsed in Python.
+Certificates have a choice of families (`models/canvas.py`) for the scripts that these know, before Noto takes over.
 """
 
 import zlib
@@ -9,13 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.resources import as_file, files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import uharfbuzz as hb
 from reportlab.pdfbase.pdfdoc import PDFArray, PDFDictionary, PDFDocument, PDFName, PDFStream, PDFString
 
+from models.canvas import FontFamily
+
 REGULAR = 400
 SEMIBOLD = 600
+BOLD = 700
 
 _UNITS = 1000  # of the em, as PDF counts
 _ROW = 768  # bytes; a multiple of every size that an offset can have
@@ -29,6 +33,18 @@ _SCRIPTS = (
     *("Telugu", "Kannada", "Malayalam", "Sinhala", "Thai", "Lao", "Khmer", "Myanmar", "Ethiopic", "Symbols"),
 )
 _LAST = "NotoEmoji[wght].ttf"
+# Package, file, and the file of the bold weight where the font has no axis for it.
+_FAMILIES = {
+    FontFamily.NOTO_SANS: (_PACKAGE, _FIRST, _FIRST),
+    FontFamily.LATO: ("fontpkg_lato", "files/Lato-Regular.ttf", "files/Lato-Bold.ttf"),
+    FontFamily.MONTSERRAT: ("fontpkg_montserrat", *["files/Montserrat[wght].ttf"] * 2),
+    FontFamily.SOURCE_SANS: ("fontpkg_source_sans_3", *["files/SourceSans3[wght].ttf"] * 2),
+    FontFamily.ROBOTO_CONDENSED: ("fontpkg_roboto_condensed", *["files/RobotoCondensed[wght].ttf"] * 2),
+    FontFamily.ROBOTO_SLAB: ("fontpkg_roboto_slab", *["files/RobotoSlab[wght].ttf"] * 2),
+    FontFamily.SPACE_MONO: ("fontpkg_space_mono", "files/SpaceMono-Regular.ttf", "files/SpaceMono-Bold.ttf"),
+    FontFamily.EB_GARAMOND: ("fontpkg_eb_garamond", *["files/EBGaramond[wght].ttf"] * 2),
+    FontFamily.PLAYFAIR_DISPLAY: ("fontpkg_playfair_display", *["files/PlayfairDisplay[wght].ttf"] * 2),
+}
 _NOT_FOR_PDF = ("GSUB", "GPOS", "GDEF", "BASE", "STAT", "name", "post", "OS/2", "cmap", "vhea", "vmtx", "VORG")
 
 
@@ -66,7 +82,7 @@ class Typeface:
     @property
     def postscript_name(self) -> str:
         """A name for the PDF, without spaces."""
-        return f"{self.file.split('[')[0].split('-')[0]}-{self.weight}"
+        return f"{PurePosixPath(self.file).name.split('[')[0].split('-')[0]}-{self.weight}"
 
     def cut(self, glyphs: set[int]) -> bytes:
         """The font file with these glyphs only, at this weight; glyphs keep their numbers."""
@@ -118,6 +134,13 @@ def typeface_for(character: str, weight: int, cjk: str) -> Typeface:
     candidates = typefaces(weight, cjk)
     first = next(candidates)
     return first if first.has(character) else next((face for face in candidates if face.has(character)), first)
+
+
+@lru_cache(maxsize=64)
+def family_typeface(family: FontFamily, weight: int) -> Typeface:
+    """The typeface of a family at a weight."""
+    package, regular, bold = _FAMILIES[family]
+    return _typeface(package, bold if weight > REGULAR else regular, 0, weight)
 
 
 @dataclass

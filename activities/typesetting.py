@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import uharfbuzz as hb
 from bidi import algorithm as bidi
@@ -19,8 +19,9 @@ from reportlab.pdfbase.pdfdoc import PDFDocument
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable
 
-from activities.fonts import REGULAR, EmbeddedFont, Typeface, typeface_for
+from activities.fonts import REGULAR, EmbeddedFont, Typeface, family_typeface, typeface_for
 from activities.one_line import DIRECTION_MARKS, JOINERS, one_line
+from models.canvas import FontFamily
 
 Align = Literal["start", "end", "left", "right", "center"]
 
@@ -30,6 +31,7 @@ _HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "\u00ab": "\u00bb", "\uff08": "\uff09"}
 # A line may end after a space or hyphen, and between two characters of these scripts.
 _IDEOGRAPH = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
+_WORD = re.compile(r"\S+|\s+")
 _VARIANT = re.compile(r"[\ufe00-\ufe0f]")
 _KEEPS_WITH_PREVIOUS = re.compile(r"[\u3001\u3002\uff01\uff09\uff0c\uff1a\uff1b\uff1f\u300d\u300f\u3011]")
 
@@ -47,6 +49,7 @@ class Style:
     color: Color = _INK
     align: Align = "start"
     most: int = 30
+    family: FontFamily = FontFamily.NOTO_SANS
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ class _Run:
         return sum(glyph.advance for glyph in self.glyphs)
 
 
+SetLine: TypeAlias = tuple[_Run, ...]
+
+
 @dataclass
 class Typesetter:
     """Sets the texts of one document, and keeps the fonts that they use.
@@ -102,14 +108,14 @@ class Typesetter:
 
     def width(self, content: str, style: Style) -> float:
         """Points that the content takes on one line."""
-        return advance([run for _, run in _shaped(self._letters(one_line(content), style.weight))], style)
+        return advance([run for _, run in _shaped(self._letters(one_line(content), style))], style)
 
-    def lines(self, content: str, style: Style, available: float) -> list[tuple[_Run, ...]]:
+    def lines(self, content: str, style: Style, available: float) -> list[SetLine]:
         """The runs of each line, broken so that no line is wider than `available` points."""
         room = available * 1000 / style.size
-        broken: list[tuple[_Run, ...]] = []
+        broken: list[SetLine] = []
         for paragraph in content.split("\n"):
-            letters = self._letters(one_line(paragraph), style.weight)
+            letters = self._letters(one_line(paragraph), style)
             broken += [tuple(_visual(list(_shaped(line)))) for line in _broken(letters, room)]
         return broken
 
@@ -129,11 +135,13 @@ class Typesetter:
             document.delayedFonts.append(self.fonts[face])
         return self.fonts[face]
 
-    def _letters(self, text: str, weight: int) -> list[_Letter]:
+    def _letters(self, text: str, style: Style) -> list[_Letter]:
         cjk = self._cjk(text)
+        leveled = list(_levels(text, self.right_to_left))
+        chosen = _in_family("".join(character for character, _ in leveled), style)
         letters: list[_Letter] = []
-        for character, level in _levels(text, self.right_to_left):
-            face = typeface_for(character, weight, cjk)
+        for place, (character, level) in enumerate(leveled):
+            face = chosen.get(place) or typeface_for(character, style.weight, cjk)
             if letters and (
                 unicodedata.combining(character)
                 or character in (DIRECTION_MARKS + JOINERS)
@@ -167,7 +175,7 @@ class Text(Flowable):  # type: ignore[misc]  # reportlab has no types
     def __init__(self, typesetter: Typesetter, content: str, style: Style) -> None:
         super().__init__()
         self.typesetter, self.content, self.style = typesetter, content, style
-        self._lines: list[tuple[_Run, ...]] = []
+        self._lines: list[SetLine] = []
 
     def wrap(self, available_width: float, available_height: float) -> tuple[float, float]:
         """Break the text for the width; reportlab calls this before it draws."""
@@ -192,6 +200,22 @@ class Text(Flowable):  # type: ignore[misc]  # reportlab has no types
         if self.style.align not in {"start", "end"}:
             return self.style.align
         return "right" if (self.style.align == "start") == self.typesetter.right_to_left else "left"
+
+
+def _in_family(text: str, style: Style) -> dict[int, Typeface]:
+    """The places of the text that the style's family sets: whole words, so that no word is patched together.
+
+    Noto Sans needs no choice: it is asked first for every character anyway.
+    """
+    if style.family is FontFamily.NOTO_SANS:
+        return {}
+    face = family_typeface(style.family, style.weight)
+    return {
+        place: face
+        for word in _WORD.finditer(text)
+        if all(face.has(character) for character in word[0] if character not in DIRECTION_MARKS + JOINERS)
+        for place in range(*word.span())
+    }
 
 
 def _levels(text: str, right_to_left: bool) -> Iterator[tuple[str, int]]:
