@@ -40,6 +40,7 @@ from models.vocabulary import (
     RefundCause,
     RefundPolicy,
     RefundRequestStatus,
+    RevocationReason,
 )
 from rules.refund import STAFFS_CAUSES
 
@@ -231,7 +232,12 @@ async def _revoke_certificates(session: AsyncSession, place_ids: Collection[UUID
             col(Certificate.status) == CertificateStatus.ISSUED,
             select(col(Academy.refund_revokes_certificate)).scalar_subquery(),
         )
-        .values(status=CertificateStatus.REVOKED, status_reason="refunded", updated_at=now())
+        .values(
+            status=CertificateStatus.REVOKED,
+            revocation_reason=RevocationReason.REFUNDED,
+            revoked_at=now(),
+            updated_at=now(),
+        )
         .returning(col(Certificate.id))
         .execution_options(synchronize_session=False)
     )

@@ -375,7 +375,6 @@ class CertificateGround(StrEnum):
     NO_TEMPLATE = "no_template"
     ENROLLMENT_CANCELED = "enrollment_canceled"
     REVOKED_BEFORE = "revoked_before"
-    TEST_ORDER = "test_order"
 
 
 class RevocationReason(StrEnum):

@@ -1,6 +1,7 @@
 """What is said about certificates: ids, moments and words. Names and files stay in the record."""
 
 from datetime import datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -20,15 +21,29 @@ from models.vocabulary import (
 MAX_TEMPLATES = 10
 
 
+class CorrectName(Message):
+    """The argument of the update `correct`. The name and what proves it are on the row `name_corrections`."""
+
+    kind: Literal["correct"] = "correct"
+    certificate_id: UUID
+    correction_id: UUID
+    actor: Actor
+
+
 class CertificateStart(Message):
     """The input of `CertificateWorkflow`, which owns all certificates of an enrollment.
 
-    With an `origin` it issues what is due; without one it only looks after what there is.
+    With an `origin` it issues what is due; without one it only looks after what there is. The last two are what a run
+    hands over to the one that goes on with it.
     """
 
     enrollment_id: UUID
     origin: CertificateOrigin | None = None
     actor: Actor = "system"
+    asked_at: datetime | None = Field(default=None, description="since when it waits for a confirmed name")
+    corrections: tuple[CorrectName, ...] = Field(
+        default=(), max_length=50, description="wishes for another name that a person has yet to decide"
+    )
 
 
 class IssueCertificates(Message):
@@ -39,6 +54,9 @@ class IssueCertificates(Message):
     actor: Actor
     moment: datetime
     workflow_id: WorkflowId
+    takes_name_on_file: bool = Field(
+        default=False, description="a person has decided that the name on file is good enough, confirmed or not"
+    )
 
 
 class IssuedCertificate(Message):
@@ -99,6 +117,7 @@ class RenderedCertificate(Message):
 class RevokeCertificate(Message):
     """The argument of the update `revoke`. Staff's words about it are a note, never here."""
 
+    kind: Literal["revoke"] = "revoke"
     certificate_id: UUID
     reason: RevocationReason
     actor: Actor
@@ -107,6 +126,7 @@ class RevokeCertificate(Message):
 class ReinstateCertificate(Message):
     """The argument of the update `reinstate`: it counts again, as if it had never been revoked."""
 
+    kind: Literal["reinstate"] = "reinstate"
     certificate_id: UUID
     actor: Actor
 
@@ -114,15 +134,8 @@ class ReinstateCertificate(Message):
 class RenewCertificate(Message):
     """The argument of the update `renew`: a new certificate, linked to the old one."""
 
+    kind: Literal["renew"] = "renew"
     certificate_id: UUID
-    actor: Actor
-
-
-class CorrectName(Message):
-    """The argument of the update `correct`. The name and what proves it are on the row `name_corrections`."""
-
-    certificate_id: UUID
-    correction_id: UUID
     actor: Actor
 
 
@@ -137,7 +150,10 @@ class ResendCertificate(Message):
 class CertificateStep(Message):
     """A change of a certificate that is to be written down."""
 
-    wish: RevokeCertificate | ReinstateCertificate | RenewCertificate | CorrectName
+    # By their other fields, reinstating and renewing could not be told apart.
+    wish: Annotated[
+        RevokeCertificate | ReinstateCertificate | RenewCertificate | CorrectName, Field(discriminator="kind")
+    ]
     moment: datetime
     workflow_id: WorkflowId
 

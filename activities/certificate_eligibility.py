@@ -1,0 +1,126 @@
+"""Who of many learners would be certified, and what stands between: in one statement, by the rule that decides it."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, exists, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models.tables import Certificate, Course, CourseCertificate, Enrollment, Person
+from models.vocabulary import (
+    BatchOutcome,
+    CertificateGround,
+    CertificateOrigin,
+    CertificateStatus,
+    EnrollmentStatus,
+)
+from rules.certificates import Candidate, grounds_against, outcome_of
+
+MAX_LEARNERS = 10_000
+
+
+@dataclass(frozen=True)
+class BatchSelection:
+    """Learners of a course: these enrollments, those of a span of time (UTC, the end not included), or all."""
+
+    course_id: UUID
+    enrollment_ids: tuple[UUID, ...] = ()
+    enrolled_from: datetime | None = None
+    enrolled_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a run comes to for an enrollment (`issued`: it would be), and why it is not certified."""
+
+    outcome: BatchOutcome
+    grounds: tuple[CertificateGround, ...] = ()
+
+
+@dataclass(frozen=True)
+class BatchPreview:
+    """How many learners there are, how many would come to what, and how often each ground is in the way."""
+
+    total: int
+    outcomes: Mapping[BatchOutcome, int]
+    grounds: Mapping[CertificateGround, int]
+
+
+def chosen(selection: BatchSelection) -> list[ColumnElement[bool]]:
+    """The enrollments that are meant. Of a whole course, or a span of time, whoever has a place or had one till its
+    end; those that are listed count however they stand."""
+    of_course = col(Enrollment.course_id) == selection.course_id
+    if selection.enrollment_ids:
+        return [of_course, col(Enrollment.id) == any_(literal(selection.enrollment_ids, ARRAY(Uuid)))]
+    conditions = [
+        of_course,
+        col(Enrollment.enrolled_at).is_not(None),
+        col(Enrollment.status) != EnrollmentStatus.CANCELED,
+    ]
+    if selection.enrolled_from is not None:
+        conditions.append(col(Enrollment.enrolled_at) >= selection.enrolled_from)
+    if selection.enrolled_until is not None:
+        conditions.append(col(Enrollment.enrolled_at) < selection.enrolled_until)
+    return conditions
+
+
+async def batch_preview(session: AsyncSession, selection: BatchSelection) -> BatchPreview:
+    """What a run over these learners would come to now. Writes nothing."""
+    standings = (await standings_of(session, *chosen(selection))).values()
+    return BatchPreview(
+        total=len(standings),
+        outcomes=Counter(each.outcome for each in standings),
+        grounds=Counter(ground for each in standings for ground in each.grounds),
+    )
+
+
+async def standing_of(session: AsyncSession, enrollment_id: UUID, origin: CertificateOrigin) -> Standing | None:
+    """How one enrollment stands; none if there is none."""
+    return (await standings_of(session, col(Enrollment.id) == enrollment_id, origin=origin)).get(enrollment_id)
+
+
+async def standings_of_all(session: AsyncSession, enrollment_ids: Collection[UUID]) -> Mapping[UUID, Standing]:
+    """How these enrollments stand."""
+    return await standings_of(session, col(Enrollment.id).in_(enrollment_ids))
+
+
+async def standings_of(
+    session: AsyncSession, *conditions: ColumnElement[bool], origin: CertificateOrigin = CertificateOrigin.COMPLETION
+) -> Mapping[UUID, Standing]:
+    """How the enrollments stand that meet the conditions, in one statement."""
+    of_kind = exists().where(
+        col(Certificate.enrollment_id) == col(Enrollment.id),
+        col(Certificate.template_id) == col(CourseCertificate.template_id),
+    )
+    kinds = select(func.count()).where(col(CourseCertificate.course_id) == col(Course.id))
+    has_one = exists().where(
+        col(Certificate.enrollment_id) == col(Enrollment.id),
+        col(Certificate.template_id).is_not(None),
+        col(Certificate.status).in_((CertificateStatus.ISSUED, CertificateStatus.EXPIRED)),
+    )
+    query = (
+        select(
+            col(Enrollment.id),
+            col(Enrollment.status),
+            col(Enrollment.completed_at).is_not(None),
+            col(Person.legal_name_confirmed_at).is_not(None),
+            kinds.correlate(Course).scalar_subquery(),
+            kinds.where(~of_kind).correlate(Course, Enrollment).scalar_subquery(),
+            has_one,
+        )
+        .join(Person, col(Person.id) == col(Enrollment.student_id))
+        .join(Course, col(Course.id) == col(Enrollment.course_id))
+        .where(*conditions)
+    )
+    standings = {}
+    for enrollment_id, status, is_completed, is_confirmed, templates, due, has_certificate in await session.execute(
+        query
+    ):
+        candidate = Candidate(EnrollmentStatus(status), is_completed, is_confirmed, templates, due, has_certificate)
+        grounds = grounds_against(candidate, origin)
+        standings[enrollment_id] = Standing(outcome_of(candidate, grounds), grounds)
+    return standings

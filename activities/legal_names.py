@@ -1,0 +1,101 @@
+"""The name that certificates bear: said to be right once by its bearer, or by staff, and then changed by corrections
+alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from activities.audit import StateChange, write_audit
+from activities.certificate_record import Writing
+from activities.one_line import one_line
+from activities.people import lock_people
+from models.errors import Reason
+from models.tables import Certificate, CourseCertificate, Enrollment, Person
+from models.vocabulary import EnrollmentStatus
+from rules.certificate_name import written_name
+from rules.decision import Refused
+
+_CONFIRMED = "name_confirmed"
+
+
+@dataclass(frozen=True)
+class ConfirmedName:
+    """The name, since when it is confirmed, and the enrollments whose certificates may have waited for it."""
+
+    name: str
+    confirmed_at: datetime
+    waiting: tuple[UUID, ...] = ()
+
+
+async def confirm_legal_name(
+    session: AsyncSession, person_id: UUID, typed: str, *, actor: str, moment: datetime
+) -> ConfirmedName | Refused:
+    """Take the name down as the right one. The same again changes nothing, and wakes nobody.
+
+    Refused with `unknown_person`, `name_invalid`, and `name_already_confirmed` where another one is: that takes a
+    correction.
+    """
+    name = written_name(typed)
+    if isinstance(name, Refused):
+        return name
+    await lock_people(session, [person_id])
+    person = await session.get(Person, person_id, populate_existing=True)
+    if person is None:
+        return Refused(Reason.UNKNOWN_PERSON, "There is no such person.")
+    if person.legal_name_confirmed_at is not None:
+        if person.legal_name != name:
+            return Refused(
+                Reason.NAME_ALREADY_CONFIRMED, "A name is confirmed already; another one takes a correction."
+            )
+    else:
+        await _confirm(session, person, name, actor=actor, moment=moment, workflow_id=None)
+    return ConfirmedName(
+        name=name,
+        confirmed_at=person.legal_name_confirmed_at or moment,
+        waiting=tuple(await _waiting(session, person_id)),
+    )
+
+
+async def take_name_on_file(session: AsyncSession, student: Person, by: Writing) -> str:
+    """Staff says that the name on file is the right one. Wants the person locked."""
+    on_file = student.legal_name or student.full_name
+    name = written_name(on_file)
+    taken = one_line(on_file) if isinstance(name, Refused) else name
+    await _confirm(session, student, taken, actor=by.actor, moment=by.moment, workflow_id=by.workflow_id)
+    return taken
+
+
+async def change_legal_name(session: AsyncSession, student: Person, name: str, by: Writing) -> None:
+    """A correction has been granted: what is issued from now on bears this name. Wants the person locked."""
+    if student.legal_name != name:
+        await _confirm(session, student, name, actor=by.actor, moment=by.moment, workflow_id=by.workflow_id)
+
+
+async def _confirm(
+    session: AsyncSession, person: Person, name: str, *, actor: str, moment: datetime, workflow_id: str | None
+) -> None:
+    before = None if person.legal_name_confirmed_at is None else _CONFIRMED
+    person.legal_name, person.legal_name_confirmed_at, person.updated_at = name, moment, moment
+    change = StateChange("person", person.id, before, _CONFIRMED)
+    await write_audit(session, [change], actor=actor, reason="name for certificates", workflow_id=workflow_id)
+
+
+async def _waiting(session: AsyncSession, person_id: UUID) -> Sequence[UUID]:
+    """Places of theirs that are certified, and have no certificate of some kind yet."""
+    has_one = exists().where(
+        col(Certificate.enrollment_id) == col(Enrollment.id),
+        col(Certificate.template_id) == col(CourseCertificate.template_id),
+    )
+    missing = exists().where(col(CourseCertificate.course_id) == col(Enrollment.course_id), ~has_one)
+    query = select(col(Enrollment.id)).where(
+        col(Enrollment.student_id) == person_id,
+        col(Enrollment.status) != EnrollmentStatus.CANCELED,
+        col(Enrollment.enrolled_at).is_not(None),
+        missing,
+    )
+    return (await session.execute(query.order_by(col(Enrollment.id)))).scalars().all()
