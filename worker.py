@@ -20,6 +20,9 @@ from activities.application_reviews import ApplicationReviewActivities
 from activities.applications import ApplicationActivities
 from activities.carts import CartActivities
 from activities.cascades import CascadeActivities
+from activities.certificate_batches import CertificateBatchActivities
+from activities.certificate_documents import CertificateDocumentActivities
+from activities.certificates import CertificateActivities
 from activities.database import open_database, sessions_of
 from activities.disputes import DisputeActivities
 from activities.documents import DocumentActivities
@@ -40,6 +43,8 @@ from activities.unmatched_payments import UnmatchedPaymentActivities
 from settings import Settings
 from workflows.cart import CartWorkflow
 from workflows.cascade import CascadeWorkflow
+from workflows.certificate import CertificateWorkflow
+from workflows.certificate_batch import CertificateBatchWorkflow
 from workflows.connection import connect
 from workflows.deployment import DEPLOYMENT
 from workflows.dispute import DisputeWorkflow
@@ -69,6 +74,8 @@ WORKFLOWS = (
     TutorApplicationWorkflow,
     ReassignReviewsWorkflow,
     CartWorkflow,
+    CertificateWorkflow,
+    CertificateBatchWorkflow,
 )
 
 
@@ -119,6 +126,9 @@ def build_workers(
         ),
     )
     documents = DocumentActivities(sessions, files, executor)
+    certificates = CertificateActivities(sessions)
+    certificate_documents = CertificateDocumentActivities(sessions, files, executor, settings.public_url)
+    certificate_batches = CertificateBatchActivities(sessions, files)
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
     deployment = _deployment(settings)
     # The redaction is innermost: whatever another interceptor sees is already free of personal data.
@@ -159,6 +169,13 @@ def build_workers(
                 carts.abandon_cart,
                 carts.check_reminder,
                 carts.end_cart,
+                certificates.issue_certificates,
+                certificates.tend_certificates,
+                certificates.change_certificate,
+                certificates.decide_correction,
+                certificate_batches.begin_batch,
+                certificate_batches.issue_page,
+                certificate_batches.end_batch,
                 unmatched.find_payment,
                 unmatched.pay_back,
                 disputes.read_dispute,
@@ -199,7 +216,11 @@ def build_workers(
         Worker(
             client,
             task_queue=DOCUMENTS_QUEUE,
-            activities=[documents.render_receipt, documents.render_document],
+            activities=[
+                documents.render_receipt,
+                documents.render_document,
+                certificate_documents.render_certificate,
+            ],
             interceptors=every_interceptor,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
             graceful_shutdown_timeout=grace,

@@ -43,6 +43,8 @@ _QUEUES: Mapping[TaskKind, TaskQueue] = {
     TaskKind.TUTOR_REVIEW: TaskQueue.REVIEW,
     TaskKind.TUTOR_SECOND_OPINION: TaskQueue.REVIEW,
     TaskKind.TUTOR_PROVISIONING_FAILED: TaskQueue.SUPPORT,
+    TaskKind.CERTIFICATE_NAME_MISSING: TaskQueue.SUPPORT,
+    TaskKind.NAME_CORRECTION: TaskQueue.SUPPORT,
 }
 # The reviewer at three, the lead at five, the head at eight (reference list 10.3).
 _REVIEW = Pace(decide_within=5, remind_after=3, escalate_after=5, escalate_again_after=8)

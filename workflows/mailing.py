@@ -83,6 +83,11 @@ class Outbox:
         """Have it sent without waiting for it."""
         self._sending.append(asyncio.create_task(mail))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every mail has come to its end."""
+        return all(mail.done() for mail in self._sending)
+
     async def emptied(self) -> None:
         """Wait until every mail has come to its end."""
         await asyncio.gather(*self._sending)

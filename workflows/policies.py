@@ -68,3 +68,10 @@ MAIL = Policy(
     heartbeat_timeout=_WORKER_IS_GONE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=15)),
 )
+
+# A page of a run over many learners: each is a job of its own, which a worker has to take first.
+BATCH = Policy(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=_WORKER_IS_GONE,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+)
