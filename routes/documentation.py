@@ -64,6 +64,10 @@ _EXAMPLE_REQUEST_ID = "0198f3a2-7c1e-7b54-9d10-3f6f0f0c2a11"
 _EXAMPLE_ERRORS = {
     Reason.INVALID_REQUEST: [InvalidField(pointer="#/lines/0/course_id", detail="Field required")],
     Reason.APPLICATION_INCOMPLETE: [InvalidField(pointer="#/bio", detail="Say something about yourself.")],
+    Reason.CERTIFICATE_NOT_ELIGIBLE: [
+        InvalidField(pointer="grounds/not_completed", detail="The course is not completed.")
+    ],
+    Reason.TEMPLATE_INVALID: [InvalidField(pointer="#/canvas/boxes/3/font_color", detail="is no color: write #rrggbb")],
 }
 # Served from here: the page works without the internet, and no third party sees who reads it.
 _SWAGGER = "/docs/swagger-ui"

@@ -3,18 +3,17 @@
 The code is random (128 bits), so a page can be found by who was shown the certificate, and not by guessing.
 """
 
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import IO
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
-from fastapi import APIRouter, Request, Response, UploadFile
+from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,13 +32,12 @@ from routes.documentation import answer, problems
 from routes.pages import PAGE, note, page, texts_of_reader
 from routes.parts import TheConnections, TheParts
 from routes.problems import KINDS, problem_response
+from routes.uploads import MAX_UPLOAD_BYTES, digest_of
 
 router = APIRouter(prefix="/verify", tags=["pages"])
 
-MAX_FILE_BYTES = 10_000_000
-UPLOADS = {re.compile(r"/verify(/[^/]+)?"): MAX_FILE_BYTES + 100_000}
+UPLOADS = {re.compile(r"/verify(/[^/]+)?"): MAX_UPLOAD_BYTES}
 _CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
-_CHUNK = 1 << 20
 _HEADERS = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 
 
@@ -96,6 +94,20 @@ _ANSWERS = {
 }
 
 
+class CheckForm(BaseModel):
+    """What was shown to whoever checks it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: UploadFile = Field(description="the PDF, 10 MB at most")
+
+
+_TheFile = Annotated[
+    CheckForm,
+    Form(media_type="multipart/form-data", openapi_examples={"file": {"summary": "A PDF", "value": {"file": "…"}}}),
+]
+
+
 @dataclass(frozen=True)
 class _Found:
     view: VerificationView
@@ -114,7 +126,7 @@ async def get_verification(code: str, request: Request, parts: TheParts, connect
 
 @router.post("/{code}", summary="Check the file of a certificate", response_model=VerificationView, responses=_ANSWERS)
 async def post_verification(
-    code: str, file: UploadFile, request: Request, parts: TheParts, connections: TheConnections
+    code: str, form: _TheFile, request: Request, parts: TheParts, connections: TheConnections
 ) -> Response:
     """Whether this very PDF is the one that was issued. The file is read, compared and forgotten."""
     if (wait := parts.verification_limit.wait_of(request)) is not None:
@@ -122,18 +134,18 @@ async def post_verification(
     found = await _found(connections.sessions, parts.settings.public_url, col(Certificate.code) == _read(code))
     if found is None:
         return _unknown(request)
-    is_same = hmac.compare_digest(await run_in_threadpool(_digest, file.file), found.digest or "")
+    is_same = hmac.compare_digest(await run_in_threadpool(digest_of, form.file.file), found.digest or "")
     return _shown(request, found, is_same_file=is_same)
 
 
 @router.post("", summary="Find a certificate by its file", response_model=VerificationView, responses=_ANSWERS)
 async def post_unknown_verification(
-    file: UploadFile, request: Request, parts: TheParts, connections: TheConnections
+    form: _TheFile, request: Request, parts: TheParts, connections: TheConnections
 ) -> Response:
     """The certificate whose PDF this is, to the byte."""
     if (wait := parts.verification_limit.wait_of(request)) is not None:
         return _too_many(request, wait)
-    digest = await run_in_threadpool(_digest, file.file)
+    digest = await run_in_threadpool(digest_of, form.file.file)
     found = await _found(connections.sessions, parts.settings.public_url, col(Certificate.file_sha256) == digest)
     return _unknown(request) if found is None else _shown(request, found, is_same_file=True)
 
@@ -143,13 +155,6 @@ def _read(code: str) -> str:
     typed = code.upper().replace("-", "").translate(str.maketrans("OIL", "011"))
     # Whatever else comes here was never a code, and PostgreSQL knows no NUL in a text.
     return typed if _CODE.fullmatch(typed) else ""
-
-
-def _digest(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while piece := file.read(_CHUNK):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 async def _found(sessions: Sessions, public_url: str, condition: ColumnElement[bool]) -> _Found | None:
