@@ -37,10 +37,11 @@ lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)   ## orders and racers per second, and carts asleep, beside the floor of the same server
+bench: $(INSTALLED)   ## orders, racers and certificates per second, and carts asleep, each beside its floor
 	$(BIN)/python -m bench.orders
 	$(BIN)/python -m bench.racers
 	$(BIN)/python -m bench.carts
+	$(BIN)/python -m bench.certificates
 
 lock: $(INSTALLED)   ## refresh requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

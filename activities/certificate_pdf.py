@@ -4,10 +4,12 @@ The same canvas, facts, image and address give the same bytes on every machine: 
 pinned. Every text goes through the typesetter, so that every name is set in its script and no markup means anything.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import md5
 from io import BytesIO
+from math import ceil, log
 
 from PIL import Image
 from reportlab.lib.colors import Color, HexColor
@@ -166,14 +168,15 @@ def fitted(typesetter: Typesetter, words: str, box: Box) -> tuple[Style, list[Se
     )
     unbroken = _unbroken(typesetter, words, box, style)
     least = 1.0 if box.key == CUSTOM_TEXT else _SHRINKS_TO
-    size = box.font_size
-    while unbroken < box.font_size * least and size > max(unbroken, _SMALLEST):
-        sized = _sized(style, size)
-        lines = typesetter.lines(words, sized, box.width)
-        if _fits(len(lines), size, box):
-            return sized, lines
-        size *= _STEP
-    sized = _sized(style, max(unbroken, _SMALLEST))
+    lowest = max(unbroken, _SMALLEST)
+    if unbroken < box.font_size * least and lowest < box.font_size:
+        # The first step down from the size at which it fits, found by halves: a step costs a shaping of the whole text.
+        steps = range(ceil(log(lowest / box.font_size, _STEP)))
+        step = bisect_left(steps, True, key=lambda step: _fits_at(typesetter, words, box, style, step))
+        if step < len(steps):
+            sized = _sized(style, box.font_size * _STEP**step)
+            return sized, typesetter.lines(words, sized, box.width)
+    sized = _sized(style, lowest)
     lines = typesetter.lines(words, sized, box.width)
     most = max(1, int(box.height / sized.leading))
     if len(lines) > max(most, words.count("\n") + 1) or not _fits(len(lines), sized.size, box):
@@ -189,6 +192,11 @@ def _unbroken(typesetter: Typesetter, words: str, box: Box, style: Style) -> flo
     high = box.height if len(paragraphs) == 1 else box.height / len(paragraphs) / _LEADING
     # A hair less, so that rounding never makes a second line of it.
     return min(style.size, high, box.width * 1000 / widest * 0.9999 if widest else style.size)
+
+
+def _fits_at(typesetter: Typesetter, words: str, box: Box, style: Style, step: int) -> bool:
+    size = box.font_size * _STEP**step
+    return _fits(len(typesetter.lines(words, _sized(style, size), box.width)), size, box)
 
 
 def _fits(lines: int, size: float, box: Box) -> bool:

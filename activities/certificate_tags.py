@@ -3,11 +3,21 @@
 The document is tagged as ISO 32000 (14.7, 14.8) and PDF/UA want it: a heading, paragraphs, and a link with a figure.
 """
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from reportlab.pdfbase.pdfdoc import PDFArray, PDFDictionary, PDFDocument, PDFInfo, PDFName, PDFString, PDFtrue
+from reportlab.pdfbase.pdfdoc import (
+    PDFArray,
+    PDFDictionary,
+    PDFDocument,
+    PDFInfo,
+    PDFName,
+    PDFStream,
+    PDFString,
+    PDFtrue,
+)
 
 from activities.document_page import Sheet
 
@@ -102,6 +112,9 @@ class Tags:
         page = self._document.Pages.pages[-1]
         page.__NoDefault__ = [*page.__NoDefault__, "StructParents", "Tabs"]
         page.StructParents, page.Tabs = 0, PDFName("S")
+        # Compressed here, since reportlab would write the page in letters (ASCII 85), slower and larger.
+        filtered = PDFDictionary({"Filter": PDFName("FlateDecode")})
+        page.Contents = PDFStream(filtered, zlib.compress(page.stream.encode("ascii"), 9))
 
     @contextmanager
     def _mark(self, role: str) -> Iterator[int]:

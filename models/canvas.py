@@ -45,6 +45,7 @@ CUSTOM_FIELD = "field."
 PLACE = "{}"
 
 _LISTED = 10
+_MOST_TEXT = 5000  # characters: setting it takes a second
 _KEYS = (*FACT_KEYS, CUSTOM_TEXT, ISSUER, VERIFICATION_URL)
 _CUSTOM_KEY = re.compile(r"field\.[a-z][a-z0-9_]{0,39}")
 _COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
@@ -182,6 +183,8 @@ class Box(_Part):
     def _says_something(self) -> "Box":
         if self.key == CUSTOM_TEXT and not (self.value or "").strip():
             raise PydanticCustomError("empty", "custom_text needs a value, which is what it prints")
+        if self.key != CUSTOM_TEXT and (self.value or "").count(PLACE) > 1:
+            raise PydanticCustomError("places", "value has more than one {place} for its fact", {"place": PLACE})
         return self
 
 
@@ -209,6 +212,8 @@ class Canvas(_Part):
     def _fits_the_page(self) -> "Canvas":
         if not self.boxes:
             raise PydanticCustomError("no_boxes", "boxes: needs one at least")
+        if sum(len(box.value or "") for box in self.boxes) > _MOST_TEXT:
+            raise PydanticCustomError("text", "boxes: hold more than 5,000 characters")
         if self.background is not None and self.frame is not None:
             raise PydanticCustomError("two_grounds", "background, frame: choose one of them")
         parts = [
