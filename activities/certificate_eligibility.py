@@ -92,9 +92,13 @@ async def standings_of(
     session: AsyncSession, *conditions: ColumnElement[bool], origin: CertificateOrigin = CertificateOrigin.COMPLETION
 ) -> Mapping[UUID, Standing]:
     """How the enrollments stand that meet the conditions, in one statement."""
-    of_kind = exists().where(
-        col(Certificate.enrollment_id) == col(Enrollment.id),
-        col(Certificate.template_id) == col(CourseCertificate.template_id),
+    of_kind = (
+        exists()
+        .where(
+            col(Certificate.enrollment_id) == col(Enrollment.id),
+            col(Certificate.template_id) == col(CourseCertificate.template_id),
+        )
+        .correlate(Enrollment, CourseCertificate)
     )
     kinds = select(func.count()).where(col(CourseCertificate.course_id) == col(Course.id))
     has_one = exists().where(

@@ -58,7 +58,9 @@ async def save_template(
 
     What was issued before is printed by the version it was issued with. The same canvas as the latest is no version.
     """
-    template = await session.get(CertificateTemplate, template_id, with_for_update=True, populate_existing=True)
+    template = await session.get(
+        CertificateTemplate, template_id, with_for_update={"key_share": True}, populate_existing=True
+    )
     if template is None:
         return None
     latest = await session.get_one(CertificateTemplateVersion, (template_id, template.version))

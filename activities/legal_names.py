@@ -87,11 +87,17 @@ async def _confirm(
 
 async def _waiting(session: AsyncSession, person_id: UUID) -> Sequence[UUID]:
     """Places of theirs that are certified, and have no certificate of some kind yet."""
-    has_one = exists().where(
-        col(Certificate.enrollment_id) == col(Enrollment.id),
-        col(Certificate.template_id) == col(CourseCertificate.template_id),
+    has_one = (
+        exists()
+        .where(
+            col(Certificate.enrollment_id) == col(Enrollment.id),
+            col(Certificate.template_id) == col(CourseCertificate.template_id),
+        )
+        .correlate(Enrollment, CourseCertificate)
     )
-    missing = exists().where(col(CourseCertificate.course_id) == col(Enrollment.course_id), ~has_one)
+    missing = (
+        exists().where(col(CourseCertificate.course_id) == col(Enrollment.course_id), ~has_one).correlate(Enrollment)
+    )
     query = select(col(Enrollment.id)).where(
         col(Enrollment.student_id) == person_id,
         col(Enrollment.status) != EnrollmentStatus.CANCELED,

@@ -278,6 +278,7 @@ async def test_a_course_without_templates_certifies_nobody(
 
 
 async def test_a_name_is_waited_for_and_then_confirmed(steps: CertificateActivities, orders: OrderActivities) -> None:
+    await issued(steps, await a_place(steps.sessions, orders))  # somebody else's, by the same template
     place = await a_place(steps.sessions, orders, student=LAYLA)
     answer = await steps.issue_certificates(issuing(place))
     assert answer.grounds == (CertificateGround.NAME_UNCONFIRMED,)

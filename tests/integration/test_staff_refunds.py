@@ -269,6 +269,8 @@ async def test_a_certificate_falls_with_its_place_where_the_academy_wants_it(req
     async with requests.sessions() as session:
         query = select(col(Certificate.status)).order_by(col(Certificate.status))
         assert list((await session.execute(query)).scalars()) == ["issued", "revoked"]
+        fallen = (await session.execute(select(Certificate).where(col(Certificate.status) == "revoked"))).scalar_one()
+        assert (fallen.revocation_reason, fallen.revoked_at is not None) == ("refunded", True)
         told = select(func.count()).where(col(AuditEntry.subject_kind) == "certificate")
         assert (await session.execute(told)).scalar_one() == 1
 
