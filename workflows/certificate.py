@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from rules.name_reminders import due_reminder, next_reminder_at
     from workflows import certificate_steps as record
-    from workflows.certificate_listing import LISTED
+    from workflows.certificate_listing import listed_so_far
     from workflows.certificate_names import NameCorrections
     from workflows.desk import Desk, Told
     from workflows.human_tasks import HumanTasks
@@ -74,10 +74,14 @@ class CertificateWorkflow:
         self._asked_at = start.asked_at
         self._name: asyncio.Task[None] | None = None
         self._is_parked = False
+        # Whether the run before has asked a person.
+        self._was_parked = start.asked_at is not None and next_reminder_at(start.asked_at, workflow.now()) is None
         self._issued = CertificatesIssued()
         self._tended: CertificatesTended | None = None
         self._student_id: UUID | None = None
         self._is_to_be_read, self._have_facts_changed = True, False
+        # What nobody knows is not looked at: an id that was mistyped, say.
+        self._is_unknown = False
         self._rendering: dict[UUID, asyncio.Task[None]] = {}
         self._unrenderable: set[UUID] = set()
         self._letters: list[CertificateMail] = []
@@ -88,8 +92,7 @@ class CertificateWorkflow:
         self._outbox = Outbox()
         self._tasks = HumanTasks(self._outbox)
         self._corrections = NameCorrections(self._outbox, self._settle_correction)
-        goes_on = workflow.info().continued_run_id is not None
-        self._desk = Desk("Certificate", "It is issued.", listed=("", WaitingFor.NOTHING) if goes_on else LISTED)
+        self._desk = Desk("Certificate", "It is issued.", listed=listed_so_far())
 
     @workflow.run
     async def run(self, start: CertificateStart) -> CertificateOutcome:
@@ -131,11 +134,13 @@ class CertificateWorkflow:
             self._corrections.ask(correction)
         if self._start.origin is not None:
             await self._issue(self._start)
+            if self._was_parked and self._name is None:
+                self._name = asyncio.create_task(self._wait_for_the_name())
         else:
             await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _look(self) -> None:
-        """Do what is due, and have rendered and mailed what follows from it. A mail goes out once its PDF is there."""
+        """Do what is due, and have rendered and mailed what follows; a copy goes out once its PDF is there."""
         if self._have_facts_changed:
             await self._try_again()
         await self._tend()
@@ -146,10 +151,10 @@ class CertificateWorkflow:
                 self._rendering[certificate_id] = asyncio.create_task(self._render(certificate_id))
         letters, self._letters = self._letters, []
         for mail in (*tended.mails, *letters):
-            if mail.certificate_id not in tended.unrendered:
-                self._post(mail.template, mail.certificate_id, mail.occasion)
-            elif mail in letters:
+            if mail in letters and mail.certificate_id in tended.unrendered:
                 self._letters.append(mail)
+            else:
+                self._post(mail.template, mail.certificate_id, mail.occasion)
 
     async def _render(self, certificate_id: UUID) -> None:
         """Have the PDF made. The certificate goes on living meanwhile, so it is looked at again then."""
@@ -190,7 +195,7 @@ class CertificateWorkflow:
 
     async def _issue_in_turn(self, wish: CertificateStart, *, takes_name_on_file: bool = False) -> CertificatesIssued:
         issued = await record.issue(wish, takes_name_on_file=takes_name_on_file)
-        self._student_id = issued.student_id or self._student_id
+        self._student_id, self._is_unknown = issued.student_id or self._student_id, issued.student_id is None
         # What staff has granted is not forgotten for what somebody else asks meanwhile.
         counts = self._wanted is None or bool(issued.certificates) or wish.origin is self._wanted.origin
         if set(issued.grounds) == _ONLY_THE_NAME:
@@ -207,13 +212,15 @@ class CertificateWorkflow:
     async def _tend(self) -> None:
         async with self._turn:
             self._is_to_be_read = False
-            self._tended = await record.tend(self._start.enrollment_id)
-            self._student_id = self._tended.student_id if self._tended is not None else self._student_id
+            if not self._is_unknown:
+                self._tended = await record.tend(self._start.enrollment_id)
+                self._student_id = self._tended.student_id
 
     async def _change(self, wish: record.Change) -> CertificateAnswer:
         """Write it down, and answer what the record says of it."""
         async with self._turn:
             answer = await record.change(wish)
+            self._is_unknown = self._student_id is None and answer.refusal is Reason.NOT_FOUND
             self._is_to_be_read = True
         if answer.refusal is not None:
             raise refusal(answer.refusal, answer.refusal_detail or "It was refused.")
@@ -223,11 +230,14 @@ class CertificateWorkflow:
 
     async def _wait_for_the_name(self) -> None:
         """Ask the learner a few times, then a person, as long as the certificate is wanted."""
+        if self._was_parked:
+            self._was_parked = False
+            await self._park()
         while self._wanted is not None:
             now = workflow.now()
             asked_at = self._asked_at = self._asked_at or now
             reminder, following = due_reminder(asked_at, now), next_reminder_at(asked_at, now)
-            self._post(MailTemplate.CERTIFICATE_NAME_NEEDED, self._start.enrollment_id, reminder.occasion)
+            self._post(MailTemplate.CERTIFICATE_NAME_NEEDED, self._start.enrollment_id, reminder)
             if following is None:
                 await self._park()
             elif not await happened(lambda: self._wanted is None, following, summary="The learner confirms the name"):
@@ -238,7 +248,9 @@ class CertificateWorkflow:
     async def _park(self) -> None:
         """A person decides: look again, take the name on file, or no certificate now."""
         self._is_parked = True
-        action = await self._tasks.ask(
+        # Always by the same name: of those that are decided, the record knows which one follows, in every run.
+        tasks = self._tasks = HumanTasks(self._outbox)
+        action = await tasks.ask(
             TaskKind.CERTIFICATE_NAME_MISSING,
             _NAME,
             "The certificate waits for its learner to confirm their name, and they have not for two weeks.",
@@ -247,11 +259,11 @@ class CertificateWorkflow:
             unless=lambda: self._wanted is None,
         )
         if action is None:
-            await self._tasks.withdraw()
+            await tasks.withdraw()
         elif action is TaskAction.DISMISS:
             self._forget_wish()
         elif (wanted := self._wanted) is not None:
-            by = wanted.model_copy(update={"actor": self._tasks.decided_by(_NAME)})
+            by = wanted.model_copy(update={"actor": tasks.decided_by(_NAME)})
             await self._issue(by, takes_name_on_file=action is TaskAction.APPROVE)
         self._is_parked = False
 
@@ -416,11 +428,11 @@ class CertificateWorkflow:
     @workflow.update(description="Decide the open task: {task_id: '…', action: 'approve', actor: 'staff:<id>'}")
     async def decide(self, decision: DecideTask) -> TaskDecided:
         """Answers once what a person decided is carried out."""
-        if self._tasks.kind_of(decision.task_id) is None:
+        tasks = self._tasks
+        if tasks.kind_of(decision.task_id) is None:
             return await self._corrections.decide(decision)
-        decided = await self._tasks.decide(decision)
-        # Until the wait has gone on from it.
-        await workflow.wait_condition(lambda: not self._is_parked or self._tasks.open_id is not None)
+        decided = await tasks.decide(decision)
+        await workflow.wait_condition(lambda: not self._is_parked or self._tasks is not tasks)
         return decided
 
     @decide.validator

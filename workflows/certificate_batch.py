@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.certificates import BatchBegun, BatchPage, BatchProgress, BatchRequest, EndBatch
     from models.messages.jobs import JobState
     from models.vocabulary import BatchStatus, WaitingFor
-    from workflows.certificate_listing import BATCH_LISTED
+    from workflows.certificate_listing import listed_so_far
     from workflows.desk import Desk
     from workflows.policies import BATCH, FILES
     from workflows.shielding import to_its_end
@@ -31,7 +31,7 @@ class CertificateBatchWorkflow:
         self._done = 0
         self._is_to_stop = False
         self._status = BatchStatus.RUNNING
-        self._desk = Desk("Certificates", "It is written down whom they are for.", listed=BATCH_LISTED)
+        self._desk = Desk("Certificates", "It is written down whom they are for.", listed=listed_so_far())
 
     @workflow.run
     async def run(self, request: BatchRequest) -> BatchProgress:

@@ -3,11 +3,9 @@
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.certificate_documents import CertificateDocumentActivities
 from activities.certificates import CertificateActivities
-from models.errors import Reason
 from models.messages.certificates import (
     CertificateAnswer,
     CertificatesIssued,
@@ -48,21 +46,14 @@ async def issue(wish: CertificateStart, *, takes_name_on_file: bool) -> Certific
     )
 
 
-async def tend(enrollment_id: UUID) -> CertificatesTended | None:
-    """Do what is due, and hear what follows; none if there is no such enrollment."""
-    try:
-        return await workflow.execute_local_activity_method(
-            CertificateActivities.tend_certificates,
-            TendCertificates(
-                enrollment_id=enrollment_id, moment=workflow.now(), workflow_id=workflow.info().workflow_id
-            ),
-            summary="Do what is due, and see what follows",
-            **RECORD,
-        )
-    except ActivityError as error:
-        if isinstance(error.cause, ApplicationError) and error.cause.type == Reason.NOT_FOUND:
-            return None
-        raise
+async def tend(enrollment_id: UUID) -> CertificatesTended:
+    """Do what is due, and hear what follows."""
+    return await workflow.execute_local_activity_method(
+        CertificateActivities.tend_certificates,
+        TendCertificates(enrollment_id=enrollment_id, moment=workflow.now(), workflow_id=workflow.info().workflow_id),
+        summary="Do what is due, and see what follows",
+        **RECORD,
+    )
 
 
 async def change(wish: Change) -> CertificateAnswer:

@@ -70,7 +70,9 @@ def test_another_kind_may_have_another_pace() -> None:
 
 def test_money_is_for_finance_and_what_the_platform_does_not_take_for_support() -> None:
     kinds = {queue: {kind for kind in TaskKind if queue_of(kind) is queue} for queue in TaskQueue}
-    assert kinds[TaskQueue.SUPPORT] == {TaskKind.PROVISIONING_FAILED, TaskKind.TUTOR_PROVISIONING_FAILED}
+    names = {TaskKind.CERTIFICATE_NAME_MISSING, TaskKind.NAME_CORRECTION}
+    opening = {TaskKind.PROVISIONING_FAILED, TaskKind.TUTOR_PROVISIONING_FAILED}
+    assert kinds[TaskQueue.SUPPORT] == opening | names
     assert kinds[TaskQueue.REVIEW] == {TaskKind.TUTOR_REVIEW, TaskKind.TUTOR_SECOND_OPINION}
     slow = {kind for kind in TaskKind if pace_of(kind).decide_within != 2}
     assert slow == {TaskKind.TUTOR_REVIEW}
