@@ -227,7 +227,7 @@ def _view(viewer: Viewer, row: Row[*tuple[Any, ...]], notes: Sequence[Note] | No
     own = None if notes is None else tuple(note_view(note) for note in notes if note.subject_id in about)
     return CertificateView.model_validate(
         {
-            **certificate.model_dump(include=_AS_IT_IS),
+            **{name: getattr(certificate, name) for name in _AS_IT_IS},
             "student_id": student_id,
             "course_id": course_id,
             "holder": facts.student_full_name or "",
@@ -241,7 +241,7 @@ def _view(viewer: Viewer, row: Row[*tuple[Any, ...]], notes: Sequence[Note] | No
     )
 
 
-_AS_IT_IS = {
+_AS_IT_IS = (
     "id", "number", "status", "origin", "enrollment_id", "template_id", "template_version", "issued_at", "expires_at",
     "renewable_until", "revoked_at", "revocation_reason", "predecessor_id",
-}  # fmt: skip
+)  # fmt: skip

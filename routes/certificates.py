@@ -173,9 +173,7 @@ async def download_certificate(
     if certificate.status in _DOES_NOT_COUNT:
         address = verification_address(parts.settings.public_url, certificate.code)
         return RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER)
-    found = await _file(parts, certificate, if_none_match)
-    found.headers["Cache-Control"] = "private, no-cache"
-    return found
+    return await _file(parts, certificate, if_none_match)
 
 
 async def _file(parts: Parts, certificate: Certificate, if_none_match: str | None) -> Response:

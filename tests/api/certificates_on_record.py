@@ -1,20 +1,76 @@
 """Certificates as they stand in the record, written by hand for tests that only read."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import col
 
+from activities.certificate_samples import shipped_templates
+from activities.certificate_templates import AssignedTemplate, assign_templates, create_template
 from activities.database import Sessions
 from models.certificate_facts import CertificateFacts
-from models.tables import Academy, Certificate, CertificateTemplate, CertificateTemplateVersion, Enrollment, OrderLine
+from models.tables import (
+    Academy,
+    Certificate,
+    CertificateTemplate,
+    CertificateTemplateVersion,
+    Enrollment,
+    OrderLine,
+    Person,
+)
 from models.tables.columns import now
 from models.vocabulary import CertificateOrigin
 
 CODE = "01J9Z3V6T1Q8N4W2X7C5B0KDMH"
 FILE = b"%PDF-1.7 the very bytes"
+
+
+@dataclass(frozen=True)
+class ReadPlace:
+    """A place in a course, and whose it is."""
+
+    id: UUID
+    student: UUID
+    course: UUID
+
+
+async def place_of(sessions: Sessions, order_id: UUID) -> ReadPlace:
+    """The first place of an order."""
+    query = (
+        select(col(Enrollment.id), col(Enrollment.student_id), col(Enrollment.course_id))
+        .join(OrderLine, col(OrderLine.id) == col(Enrollment.order_line_id))
+        .where(col(OrderLine.order_id) == order_id, col(OrderLine.position) == 1)
+    )
+    async with sessions() as session:
+        return ReadPlace(*(await session.execute(query)).one())
+
+
+async def complete_place(sessions: Sessions, place: ReadPlace, at: datetime | None = None) -> None:
+    """The course is completed."""
+    async with sessions.begin() as session:
+        done = update(Enrollment).where(col(Enrollment.id) == place.id).values(completed_at=at or now())
+        await session.execute(done)
+
+
+async def confirm_name(sessions: Sessions, person_id: UUID, name: str = "Anna Ó Briain") -> None:
+    """The name is confirmed, nobody is told."""
+    async with sessions.begin() as session:
+        person = await session.get_one(Person, person_id)
+        person.legal_name, person.legal_name_confirmed_at = name, now()
+
+
+async def certify_course(sessions: Sessions, course_id: UUID, *, valid_days: int | None = None) -> UUID:
+    """The course certifies by the classic template from now on; answers its id."""
+    async with sessions.begin() as session:
+        name = f"classic-{uuid4().hex[:8]}"
+        template = await create_template(session, uuid4(), name, "Classic", shipped_templates()["classic"], actor="me")
+        assert isinstance(template, CertificateTemplate)
+        assigned = AssignedTemplate(template.id, valid_days, 30 if valid_days else 0)
+        assert await assign_templates(session, course_id, [assigned], actor="me") is None
+        return template.id
 
 
 async def write_academy(sessions: Sessions) -> None:
