@@ -11,9 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.certificate_samples import shipped_templates
-from activities.certificate_templates import create_template
-from models.tables import CertificateTemplate, CourseCertificate, Person
-from rules.decision import Refused
+from models.tables import CertificateTemplate, CertificateTemplateVersion, CourseCertificate, Person
 
 
 class _Entry(BaseModel):
@@ -61,16 +59,14 @@ async def load_certificates(
     moment: datetime,
 ) -> None:
     """Write what is not there. Templates, choices and names that are there stay as they are."""
-    kept = dict((await session.execute(select(col(CertificateTemplate.name), col(CertificateTemplate.id)))).tuples())
     for each in files.template:
-        if each.name not in kept:
-            canvas, template_id = shipped_templates()[each.name], templates[each.name]
-            made = await create_template(session, template_id, each.name, each.title, canvas, actor="system")
-            assert not isinstance(made, Refused)  # noqa: S101 - the name is free
+        await _keep(session, each, templates[each.name])
+    known = select(col(CertificateTemplate.name), col(CertificateTemplate.id))
+    kept: dict[str, UUID] = {row.name: row.id for row in await session.execute(known)}
     rows = [
         {
             "course_id": courses[each.course],
-            "template_id": kept.get(each.template, templates[each.template]),
+            "template_id": kept[each.template],
             **each.model_dump(include={"valid_days", "grace_days", "series"}),
         }
         for each in files.certified
@@ -83,3 +79,12 @@ async def load_certificates(
             .where(col(Person.id) == people[name.person], col(Person.legal_name_confirmed_at).is_(None))
             .values(legal_name=name.name, legal_name_confirmed_at=moment)
         )
+
+
+async def _keep(session: AsyncSession, entry: TemplateEntry, template_id: UUID) -> None:
+    template = CertificateTemplate(id=template_id, name=entry.name, title=entry.title)
+    made = insert(CertificateTemplate).values(template.model_dump()).on_conflict_do_nothing()
+    if (await session.execute(made.returning(col(CertificateTemplate.id)))).first() is not None:
+        canvas = shipped_templates()[entry.name].model_dump(mode="json")
+        session.add(CertificateTemplateVersion(template_id=template_id, version=1, canvas=canvas, created_by="system"))
+        await session.flush()
