@@ -182,16 +182,17 @@ class Player:
                     raise TimeoutError(f"not {times} mails about application {application_id} after a minute")
                 await asyncio.sleep(0.1)
 
-    async def told_of(self, words: str, times: int = 1) -> None:
-        """Wait until so many mails with these words have arrived, where the mailbox is ours to look into."""
+    async def told_of(self, words: str, reader: str, times: int = 1) -> None:
+        """Wait until the sample person has got so many mails with these words, where the mailbox is ours."""
         mailbox = self._stack.endpoints.mailbox
         if not mailbox:
             return
+        address = next(person.email for person in read_academy().people if person.key == reader)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         async with httpx.AsyncClient(base_url=mailbox) as http:
-            while sum(words in mail["text"] for mail in await _mails(http)) < times:
+            while sum(address in mail["envelope_to"] and words in mail["text"] for mail in await _mails(http)) < times:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"not {times} mails that say “{words}” after a minute")
+                    raise TimeoutError(f"not {times} mails to {reader} that say “{words}” after a minute")
                 await asyncio.sleep(0.1)
 
     async def certificate_is_rendered(self, enrollment_id: str, caller: str) -> Json:
