@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -273,12 +274,12 @@ async def test_a_page_that_is_killed_goes_on_where_it_was(
     await batches.begin_batch(request)
     write, died = CertificateBatchActivities._write, []
 
-    async def dies(self: CertificateBatchActivities, *args: object) -> int:
+    async def dies(self: CertificateBatchActivities, *args: object, **more: bool) -> int:
         """The worker dies when 10 of 27 have their certificate and nothing is written yet, 37 %."""
         if not died:
             died.append(True)
             raise ConnectionError
-        return await write(self, *args)  # type: ignore[arg-type]
+        return await write(self, *args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(certificate_batches, "_AT_ONCE", 10)
     monkeypatch.setattr(CertificateBatchActivities, "_write", dies)
@@ -303,8 +304,13 @@ async def test_who_is_not_issued_yet_has_another_turn(
         await steps.issue_certificates(issuing(places[0]))
         with pytest.raises(NotIssuedYetError):
             await a_page(batches, real_temporal, request.batch_id)
-    told = await outcomes_of(batches, request.batch_id)
-    assert told == {places[0]: ("issued", None), places[1]: (None, None)}
+        told = await outcomes_of(batches, request.batch_id)
+        assert told == {places[0]: ("issued", None), places[1]: (None, None)}
+        # One who never is holds up nobody else.
+        last = ActivityEnvironment(client=real_temporal)
+        last.info = replace(last.info, attempt=5)
+        assert (await last.run(batches.issue_page, BatchPage(batch_id=request.batch_id))).done == 1
+    assert (await outcomes_of(batches, request.batch_id))[places[1]] == ("waiting", None)
 
 
 async def _nothing(*_: object) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import SQLModel, col
 
@@ -24,6 +24,7 @@ from models.tables import (
     Certificate,
     CertificateTemplate,
     Course,
+    Enrollment,
     Mail,
     Order,
     Person,
@@ -38,6 +39,7 @@ from models.vocabulary import (
     RevocationReason,
 )
 from rules.decision import Refused
+from tests.eventually import eventually
 from tests.integration.certified_places import (
     CANVAS,
     NOON,
@@ -252,6 +254,24 @@ async def test_what_stands_between_is_said(
     answer = await steps.issue_certificates(issuing(place))
     assert (answer.student_id, answer.grounds, answer.certificates) == (LUKASZ, grounds, ())
     assert await all_certificates(steps.sessions) == []
+
+
+async def test_a_place_that_ends_meanwhile_is_not_certified(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    place = await a_place(steps.sessions, orders)
+    async with steps.sessions.begin() as session:
+        ending = update(Enrollment).where(col(Enrollment.id) == place).values(status=EnrollmentStatus.CANCELED)
+        await session.execute(ending)
+        asked = asyncio.create_task(steps.issue_certificates(issuing(place)))
+        await eventually(lambda: _somebody_waits(steps.sessions))
+    assert (await asked).grounds == (CertificateGround.ENROLLMENT_CANCELED,)
+
+
+async def _somebody_waits(sessions: Sessions) -> bool:
+    async with sessions() as session:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool((await session.execute(waiting)).scalar_one())
 
 
 async def test_staff_can_make_an_exception(steps: CertificateActivities, orders: OrderActivities) -> None:
