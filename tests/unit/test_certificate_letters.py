@@ -11,7 +11,8 @@ from activities.errand import Draft, PublicPages, Skipped
 from activities.letters import CERTIFICATE_LETTERS
 from activities.signed_links import LinkExpiredError
 from models.vocabulary import CertificateOrigin, CertificateStatus, EnrollmentStatus, MailTemplate
-from sandbox.mail_samples import NOW, PUBLIC, certificate_errand, name_errand
+from sandbox.certificate_mail_samples import certificate_errand, name_errand
+from sandbox.mail_samples import NOW, PUBLIC
 
 T, S = MailTemplate, CertificateStatus
 TRUE_FOR = {

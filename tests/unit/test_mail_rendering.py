@@ -33,6 +33,7 @@ from models.vocabulary import (
     RevocationReason,
     TaskKind,
 )
+from sandbox.application_mail_samples import a_rejected_document, write_about_application
 from sandbox.mail_samples import (
     CHECKOUT,
     LANGUAGES,
@@ -40,17 +41,15 @@ from sandbox.mail_samples import (
     PUBLIC,
     a_date,
     a_line,
-    a_rejected_document,
     a_wish,
     an_id,
     asked_for,
     facts_for,
     money_back,
     order_facts,
-    write,
-    write_about_application,
     write_about_task,
 )
+from sandbox.sample_mails import write
 from tests.unit.names import NAMES, STEERING
 
 ABOUT_NO_ORDER = {*MailTemplate} - {*LETTERS}
