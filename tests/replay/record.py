@@ -9,16 +9,22 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import col
 from temporalio.client import ScheduleActionExecutionStartWorkflow
 
 from models.identifiers import refund_watch_workflow_id
-from models.tables import Refund
+from models.tables import CourseCertificate, Enrollment, Refund
+from models.tables.columns import now
 from models.vocabulary import Role
 from sandbox.sample_academy import sample_id
 from schedules import reconcile
 from tests.api.test_cart_end_to_end import COURSE, Shop
+from tests.api.test_certificate_end_to_end import a_place, complete, file_of, is_over
+from tests.api.test_learning_end_to_end import COLOUR as PAINT
+from tests.api.test_learning_end_to_end import COURSE as WATERCOLOUR
+from tests.api.test_learning_end_to_end import WATER, enter, prepare
+from tests.api.uploads import PDF
 from tests.applying import RITA, ROSA, begun, call, decide, handed_in, judge, look_for_tutors, until_asked, until_status
 from tests.eventually import eventually
 from tests.installation import Installation, Json
@@ -293,3 +299,71 @@ async def test_carts(idle_installation: Installation) -> None:
         await Shop(installation).put(lost)
         await installation.temporal.get_workflow_handle(f"cart-{lost}").result()
         await _save(installation, "cart_lost", f"cart-{lost}")
+
+
+async def test_learning(installation: Installation) -> None:
+    await prepare(installation)
+    room = await enter(installation)
+    job = f"drip-{room.path.rsplit('/', 1)[1]}"
+    await room.told(WATER, {"finished": True})
+    await room.told(PAINT, {"finished": True, "score": 9}, room.platform)
+    await room.change({"change": "pause", "until": (now() + timedelta(days=7)).isoformat()})
+    await room.change({"change": "resume"})
+    await _save(installation, "drip_asleep", job)
+
+    path, added = f"/v1/courses/{sample_id('course', WATERCOLOUR)}/changes", {"title": "Framing"}
+    for name, body in (
+        ("course_changed", {"content": "add_lesson", "lesson": added}),
+        ("members_changed", {"members": {"change": "release"}}),
+    ):
+        change = (await installation.staff_posts(path, body)).json()
+        await installation.temporal.get_workflow_handle(f"course-change-{change['id']}").result()
+        await _save(installation, name, f"course-change-{change['id']}")
+    for lesson in await room.lessons():
+        if lesson not in (WATER, PAINT):
+            await room.told(lesson, {"finished": True})
+    await _save(installation, "drip_completed", job)
+
+    gone = (await enter(installation, by="aoife")).path.rsplit("/", 1)[1]
+    full = {"cause": "goodwill", "terms": {"share": "full", "access": "revoked"}}
+    await installation.staff_posts(f"/v1/enrollments/{gone}/refunds", full)
+    await installation.temporal.get_workflow_handle(f"refund-{gone}").result()
+    async with installation.sessions.begin() as session:
+        ended = update(Enrollment).where(col(Enrollment.id) == UUID(gone))
+        await session.execute(ended.values(wakes_at=now() - timedelta(hours=1)))
+    await _save_scheduled(installation, "wake-drips")
+    await installation.temporal.get_workflow_handle(f"drip-{gone}").result()
+    await _save(installation, "drip_ended", f"drip-{gone}")
+
+
+async def test_certificates(installation: Installation) -> None:
+    place, unnamed = [await a_place(installation, student) for student in ("grace", "lukasz")]
+    exception = {"exception_note": "She has taught this course before."}
+    granted = (await installation.staff_posts(f"/v1/enrollments/{place}/certificate", exception)).json()
+    [certificate] = granted["certificates"]
+    await file_of(installation, certificate["id"], "grace")
+    await until_mailed(installation, "certificate_issued")
+    await _save(installation, "certificate_issued", f"certificate-{place}")
+    steps = f"/v1/certificates/{certificate['id']}"
+    await installation.staff_posts(f"{steps}/revoke", {"reason": "misconduct", "note": "An essay was copied."})
+    await until_mailed(installation, "certificate_revoked")
+    await installation.staff_posts(f"{steps}/reinstate", {})
+    form = {"name": (None, "Grace Murray"), "file": ("deed.pdf", PDF)}
+    headers = {**installation.caller("grace"), "Idempotency-Key": "deed"}
+    await installation.http.post(f"{steps}/corrections", files=form, headers=headers)  # type: ignore[arg-type]
+    [task] = await installation.tasks(certificate["id"])
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "approve"})
+    await is_over(installation, place)
+    await _save(installation, "certificate_corrected", f"certificate-{place}")
+
+    async with installation.sessions.begin() as session:
+        await session.execute(update(CourseCertificate).values(valid_days=365, grace_days=30))
+    certified = await a_place(installation, "layla")
+    await complete(installation, certified, unnamed)
+    path = f"/v1/courses/{sample_id('course', 'study-skills')}/certificates"
+    batch = (await installation.staff_posts(path, {})).json()
+    await installation.temporal.get_workflow_handle(f"certificate-batch-{batch['id']}").result()
+    await _save(installation, "certificate_batch", f"certificate-batch-{batch['id']}")
+    await until_mailed(installation, "certificate_name_needed")
+    await _save(installation, "certificate_waits_for_a_name", f"certificate-{unnamed}")
+    await _save(installation, "certificate_expires", f"certificate-{certified}")

@@ -48,7 +48,9 @@ def test_there_are_histories_of_every_workflow_and_ending() -> None:
               "refund_came_back", "refund_sweep", "dispute_won", "dispute_lost", "cascade", "application_drafted",
               "application_asked", "application_withdrawn", "application_approved", "application_rejected",
               "reassign_reviews", "cart_open", "cart_reminded", "cart_ordered", "cart_cleared", "cart_superseded",
-              "cart_lost", "cart_refused"}  # fmt: skip
+              "cart_lost", "cart_refused", "drip_asleep", "drip_completed", "drip_ended", "course_changed",
+              "members_changed", "wake_drips", "certificate_issued", "certificate_corrected", "certificate_batch",
+              "certificate_waits_for_a_name", "certificate_expires"}  # fmt: skip
     assert {file.stem for file in SAVED} >= endings | others
 
 
