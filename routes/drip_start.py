@@ -61,6 +61,7 @@ CHANGE_REFUSALS = (
     Reason.PAUSE_TOO_LONG,
     Reason.CERTIFICATE_NOT_REVOKED,
     Reason.NOT_JUDGED,
+    Reason.ROLE_NOT_ALLOWED,
 )
 
 _log = logging.getLogger("registrar.api")

@@ -125,7 +125,7 @@ async def _require_same(connections: Connections, wish: ChangeEnrollment) -> Non
         if await session.get(Enrollment, wish.enrollment_id) is None:
             raise ProblemError(Reason.NOT_FOUND, "There is no such enrollment.")
         known = await session.get(AppliedChange, wish.change_id)
-    if known is not None and known.change != wish.change:
+    if known is not None and known.digest != wish.digest:
         raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another change.")
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
@@ -139,6 +140,13 @@ class ChangeEnrollment(Message):
     access_ends_at: Moment | None = Field(default=None, description="of `set_access`; none: for good")
     judgement: Judgement | None = Field(default=None, description="of `judge`")
     actor: Actor
+
+    @property
+    def digest(self) -> str:
+        """Of what is wished, whoever wishes it: tells a repeat from another change with the same id. What is not said
+        leaves no trace, so that a field that is added later changes none."""
+        wished = self.model_dump_json(exclude={"change_id", "actor"}, exclude_defaults=True)
+        return sha256(wished.encode()).hexdigest()
 
 
 class WriteEnrollmentChange(Message):

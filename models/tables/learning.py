@@ -106,6 +106,7 @@ class AppliedChange(SQLModel, table=True):
     id: UUID = Field(primary_key=True, description="of the caller's Idempotency-Key, or of a change of all")
     enrollment_id: UUID = Field(foreign_key="enrollments.id")
     change: str = Field(max_length=32, description="a word of `EnrollmentChange`")
+    digest: str = Field(max_length=64, description="sha256 of what was asked, to tell a repeat from a reuse")
     actor: str = Field(max_length=80)
     created_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 

@@ -15,7 +15,7 @@ from models.errors import Reason, refusal
 from models.identifiers import enrollment_change_id_for
 from models.messages.learning import ChangeEnrollment
 from models.tables import AppliedChange
-from models.vocabulary import EnrollmentChange, Role
+from models.vocabulary import Role
 from settings import Settings
 from tests.api.callers import as_, as_staff
 from tests.api.learning_on_record import Learners, LearningTemporal, write_learners
@@ -136,24 +136,31 @@ async def test_who_may_change_an_enrollment(
 async def test_a_key_stands_for_one_change(
     client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners, recorder: LearningTemporal
 ) -> None:
+    headers = as_staff(settings)
+    body: dict[str, Any] = {"change": "set_access", "access_ends_at": UNTIL}
+    assert (await post(client, learners.annas, body, headers)).status_code == 200
+    [(_, _, wish)] = recorder.updates
     async with sessions.begin() as session:
         session.add(
             AppliedChange(
-                id=enrollment_change_id_for(learners.annas, "frida", "k"),
+                id=wish.change_id,
                 enrollment_id=learners.annas,
-                change=EnrollmentChange.SUSPEND,
-                actor="staff:frida",
+                change=wish.change,
+                digest=wish.digest,
+                actor=wish.actor,
             )
         )
-    headers = as_staff(settings)
-    assert (await post(client, learners.annas, {"change": "suspend"}, headers)).status_code == 200
-    reused = await post(client, learners.annas, {"change": "reactivate"}, headers)
-    assert (reused.status_code, reused.json()["reason"]) == (422, "idempotency_key_reused")
+    # The same moment is the same wish, whatever its offset.
+    again = {**body, "access_ends_at": "2026-09-01T00:00:00+02:00"}
+    assert (await post(client, learners.annas, again, headers)).status_code == 200
+    for other in ({"change": "reactivate"}, {**body, "access_ends_at": "2027-08-31T22:00:00Z"}):
+        reused = await post(client, learners.annas, other, headers)
+        assert (reused.status_code, reused.json()["reason"]) == (422, "idempotency_key_reused")
     keyless = await client.post(
         f"/v1/enrollments/{learners.annas}/changes", json={"change": "suspend"}, headers=headers
     )
     assert (keyless.status_code, keyless.json()["reason"]) == (400, "idempotency_key_missing")
-    assert len(recorder.updates) == 1
+    assert len(recorder.updates) == 2
 
 
 @pytest.mark.parametrize(

@@ -209,16 +209,22 @@ async def test_students_do_not_judge_themselves(
     # Nor does who learns in the course that they teach.
     async with sessions.begin() as session:
         await session.execute(update(Course).values(tutor_id=learners.anna))
-    for roles in ([Role.STUDENT], [Role.STUDENT, Role.TUTOR]):
+    for roles in ([Role.STUDENT], [Role.STUDENT, Role.TUTOR], [Role.STAFF], [Role.ADMIN, Role.STUDENT]):
         answer = await post(client, learners.annas, learners.first, body, as_(settings, learners.anna, *roles), key="k")
         assert (answer.status_code, answer.json()["reason"]) == (403, "role_not_allowed")
     assert recorder.updates == []
 
 
+@pytest.mark.parametrize("role", [Role.TUTOR, Role.STAFF])
 async def test_students_finish_their_own_lessons_without_a_grade(
-    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners, recorder: LearningTemporal
+    client: httpx.AsyncClient,
+    settings: Settings,
+    sessions: Sessions,
+    learners: Learners,
+    recorder: LearningTemporal,
+    role: Role,
 ) -> None:
-    anna, done = as_(settings, learners.anna, Role.STUDENT, Role.TUTOR), {"finished": True}
+    anna, done = as_(settings, learners.anna, Role.STUDENT, role), {"finished": True}
     assert (await post(client, learners.annas, learners.first, done, anna, key="k")).status_code == 200
     [asked] = told(recorder)
     assert (asked.actor, asked.may_correct) == (f"student:{learners.anna}", False)

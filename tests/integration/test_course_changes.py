@@ -38,6 +38,7 @@ from models.vocabulary import (
     ContentChange,
     DripKind,
     EnrollmentChange,
+    EnrollmentStatus,
     ReleaseStatus,
 )
 from rules.decision import Refused
@@ -188,6 +189,36 @@ async def test_a_dry_run_says_why_not(changes: CourseChangeActivities) -> None:
         assert refused.reason is Reason.ENROLLMENT_NOT_PAUSED
         unknown = await preview_course_change(session, request(ContentChange.REMOVE_LESSON, lesson_id=uuid4()))
         assert isinstance(unknown, Refused)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        members(EnrollmentChange.PAUSE, until="2199-01-01T00:00:00Z"),
+        members(EnrollmentChange.PAUSE, until=now() + DAY),
+        members(EnrollmentChange.RELEASE, lesson_ids=[uuid4()]),
+        members(EnrollmentChange.RELEASE),
+        members(EnrollmentChange.RESET),
+        members(EnrollmentChange.JUDGE, judgement="passed"),
+        members(EnrollmentChange.RESUME),
+        members(EnrollmentChange.REACTIVATE),
+        members(EnrollmentChange.RESTART_CLOCK),
+    ],
+)
+async def test_a_dry_run_for_all_counts_those_who_then_refuse(
+    changes: CourseChangeActivities, wanted: CourseChangeRequest
+) -> None:
+    sessions = changes.sessions
+    await teach(sessions, AfterRegistration(amount=30))
+    _, place_ids = await write_places(sessions, 3)
+    async with sessions.begin() as session:
+        of_one = update(Enrollment).where(col(Enrollment.id) == place_ids[0])
+        await session.execute(of_one.values(status=EnrollmentStatus.SUSPENDED))
+    impact = await impact_of(sessions, wanted)
+    await begun(changes, wanted)
+    await followed(changes, wanted, 10)
+    _, done, refused = await counts_of(sessions, wanted)
+    assert (impact.learners, impact.refused) == (done + refused, refused)
 
 
 async def test_the_plan_of_a_later_date(changes: CourseChangeActivities) -> None:
