@@ -25,7 +25,7 @@ from models.tables import ClassSession, Course, Enrollment, Lesson
 from models.tables.columns import now
 from models.vocabulary import DripKind, EnrollmentChange, EnrollmentStatus, ReleaseStatus
 from rules.access import LONGEST_PAUSE
-from rules.decision import Refused
+from rules.decision import DatedRefusal, Refused
 from rules.drip import PlannedLesson
 
 _AT_ONCE = 200
@@ -55,7 +55,7 @@ class CourseImpact:
 
 async def preview_enrollment_change(
     session: AsyncSession, wish: ChangeEnrollment, moment: datetime
-) -> EnrollmentPlan | Refused:
+) -> EnrollmentPlan | DatedRefusal:
     """The plan as it would be: the change is made, looked at, and taken back. Objects of the session are detached."""
     step = WriteEnrollmentChange(wish=wish, moment=moment, workflow_id=drip_workflow_id(wish.enrollment_id))
     async with session.begin_nested() as made:
@@ -65,7 +65,8 @@ async def preview_enrollment_change(
         session.expunge_all()
         await made.rollback()
     if changed.refusal is not None or planned is None:
-        return Refused(changed.refusal or Reason.NOT_FOUND, changed.refusal_detail or "There is no such enrollment.")
+        reason, detail = changed.refusal or Reason.NOT_FOUND, changed.refusal_detail or "There is no such enrollment."
+        return DatedRefusal(reason, detail, changed.refusal_moment)
     return planned
 
 

@@ -21,7 +21,7 @@ from models.tables import AppliedChange, Enrollment, EnrollmentPause, LessonAtte
 from models.vocabulary import CompletionRule, DripKind, EnrollmentChange, EnrollmentStatus, ReleaseStatus
 from rules.access import LONGEST_PAUSE
 from rules.completion import is_completed
-from rules.decision import Refused
+from rules.decision import DatedRefusal, Refused
 from rules.drip import PlannedLesson
 
 _LIVE = (
@@ -229,4 +229,5 @@ def _refused(wish: ChangeEnrollment, refused: Refused | None) -> EnrollmentChang
         enrollment_id=wish.enrollment_id,
         refusal=refused and refused.reason,
         refusal_detail=refused and refused.detail,
+        refusal_moment=refused.moment if isinstance(refused, DatedRefusal) else None,
     )

@@ -1,7 +1,6 @@
 """What is told of a lesson, an hour or a meeting, written down with all that follows from it, in one transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,14 +24,9 @@ from models.messages.learning import LessonRecorded, RecordLesson, WriteLesson
 from models.tables import Lesson, LessonAttempt, LessonRecord
 from models.vocabulary import Attendance, EnrollmentStatus, LessonOutcome, LessonStatus, ReleaseStatus
 from rules.completion import percent_done
-from rules.decision import Refused
+from rules.decision import DatedRefusal, Refused
 from rules.drip import PlannedLesson, plan
 from rules.refund import eligibility
-
-
-@dataclass(frozen=True)
-class _NotOpen(Refused):
-    opens_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -149,15 +143,15 @@ async def _against(
     return None if is_said_by_tutor else not_open(planned)
 
 
-def not_open(planned: PlannedLesson) -> _NotOpen | None:
+def not_open(planned: PlannedLesson) -> DatedRefusal | None:
     """Why the lesson is not open yet; none if it is."""
     if planned.status is ReleaseStatus.RELEASED:
         return None
     if planned.opens_at is not None:
-        return _NotOpen(
+        return DatedRefusal(
             Reason.LESSON_NOT_OPEN, f"The lesson opens at {planned.opens_at:%Y-%m-%d %H:%M} UTC.", planned.opens_at
         )
-    return _NotOpen(Reason.LESSON_NOT_OPEN, f"The lesson opens {_when(planned.blocked_by)}.")
+    return DatedRefusal(Reason.LESSON_NOT_OPEN, f"The lesson opens {_when(planned.blocked_by)}.")
 
 
 def _when(leaf: Leaf | None) -> str:
@@ -212,7 +206,7 @@ def _refused(told: RecordLesson, refused: Refused) -> LessonRecorded:
         lesson_id=told.lesson_id,
         refusal=refused.reason,
         refusal_detail=refused.detail,
-        opens_at=refused.opens_at if isinstance(refused, _NotOpen) else None,
+        refusal_moment=refused.moment if isinstance(refused, DatedRefusal) else None,
     )
 
 

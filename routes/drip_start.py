@@ -136,7 +136,7 @@ async def _asked(
         if isinstance(cause, ApplicationError) and cause.type == RUN_CLOSED:
             return None
         if isinstance(cause, ApplicationError) and cause.type in set(refusals):
-            raise ProblemError(Reason(cause.type), cause.message, opens_at=_opening(cause)) from failed
+            raise ProblemError(Reason(cause.type), cause.message, moment=_moment(cause)) from failed
         raise
     except RPCError as error:
         if is_not_found(error):
@@ -157,8 +157,6 @@ def _start_operation(enrollment_id: UUID) -> _Start:
     )
 
 
-def _opening(refused: ApplicationError) -> datetime | None:
-    """When the lesson opens: the one thing that this refusal says beside its sentence."""
-    if refused.type != Reason.LESSON_NOT_OPEN or not refused.details:
-        return None
-    return datetime.fromisoformat(str(refused.details[0]))
+def _moment(refused: ApplicationError) -> datetime | None:
+    """The one thing that some refusals say beside their sentence."""
+    return datetime.fromisoformat(str(refused.details[0])) if refused.details else None

@@ -25,7 +25,7 @@ from routes.parts import Connections, TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
 from routes.validation import IDEMPOTENCY_KEY
-from rules.decision import Refused
+from rules.decision import DatedRefusal
 
 router = APIRouter(prefix="/v1/enrollments", tags=["learning"], route_class=AuthenticatedRoute)
 
@@ -132,6 +132,6 @@ async def _require_same(connections: Connections, wish: ChangeEnrollment) -> Non
 async def _preview(connections: Connections, wish: ChangeEnrollment) -> PlanView:
     async with connections.sessions() as session:
         plan = await preview_enrollment_change(session, wish, now())
-    if isinstance(plan, Refused):
-        raise ProblemError(plan.reason, plan.detail)
+    if isinstance(plan, DatedRefusal):
+        raise ProblemError(plan.reason, plan.detail, moment=plan.moment)
     return plan_view(plan)

@@ -109,7 +109,9 @@ class LessonRecorded(Message):
     lesson_id: UUID
     refusal: Reason | None = None
     refusal_detail: ReasonText | None = None
-    opens_at: datetime | None = Field(default=None, description="of a lesson that is not open yet, if it is known")
+    refusal_moment: datetime | None = Field(
+        default=None, description="when the lesson opens, the pause ends or access has ended, as the refusal is about"
+    )
     status: LessonStatus | None = Field(default=None, description="that counts, of all attempts")
     outcome: LessonOutcome | None = None
     attendance: Attendance | None = None
@@ -163,6 +165,9 @@ class EnrollmentChanged(Message):
     enrollment_id: UUID
     refusal: Reason | None = None
     refusal_detail: ReasonText | None = None
+    refusal_moment: datetime | None = Field(
+        default=None, description="when the pause ends or access has ended, as the refusal is about"
+    )
     status: EnrollmentStatus | None = None
     access_ends_at: datetime | None = None
     paused_until: datetime | None = None

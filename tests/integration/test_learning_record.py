@@ -85,7 +85,7 @@ async def test_a_lesson_that_is_done_opens_the_next_and_the_last_completes_the_c
     await set_lesson(drips.sessions, second, drip_rule={"kind": "after_lesson", "lesson_id": str(first)})
 
     early = await tell(drips, place.id, second, BEGAN + HOUR, is_finished=True)
-    assert (early.refusal, early.opens_at) == (Reason.LESSON_NOT_OPEN, None)
+    assert (early.refusal, early.refusal_moment) == (Reason.LESSON_NOT_OPEN, None)
     assert early.refusal_detail == f"The lesson opens when lesson {first} is completed."
     done = await finish(drips, place.id, first, BEGAN + 2 * HOUR)
     assert (done.opened, done.progress_percent, done.is_course_complete) == ((second,), 50, False)
@@ -196,7 +196,7 @@ async def test_time_and_position_are_kept_and_the_first_start_counts(drips: Drip
 async def test_what_is_not_open_is_refused_with_its_date(drips: DripActivities) -> None:
     place = await enrolled(drips.sessions, AfterRegistration(amount=30, unit="hours"))
     refused = await tell(drips, place.id, place.lessons[0], BEGAN + HOUR, is_finished=True)
-    assert (refused.refusal, refused.opens_at) == (Reason.LESSON_NOT_OPEN, BEGAN + 30 * HOUR)
+    assert (refused.refusal, refused.refusal_moment) == (Reason.LESSON_NOT_OPEN, BEGAN + 30 * HOUR)
     assert refused.step is not None
     # What is due is open, also before anybody has looked.
     due = await finish(drips, place.id, place.lessons[0], BEGAN + 30 * HOUR)
@@ -228,13 +228,16 @@ async def test_access_that_ends_ends_learning_at_that_moment(drips: DripActiviti
     await finish(drips, place.id, place.lessons[0], BEGAN + DAY - HOUR)
     late = await tell(drips, place.id, place.lessons[0], BEGAN + DAY, is_finished=True)
     assert (late.refusal, late.step and late.step.status) == (Reason.ENROLLMENT_EXPIRED, EnrollmentStatus.EXPIRED)
+    assert late.refusal_moment == BEGAN + DAY
+    refused = await change(drips, place.id, EnrollmentChange.RELEASE, BEGAN + 2 * DAY)
+    assert (refused.refusal, refused.refusal_moment) == (Reason.ENROLLMENT_EXPIRED, BEGAN + DAY)
 
 
 async def test_nothing_is_learned_in_a_pause(drips: DripActivities) -> None:
     place = await enrolled(drips.sessions, Immediately())
     await changed(drips, place.id, EnrollmentChange.PAUSE, BEGAN, until=BEGAN + DAY)
     refused = await tell(drips, place.id, place.lessons[0], BEGAN + HOUR, is_finished=True)
-    assert refused.refusal is Reason.ENROLLMENT_PAUSED
+    assert (refused.refusal, refused.refusal_moment) == (Reason.ENROLLMENT_PAUSED, BEGAN + DAY)
     await finish(drips, place.id, place.lessons[0], BEGAN + DAY)
 
 
