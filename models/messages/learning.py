@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from models.drip import BoundedRule, Moment, Score
 from models.errors import Reason
@@ -175,8 +175,20 @@ class EnrollmentChanged(Message):
     step: DripStep | None = Field(default=None, description="how the enrollment stands now")
 
 
-class LessonEdit(Message):
-    """What a lesson is from now on; what is not said stays. A new lesson needs a title."""
+class Edit(Message):
+    """What something is from now on. What is not said stays, and null takes away what may be missing; so what was not
+    said is not written out either, and is not said on the other side.
+    """
+
+    @model_serializer(mode="wrap")
+    def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in write(self).items() if name in self.model_fields_set}
+
+
+class LessonEdit(Edit):
+    """What a lesson is from now on. What is not said stays; null takes it out of its module, or takes its marks away.
+    A new lesson needs a title.
+    """
 
     title: Title | None = None
     module_id: UUID | None = None
@@ -190,8 +202,10 @@ class LessonEdit(Message):
     for_new_learners_only: bool = Field(default=False, description="of `add_lesson`: who is enrolled does not get it")
 
 
-class CourseEdit(Message):
-    """What a course is from now on; what is not said stays. Access that was granted is not changed by it."""
+class CourseEdit(Edit):
+    """What a course is from now on. What is not said stays; null takes away the start of a cohort. Access that was
+    granted is not changed by it.
+    """
 
     completion_rule: CompletionRule | None = None
     release_mails: ReleaseMails | None = None
