@@ -6,9 +6,18 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.attendance import OUTCOMES
-from activities.drip_record import Step, bring_up, conclude, locked_learning, open_due
+from activities.drip_record import Step, bring_up, conclude, locked_learning, open_due, open_lessons
 from activities.learning_facts import Held, Learning
-from activities.lesson_attempts import Tried, against_attempt, begin, finish_attempt, mark_done, touch, tried
+from activities.lesson_attempts import (
+    Tried,
+    against_attempt,
+    begin,
+    finish_attempt,
+    mark_done,
+    touch,
+    tried,
+    unmark_done,
+)
 from activities.lesson_records import LessonToRecord, money_goes_back, not_learning, record_lesson
 from activities.refund_facts import enrollment_to_refund
 from models.drip import (
@@ -100,6 +109,8 @@ async def _write_progress(
     if record is not None and not is_attempt:
         if record.outcome == LessonOutcome.COMPLETED and lesson.passing_marks is None:
             mark_done(session, learning, lesson, told, step)
+        elif record.outcome != LessonOutcome.COMPLETED:
+            await _take_back(session, learning, lesson, step)
         return _Written(record, lesson, before)
     refused = await _against(session, learning, lesson, told, step, is_said_by_tutor=record is not None)
     if refused is not None:
@@ -111,6 +122,16 @@ async def _write_progress(
     if refused is not None:
         return refused
     return _Written(record, lesson, await finish_attempt(session, learning, lesson, before, told, step))
+
+
+async def _take_back(session: AsyncSession, learning: Learning, lesson: Lesson, step: Step) -> None:
+    """The lesson was not held after all: what was done by that alone is not done. It stays open, and a course that is
+    completed stays so.
+    """
+    done_at = unmark_done(learning, lesson)
+    if done_at is not None and lesson.id not in learning.releases:
+        opened = PlannedLesson(lesson.id, ReleaseStatus.PLANNED, done_at, learning.rules[lesson.id].kind)
+        await open_lessons(session, learning, (opened,), step)
 
 
 async def _against(

@@ -161,7 +161,8 @@ async def post_lesson(
         Header(
             alias=IDEMPOTENCY_KEY,
             pattern=r"^[\x21-\x7e]{1,255}$",
-            description="with anything that is `finished`: the same key is the same attempt",
+            description="with anything that is `finished`: the same key is the same attempt; with a position: the time "
+            "of a repeat with the same key as the report before it is not counted again",
         ),
     ] = None,
 ) -> LessonRecordView:
@@ -175,13 +176,13 @@ async def post_lesson(
     actor = await _speaker(connections, enrollment_id, lesson_id, body, principal)
     if body.finished and idempotency_key is None:
         raise ProblemError(Reason.IDEMPOTENCY_KEY_MISSING, "Send an Idempotency-Key header, one per attempt.")
-    if body.is_position:
-        kept = await _keep(connections, enrollment_id, lesson_id, body)
-        if kept is not None:
-            return kept
     attempt_id = (
         uuid4() if idempotency_key is None else attempt_id_for(enrollment_id, principal.subject, idempotency_key)
     )
+    if body.is_position:
+        kept = await _keep(connections, enrollment_id, lesson_id, attempt_id, body)
+        if kept is not None:
+            return kept
     await _require_same(connections, enrollment_id, attempt_id, lesson_id, body)
     told = RecordLesson(
         attempt_id=attempt_id,
@@ -274,12 +275,13 @@ async def _require_own(
 
 
 async def _keep(
-    connections: Connections, enrollment_id: UUID, lesson_id: UUID, body: LessonBody
+    connections: Connections, enrollment_id: UUID, lesson_id: UUID, attempt_id: UUID, body: LessonBody
 ) -> LessonRecordView | None:
     """How far the learner is, written down here; none if the enrollment's job has to be asked."""
     told = LessonPosition(
         enrollment_id=enrollment_id,
         lesson_id=lesson_id,
+        attempt_id=attempt_id,
         time_spent_seconds=body.time_spent_seconds or 0,
         current_position=body.current_position,
         total_content=body.total_content,

@@ -319,6 +319,7 @@ def upgrade() -> None:
         sa.Column("time_spent_seconds", sa.Integer(), nullable=False),
         sa.Column("current_position", sa.Integer(), nullable=True),
         sa.Column("total_content", sa.Integer(), nullable=True),
+        sa.Column("last_attempt_id", sa.Uuid(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("passed_at", sa.DateTime(timezone=True), nullable=True),

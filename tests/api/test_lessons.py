@@ -85,6 +85,18 @@ async def test_a_position_is_kept_without_asking_the_job(
     assert recorder.updates == []
 
 
+async def test_the_time_of_a_repeated_report_counts_once(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners
+) -> None:
+    anna = as_student(settings, learners.anna)
+    for key in ("a", "a", "b", None, None):
+        kept = await post(client, learners.annas, learners.first, {"time_spent_seconds": 60}, anna, key=key)
+        assert kept.status_code == 200
+    async with sessions() as session:
+        progress = await session.get_one(LessonProgress, (learners.annas, learners.first))
+    assert progress.time_spent_seconds == 4 * 60
+
+
 async def _close(sessions: Sessions, learners: Learners, what: str) -> None:
     async with sessions.begin() as session:
         mine = update(Enrollment).where(col(Enrollment.id) == learners.annas)

@@ -12,7 +12,7 @@ from sqlmodel import col
 from activities.database import Sessions
 from activities.drips import DripActivities
 from activities.orders import OrderActivities
-from models.drip import AfterLesson, AfterModule, AfterRegistration, AfterStart, Immediately
+from models.drip import AfterLesson, AfterModule, AfterRegistration, AfterStart, Immediately, Manual
 from models.errors import Reason
 from models.tables import (
     AuditEntry,
@@ -242,6 +242,34 @@ async def test_nothing_is_learned_in_a_pause(drips: DripActivities) -> None:
 
 
 # ---- completion, judgement, reset, certificates, refunds ----
+
+
+async def test_a_lesson_that_was_not_held_after_all_is_not_done(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Immediately(), Manual(), Immediately(), completion_rule="complete_all")
+    first, closed, third = place.lessons
+    await set_lesson(drips.sessions, third, drip_rule={"kind": "after_lesson", "lesson_id": str(first)})
+    held = {"outcome": LessonOutcome.COMPLETED, "actor": "tutor:7"}
+    not_held = {"outcome": LessonOutcome.CANCELED, "actor": "staff:7", "may_correct": True}
+    for lesson, percent in ((first, 33), (closed, 66)):
+        assert (await tell(drips, place.id, lesson, BEGAN, **held)).progress_percent == percent
+    for lesson, percent in ((first, 33), (closed, 0)):
+        for _ in range(2):
+            corrected = await tell(drips, place.id, lesson, BEGAN + HOUR, **not_held)
+            assert (corrected.outcome, corrected.status, corrected.progress_percent) == (
+                LessonOutcome.CANCELED, LessonStatus.IN_PROGRESS, percent,
+            )  # fmt: skip
+    # What was open stays open, also what nothing but its tutor had opened.
+    assert (await releases_of(drips.sessions, place.id)).keys() == set(place.lessons)
+
+    again = await tell(drips, place.id, first, BEGAN + 2 * HOUR, **{**held, **not_held, "outcome": held["outcome"]})
+    assert (again.status, again.progress_percent) == (LessonStatus.COMPLETED, 33)
+    # An attempt is more than what was said of the lesson.
+    await finish(drips, place.id, third, BEGAN + 2 * HOUR)
+    assert (await tell(drips, place.id, third, BEGAN + 3 * HOUR, **not_held)).progress_percent == 66
+    completed = await finish(drips, place.id, closed, BEGAN + 3 * HOUR)
+    assert completed.is_course_complete
+    stays = await tell(drips, place.id, first, BEGAN + 4 * HOUR, **not_held)
+    assert (stays.status, stays.progress_percent, stays.is_course_complete) == (LessonStatus.COMPLETED, 100, True)
 
 
 async def test_staff_judges_when_everything_is_done(drips: DripActivities) -> None:
