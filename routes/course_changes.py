@@ -158,7 +158,7 @@ async def post_course_change(
 ) -> CourseChangeView | CourseImpactView:
     """Lessons and meetings, the rules of the course, or the same change for everybody in it. What has opened for
     somebody, or was done, never locks again. With `dry_run=true` nothing happens: the answer says for how many learners
-    which lesson would move.
+    which lesson would move, and for how many the change makes no sense.
     """
     change_id = course_change_id_for(principal.subject, idempotency_key)
     request = _request(course_id, change_id, body, principal.actor)
