@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.change_refusals import against_change, certified_among
 from activities.course_content import write_content
 from activities.drip_record import FOLLOWED
 from activities.enrollment_changes import write_enrollment_change
@@ -24,7 +25,7 @@ from models.tables import ClassSession, Course, Enrollment, Lesson
 from models.tables.columns import now
 from models.vocabulary import DripKind, EnrollmentChange, EnrollmentStatus, ReleaseStatus
 from rules.access import LONGEST_PAUSE
-from rules.decision import Refused
+from rules.decision import DatedRefusal, Refused
 from rules.drip import PlannedLesson
 
 _AT_ONCE = 200
@@ -43,15 +44,18 @@ class LessonImpact:
 
 @dataclass(frozen=True)
 class CourseImpact:
-    """What a change would come to: how many learners it concerns, and which lessons move."""
+    """What a change would come to: how many learners it concerns, how many of them it makes no sense for, and which
+    lessons move for the others.
+    """
 
     learners: int
     lessons: tuple[LessonImpact, ...] = ()
+    refused: int = 0
 
 
 async def preview_enrollment_change(
     session: AsyncSession, wish: ChangeEnrollment, moment: datetime
-) -> EnrollmentPlan | Refused:
+) -> EnrollmentPlan | DatedRefusal:
     """The plan as it would be: the change is made, looked at, and taken back. Objects of the session are detached."""
     step = WriteEnrollmentChange(wish=wish, moment=moment, workflow_id=drip_workflow_id(wish.enrollment_id))
     async with session.begin_nested() as made:
@@ -61,7 +65,8 @@ async def preview_enrollment_change(
         session.expunge_all()
         await made.rollback()
     if changed.refusal is not None or planned is None:
-        return Refused(changed.refusal or Reason.NOT_FOUND, changed.refusal_detail or "There is no such enrollment.")
+        reason, detail = changed.refusal or Reason.NOT_FOUND, changed.refusal_detail or "There is no such enrollment."
+        return DatedRefusal(reason, detail, changed.refusal_moment)
     return planned
 
 
@@ -72,15 +77,21 @@ async def preview_course_change(session: AsyncSession, request: CourseChangeRequ
     if isinstance(content, Refused):
         return content
     moved: Counter[tuple[UUID, str]] = Counter()
-    learners, last = 0, None
+    learners, refused, last = 0, 0, None
     while ids := await followed_page(session, request.course_id, last, _AT_ONCE):
         found = await learning_of_many(session, ids)
+        certified = await certified_among(session, ids)
         session.expunge_all()
         for learning in found.values():
+            if request.members is not None and against_change(
+                learning, request.members, moment, is_certified=learning.enrollment.id in certified
+            ):
+                refused += 1
+                continue
             after = _as_if(copy(learning), request, content, moment)
             moved += _moves(planned_lessons(learning, moment), planned_lessons(after, moment), moment)
         learners, last = learners + len(ids), ids[-1]
-    return CourseImpact(learners, tuple(_impact(lesson_id, moved) for lesson_id in _ids(content, moved)))
+    return CourseImpact(learners, tuple(_impact(lesson_id, moved) for lesson_id in _ids(content, moved)), refused)
 
 
 async def followed_page(session: AsyncSession, course_id: UUID, after: UUID | None, limit: int) -> Sequence[UUID]:
@@ -136,7 +147,7 @@ def _as_if_changed(learning: Learning, wish: ChangeEnrollment, moment: datetime)
     chosen = wish.lesson_ids or [lesson.id for lesson in learning.lessons]
     pause = learning.open_pause(moment)
     match wish.change:
-        case EnrollmentChange.PAUSE if pause is None and learning.status is EnrollmentStatus.ACTIVE:
+        case EnrollmentChange.PAUSE:
             until = wish.until or moment + LONGEST_PAUSE
             learning.pauses = [*learning.pauses, StandStill(new_id(), moment, until)]
             if learning.counts_days and enrollment.access_ends_at is not None:
@@ -146,21 +157,21 @@ def _as_if_changed(learning: Learning, wish: ChangeEnrollment, moment: datetime)
             learning.pauses = [over if each is pause else each for each in learning.pauses]
             if learning.counts_days and enrollment.access_ends_at is not None:
                 enrollment.access_ends_at -= pause.until - moment
-        case EnrollmentChange.RELEASE if pause is None:
+        case EnrollmentChange.RELEASE:
             by_hand = {each: Release(each, moment, moment, DripKind.MANUAL) for each in chosen}
             learning.releases = by_hand | learning.releases
-        case EnrollmentChange.RESET if pause is None:
+        case EnrollmentChange.RESET:
             learning.progress = {key: each for key, each in learning.progress.items() if key not in chosen}
             learning.scores = {key: each for key, each in learning.scores.items() if key not in chosen}
         case EnrollmentChange.RESTART_CLOCK:
             enrollment.clock_started_at = moment
         case EnrollmentChange.MOVE_START:
             enrollment.clock_started_at = wish.starts_at or enrollment.clock_started_at
-        case EnrollmentChange.SET_ACCESS if pause is None:
+        case EnrollmentChange.SET_ACCESS:
             enrollment.access_ends_at = wish.access_ends_at
-        case EnrollmentChange.SUSPEND if learning.status is EnrollmentStatus.ACTIVE:
+        case EnrollmentChange.SUSPEND:
             enrollment.status = EnrollmentStatus.SUSPENDED
-        case EnrollmentChange.REACTIVATE if learning.status is EnrollmentStatus.SUSPENDED:
+        case EnrollmentChange.REACTIVATE:
             enrollment.status = EnrollmentStatus.ACTIVE
         case _:
             pass

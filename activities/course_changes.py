@@ -146,7 +146,8 @@ async def _begin(session: AsyncSession, request: CourseChangeRequest) -> CourseC
     stored = request.model_dump(mode="json")
     known = await session.get(CourseChange, request.change_id)
     if known is not None:
-        is_same = CourseChangeRequest.model_validate(known.request) == request
+        # Compared as they are written: what was taken away is not the same as what was not spoken of.
+        is_same = CourseChangeRequest.model_validate(known.request).model_dump(mode="json") == stored
         return known if is_same else Refused(Reason.IDEMPOTENCY_KEY_REUSED, "The key was used for another change.")
     of_members = None if request.members is None else request.members.change
     if (request.content is None) == (of_members is None):

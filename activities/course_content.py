@@ -1,6 +1,6 @@
 """Changes of what a course teaches and when, as they are written: lessons, meetings, and the rules of the course."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,15 +8,18 @@ from sqlalchemy import case, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models.drip import Immediately, read_rule, stored_rule
+from models.drip import AfterLesson, Immediately, leaves, read_rule, stored_rule
 from models.errors import Reason
-from models.messages.learning import CourseChangeRequest, LessonEdit
+from models.messages.learning import CourseChangeRequest, Edit, LessonEdit
 from models.tables import ClassSession, Course, CourseModule, Lesson
 from models.vocabulary import AccessRule, ContentChange
 from rules.decision import Refused
 from rules.drip_graph import RuledCourse, RuledLesson, wrong_with
 
 _DAYS = (AccessRule.DAYS_AFTER_ENROLLMENT, AccessRule.DAYS_AFTER_START)
+_NOT_OF_LESSONS = {"drip_rule", "for_new_learners_only"}
+_MAY_BE_MISSING = ("module_id", "total_marks", "passing_marks")
+_MAY_BE_MISSING_OF_COURSE = ("starts_at", "access_days", "access_until")
 
 
 async def write_content(
@@ -33,6 +36,9 @@ async def _add_lesson(
     edit = request.lesson
     if edit is None or edit.title is None:
         return Refused(Reason.INVALID_REQUEST, "A new lesson needs a title.")
+    wrong = _not_taken_away(edit, _MAY_BE_MISSING)
+    if wrong is not None:
+        return wrong
     lesson_id = request.lesson_id or request.change_id
     if await session.get(Lesson, lesson_id) is not None:
         return Refused(Reason.INVALID_REQUEST, "There is a lesson with this id already.")
@@ -62,10 +68,14 @@ async def _edit_lesson(
         return _no_lesson()
     if request.lesson is None:
         return Refused(Reason.INVALID_REQUEST, "It is not said what the lesson is from now on.")
+    wrong = _not_taken_away(request.lesson, _MAY_BE_MISSING)
+    if wrong is not None:
+        return wrong
     # The rules are looked at before anything is written: a lesson that is refused stays as it is.
     with session.no_autoflush:
         _edit(lesson, request.lesson)
-        refused = await _against(session, course, lessons, lesson)
+        asking = _asking_for(lesson, lessons) if "total_marks" in request.lesson.model_fields_set else ()
+        refused = await _against(session, course, lessons, lesson, asking)
     if refused is not None:
         await session.refresh(lesson)
         return refused
@@ -112,6 +122,8 @@ async def _move_meeting(
     starts_at, ends_at = request.meeting_starts_at, request.meeting_ends_at
     if starts_at is None or ends_at is None or ends_at <= starts_at:
         return Refused(Reason.INVALID_REQUEST, "A meeting ends after it starts.")
+    if ends_at <= moment:
+        return Refused(Reason.INVALID_REQUEST, "A meeting is moved to a time that is not over yet.")
     meeting.starts_at, meeting.ends_at, meeting.updated_at = starts_at, ends_at, moment
     return None
 
@@ -133,15 +145,20 @@ async def _edit_course(
     edit = request.course
     if edit is None:
         return Refused(Reason.INVALID_REQUEST, "It is not said what the course is from now on.")
+    wrong = _not_taken_away(edit, _MAY_BE_MISSING_OF_COURSE)
+    if wrong is not None:
+        return wrong
+    said = edit.model_fields_set
     rule = edit.access_rule or AccessRule(course.access_rule)
-    days = (edit.access_days or course.access_days) if rule in _DAYS else None
-    until = (edit.access_until or course.access_until) if rule is AccessRule.UNTIL_DATE else None
+    days = (edit.access_days if "access_days" in said else course.access_days) if rule in _DAYS else None
+    until = edit.access_until if "access_until" in said else course.access_until
+    until = until if rule is AccessRule.UNTIL_DATE else None
     if (rule in _DAYS) != (days is not None) or (rule is AccessRule.UNTIL_DATE) != (until is not None):
         return Refused(Reason.INVALID_REQUEST, f"The access rule {rule} needs its number of days, or its date.")
     course.access_rule, course.access_days, course.access_until = rule, days, until
     course.completion_rule = edit.completion_rule or course.completion_rule
     course.release_mails = edit.release_mails or course.release_mails
-    course.starts_at = edit.starts_at or course.starts_at
+    course.starts_at = edit.starts_at if "starts_at" in said else course.starts_at
     return None
 
 
@@ -158,20 +175,24 @@ _CHANGES: Mapping[ContentChange, _Change] = {
 
 
 def _edit(lesson: Lesson, edit: LessonEdit) -> None:
-    said = edit.model_dump(exclude_none=True, include=set(_EDITED))
-    for name, value in said.items():
-        setattr(lesson, name, value)
+    for name in edit.model_fields_set - _NOT_OF_LESSONS:
+        setattr(lesson, name, getattr(edit, name))
     if edit.drip_rule is not None:
         lesson.drip_rule = stored_rule(edit.drip_rule)
 
 
-_EDITED = (
-    "title", "module_id", "is_preview", "is_considered", "max_attempts", "grade_rule", "total_marks", "passing_marks"
-)  # fmt: skip
+def _not_taken_away(edit: Edit, may_be_missing: Collection[str]) -> Refused | None:
+    """Null is for what may be missing."""
+    for name in sorted(edit.model_fields_set - set(may_be_missing)):
+        if getattr(edit, name) is None:
+            return Refused(Reason.INVALID_REQUEST, f"`{name}` cannot be taken away.")
+    return None
 
 
-async def _against(session: AsyncSession, course: Course, lessons: Sequence[Lesson], changed: Lesson) -> Refused | None:
-    """What is wrong with the lesson as it would be."""
+async def _against(
+    session: AsyncSession, course: Course, lessons: Sequence[Lesson], changed: Lesson, asking: Collection[UUID] = ()
+) -> Refused | None:
+    """What is wrong with the lesson as it would be, or with those that are `asking` for a result of it."""
     total, passing = changed.total_marks, changed.passing_marks
     if (total is None) != (passing is None) or (total is not None and passing is not None and passing > total):
         return Refused(Reason.INVALID_REQUEST, "A graded lesson has total marks, and passing marks up to them.")
@@ -187,8 +208,18 @@ async def _against(session: AsyncSession, course: Course, lessons: Sequence[Less
         module_ids=module_ids,
         meeting_ids=set((await session.execute(meetings)).scalars()),
     )
-    wrong = wrong_with(ruled, {changed.id})
+    wrong = wrong_with(ruled, {changed.id, *asking})
     return None if wrong is None else Refused(Reason.DRIP_RULE_INVALID, wrong)
+
+
+def _asking_for(changed: Lesson, lessons: Sequence[Lesson]) -> set[UUID]:
+    """The lessons that open by a result of this one: there has to be one, and marks enough."""
+    return {
+        each.id
+        for each in lessons
+        for leaf in leaves(read_rule(each.drip_rule))
+        if isinstance(leaf, AfterLesson) and leaf.lesson_id == changed.id
+    }
 
 
 def _ruled(lesson: Lesson) -> RuledLesson:

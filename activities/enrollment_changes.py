@@ -11,17 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
+from activities.change_refusals import against_change, certified_among, chosen_lessons
 from activities.drip_record import Step, bring_up, conclude, end_pause, locked_learning, move, open_due, open_lessons
 from activities.holds import hold_seats
-from activities.learning_facts import LEARNING, Learning, StandStill, has_valid_certificate
-from activities.lesson_records import money_goes_back, not_learning
+from activities.learning_facts import LEARNING, Learning, StandStill
 from models.errors import Reason
 from models.messages.learning import ChangeEnrollment, EnrollmentChanged, WriteEnrollmentChange
-from models.tables import AppliedChange, Enrollment, EnrollmentPause, Lesson, LessonAttempt, LessonProgress
+from models.tables import AppliedChange, Enrollment, EnrollmentPause, LessonAttempt, LessonProgress
 from models.vocabulary import CompletionRule, DripKind, EnrollmentChange, EnrollmentStatus, ReleaseStatus
 from rules.access import LONGEST_PAUSE
 from rules.completion import is_completed
-from rules.decision import Refused
+from rules.decision import DatedRefusal, Refused
 from rules.drip import PlannedLesson
 
 _LIVE = (
@@ -59,12 +59,12 @@ async def write_enrollment_change(session: AsyncSession, step: WriteEnrollmentCh
 async def _apply(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
     known = await session.get(AppliedChange, wish.change_id)
     if known is not None:
-        is_same = (known.enrollment_id, known.change) == (wish.enrollment_id, wish.change.value)
+        is_same = known.digest == wish.digest
         return None if is_same else Refused(Reason.IDEMPOTENCY_KEY_REUSED, "The key was used for another change.")
-    if learning.is_ending:
-        return money_goes_back()
     status = learning.status
-    refused = await _CHANGES[wish.change](session, learning, wish, step)
+    certified = await certified_among(session, [wish.enrollment_id])
+    refused = against_change(learning, wish, step.moment, is_certified=bool(certified))
+    refused = refused or await _CHANGES[wish.change](session, learning, wish, step)
     if refused is not None:
         return refused
     session.add(
@@ -72,6 +72,7 @@ async def _apply(session: AsyncSession, learning: Learning, wish: ChangeEnrollme
             id=wish.change_id,
             enrollment_id=wish.enrollment_id,
             change=wish.change,
+            digest=wish.digest,
             actor=wish.actor,
             created_at=step.moment,
         )
@@ -83,21 +84,12 @@ async def _apply(session: AsyncSession, learning: Learning, wish: ChangeEnrollme
     return None
 
 
-# ---- each change ----
+# ---- each change, once nothing speaks against it (`against_change`) ----
 
 
 async def _pause(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
     """Time stands still, for up to 180 days in one go. Access that counts days lasts as much longer."""
-    refused = _not_learned_in(learning, step)
-    if refused is not None:
-        return refused
-    if learning.status is not EnrollmentStatus.ACTIVE:
-        return Refused(Reason.ENROLLMENT_NOT_ACTIVE, "The course is completed: nothing is left to pause.")
     until = wish.until or step.moment + LONGEST_PAUSE
-    if until <= step.moment:
-        return Refused(Reason.INVALID_REQUEST, "A pause ends in the future.")
-    if until - step.moment > LONGEST_PAUSE:
-        return Refused(Reason.PAUSE_TOO_LONG, f"A pause lasts at most {LONGEST_PAUSE.days} days in one go.")
     pause = EnrollmentPause(
         enrollment_id=wish.enrollment_id, paused_at=step.moment, until=until, actor=step.actor, created_at=step.moment
     )
@@ -110,16 +102,13 @@ async def _pause(session: AsyncSession, learning: Learning, wish: ChangeEnrollme
 
 
 async def _resume(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
-    if learning.open_pause(step.moment) is None:
-        return Refused(Reason.ENROLLMENT_NOT_PAUSED, "The enrollment is not paused.")
     await end_pause(session, learning, step.moment, step)
     return None
 
 
 async def _release(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
     """Open lessons now, whatever their rules say; those that are open already stay as they are."""
-    refused = _not_learned_in(learning, step)
-    chosen = refused or _chosen(learning, wish)
+    chosen = chosen_lessons(learning, wish)
     if isinstance(chosen, Refused):
         return chosen
     opening = tuple(
@@ -133,12 +122,9 @@ async def _release(session: AsyncSession, learning: Learning, wish: ChangeEnroll
 
 async def _reset(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
     """Strike out attempts and progress. What opened stays open, and what counts for refunds stays recorded."""
-    refused = _not_learned_in(learning, step)
-    chosen = refused or _chosen(learning, wish)
+    chosen = chosen_lessons(learning, wish)
     if isinstance(chosen, Refused):
         return chosen
-    if (await session.execute(select(has_valid_certificate(wish.enrollment_id)))).scalar_one():
-        return Refused(Reason.CERTIFICATE_NOT_REVOKED, "What is certified is not reset: revoke the certificate first.")
     ids = {lesson.id for lesson in chosen}
     after = {key: progress for key, progress in learning.progress.items() if key not in ids}
     judged = learning.enrollment.judgement
@@ -162,19 +148,12 @@ async def _restart_clock(
     session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step
 ) -> Refused | None:
     """Rules that count from the enrollment count from now. Access is as it was granted."""
-    refused = _not_learned_in(learning, step, may_be_paused=True)
-    if refused is None:
-        learning.enrollment.clock_started_at = step.moment
-    return refused
+    learning.enrollment.clock_started_at = step.moment
+    return None
 
 
 async def _move_start(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
     """Rules that count from the enrollment count from this moment; before it nothing more opens."""
-    refused = _not_learned_in(learning, step, may_be_paused=True)
-    if refused is not None:
-        return refused
-    if wish.starts_at is None:
-        return Refused(Reason.INVALID_REQUEST, "It is not said when the enrollment starts.")
     learning.enrollment.clock_started_at = wish.starts_at
     return None
 
@@ -185,12 +164,8 @@ async def _set_access(session: AsyncSession, learning: Learning, wish: ChangeEnr
     is_open = ends_at is None or ends_at > step.moment
     if learning.status is EnrollmentStatus.EXPIRED and is_open:
         refused = await _take_again(session, learning, "access extended", step)
-    elif learning.status in (EnrollmentStatus.SUSPENDED, EnrollmentStatus.EXPIRED):
-        refused = None
-    else:
-        refused = _not_learned_in(learning, step)
-    if refused is not None:
-        return refused
+        if refused is not None:
+            return refused
     enrollment.access_ends_at = ends_at
     if learning.status is EnrollmentStatus.ACTIVE and not is_open:
         await move(session, learning, EnrollmentStatus.EXPIRED, "access ended", step)
@@ -198,32 +173,17 @@ async def _set_access(session: AsyncSession, learning: Learning, wish: ChangeEnr
 
 
 async def _suspend(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
-    refused = _not_learned_in(learning, step, may_be_paused=True)
-    if refused is not None:
-        return refused
-    if learning.status is not EnrollmentStatus.ACTIVE:
-        return Refused(Reason.ENROLLMENT_NOT_ACTIVE, f"The enrollment is {learning.status}.")
     await move(session, learning, EnrollmentStatus.SUSPENDED, "suspended", step)
     return None
 
 
 async def _reactivate(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
-    if learning.status is EnrollmentStatus.SUSPENDED:
-        await move(session, learning, EnrollmentStatus.ACTIVE, "reactivated", step)
-        return None
-    refused = not_learning(learning.status, learning.enrollment.access_ends_at, None)
-    return refused or Refused(Reason.ENROLLMENT_NOT_ACTIVE, f"The enrollment is {learning.status}, not suspended.")
+    await move(session, learning, EnrollmentStatus.ACTIVE, "reactivated", step)
+    return None
 
 
 async def _judge(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
     """Staff says how it was. What is completed stays completed."""
-    refused = _not_learned_in(learning, step, may_be_paused=True)
-    if refused is not None:
-        return refused
-    if learning.course.completion_rule != CompletionRule.JUDGED:
-        return Refused(Reason.NOT_JUDGED, "The course is not completed by a judgement.")
-    if wish.judgement is None:
-        return Refused(Reason.INVALID_REQUEST, "It is not said what the judgement is.")
     if learning.status is EnrollmentStatus.ACTIVE:
         learning.enrollment.judgement = wish.judgement
     return None
@@ -242,22 +202,6 @@ _CHANGES: Mapping[EnrollmentChange, _Change] = {
     EnrollmentChange.REACTIVATE: _reactivate,
     EnrollmentChange.JUDGE: _judge,
 }
-
-
-def _not_learned_in(learning: Learning, step: Step, *, may_be_paused: bool = False) -> Refused | None:
-    pause = None if may_be_paused else learning.open_pause(step.moment)
-    paused_until = None if pause is None else pause.until
-    return not_learning(learning.status, learning.enrollment.access_ends_at, paused_until)
-
-
-def _chosen(learning: Learning, wish: ChangeEnrollment) -> list[Lesson] | Refused:
-    """The lessons that the change is about: those given, or all that the enrollment has."""
-    lessons = {lesson.id: lesson for lesson in learning.lessons if not learning.is_gone(lesson)}
-    if not wish.lesson_ids:
-        return list(lessons.values())
-    if any(lesson_id not in lessons for lesson_id in wish.lesson_ids):
-        return Refused(Reason.NOT_FOUND, "The enrollment has not all of these lessons.")
-    return [lessons[lesson_id] for lesson_id in dict.fromkeys(wish.lesson_ids)]
 
 
 async def _take_again(session: AsyncSession, learning: Learning, reason: str, step: Step) -> Refused | None:
@@ -285,4 +229,5 @@ def _refused(wish: ChangeEnrollment, refused: Refused | None) -> EnrollmentChang
         enrollment_id=wish.enrollment_id,
         refusal=refused and refused.reason,
         refusal_detail=refused and refused.detail,
+        refusal_moment=refused.moment if isinstance(refused, DatedRefusal) else None,
     )

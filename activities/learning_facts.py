@@ -36,7 +36,6 @@ from models.tables import (
 )
 from models.vocabulary import (
     AccessRule,
-    CertificateStatus,
     CourseKind,
     DripKind,
     EnrollmentStatus,
@@ -270,13 +269,6 @@ async def learning_of_many(
 def _is_certified() -> ColumnElement[bool]:
     """Whether it ever had a certificate, one that was taken back included."""
     return exists().where(col(Certificate.enrollment_id) == col(Enrollment.id))
-
-
-def has_valid_certificate(enrollment_id: UUID) -> ColumnElement[bool]:
-    """Whether a certificate of it counts."""
-    return exists().where(
-        col(Certificate.enrollment_id) == enrollment_id, col(Certificate.status) == CertificateStatus.ISSUED
-    )
 
 
 def _is_ending() -> ColumnElement[bool]:

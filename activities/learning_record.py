@@ -1,15 +1,23 @@
 """What is told of a lesson, an hour or a meeting, written down with all that follows from it, in one transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.attendance import OUTCOMES
-from activities.drip_record import Step, bring_up, conclude, locked_learning, open_due
+from activities.drip_record import Step, bring_up, conclude, locked_learning, open_due, open_lessons
 from activities.learning_facts import Held, Learning
-from activities.lesson_attempts import Tried, against_attempt, begin, finish_attempt, mark_done, touch, tried
+from activities.lesson_attempts import (
+    Tried,
+    against_attempt,
+    begin,
+    finish_attempt,
+    mark_done,
+    touch,
+    tried,
+    unmark_done,
+)
 from activities.lesson_records import LessonToRecord, money_goes_back, not_learning, record_lesson
 from activities.refund_facts import enrollment_to_refund
 from models.drip import (
@@ -25,14 +33,9 @@ from models.messages.learning import LessonRecorded, RecordLesson, WriteLesson
 from models.tables import Lesson, LessonAttempt, LessonRecord
 from models.vocabulary import Attendance, EnrollmentStatus, LessonOutcome, LessonStatus, ReleaseStatus
 from rules.completion import percent_done
-from rules.decision import Refused
+from rules.decision import DatedRefusal, Refused
 from rules.drip import PlannedLesson, plan
 from rules.refund import eligibility
-
-
-@dataclass(frozen=True)
-class _NotOpen(Refused):
-    opens_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ async def _write_progress(
     if record is not None and not is_attempt:
         if record.outcome == LessonOutcome.COMPLETED and lesson.passing_marks is None:
             mark_done(session, learning, lesson, told, step)
+        elif record.outcome != LessonOutcome.COMPLETED:
+            await _take_back(session, learning, lesson, step)
         return _Written(record, lesson, before)
     refused = await _against(session, learning, lesson, told, step, is_said_by_tutor=record is not None)
     if refused is not None:
@@ -117,6 +122,16 @@ async def _write_progress(
     if refused is not None:
         return refused
     return _Written(record, lesson, await finish_attempt(session, learning, lesson, before, told, step))
+
+
+async def _take_back(session: AsyncSession, learning: Learning, lesson: Lesson, step: Step) -> None:
+    """The lesson was not held after all: what was done by that alone is not done. It stays open, and a course that is
+    completed stays so.
+    """
+    done_at = unmark_done(learning, lesson)
+    if done_at is not None and lesson.id not in learning.releases:
+        opened = PlannedLesson(lesson.id, ReleaseStatus.PLANNED, done_at, learning.rules[lesson.id].kind)
+        await open_lessons(session, learning, (opened,), step)
 
 
 async def _against(
@@ -149,15 +164,15 @@ async def _against(
     return None if is_said_by_tutor else not_open(planned)
 
 
-def not_open(planned: PlannedLesson) -> _NotOpen | None:
+def not_open(planned: PlannedLesson) -> DatedRefusal | None:
     """Why the lesson is not open yet; none if it is."""
     if planned.status is ReleaseStatus.RELEASED:
         return None
     if planned.opens_at is not None:
-        return _NotOpen(
+        return DatedRefusal(
             Reason.LESSON_NOT_OPEN, f"The lesson opens at {planned.opens_at:%Y-%m-%d %H:%M} UTC.", planned.opens_at
         )
-    return _NotOpen(Reason.LESSON_NOT_OPEN, f"The lesson opens {_when(planned.blocked_by)}.")
+    return DatedRefusal(Reason.LESSON_NOT_OPEN, f"The lesson opens {_when(planned.blocked_by)}.")
 
 
 def _when(leaf: Leaf | None) -> str:
@@ -212,7 +227,7 @@ def _refused(told: RecordLesson, refused: Refused) -> LessonRecorded:
         lesson_id=told.lesson_id,
         refusal=refused.reason,
         refusal_detail=refused.detail,
-        opens_at=refused.opens_at if isinstance(refused, _NotOpen) else None,
+        refusal_moment=refused.moment if isinstance(refused, DatedRefusal) else None,
     )
 
 

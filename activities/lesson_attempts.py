@@ -104,6 +104,18 @@ def mark_done(session: AsyncSession, learning: Learning, lesson: Lesson, told: R
         progress.done_at = progress.passed_at = step.moment
 
 
+def unmark_done(learning: Learning, lesson: Lesson) -> datetime | None:
+    """A lesson was not held, as is said now: it is not done, unless there is an attempt or the course is completed.
+    Answers when it was done; none if nothing is taken back.
+    """
+    progress = learning.progress.get(lesson.id)
+    if progress is None or progress.attempts or learning.enrollment.completed_at is not None:
+        return None
+    done_at, progress.status = progress.done_at, LessonStatus.IN_PROGRESS
+    progress.done_at = progress.passed_at = None
+    return done_at
+
+
 def touch(session: AsyncSession, learning: Learning, lesson: Lesson, told: RecordLesson, step: Step) -> LessonProgress:
     """The learner is in the lesson: the time that was spent and the position to go on from are kept.
 

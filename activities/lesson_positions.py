@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, cast, exists, func, select
+from sqlalchemy import BigInteger, Select, case, cast, exists, func, select
 from sqlalchemy.dialects.postgresql import JSONPATH, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -27,10 +27,11 @@ _DEPENDS_ON_START = f'$.** ? (@.kind == "{DripKind.AFTER_START}")'
 
 @dataclass(frozen=True)
 class LessonPosition:
-    """How far somebody has come with a lesson since the last time they said so."""
+    """How far somebody has come with a lesson since the last time they said so. `attempt_id` tells a repeat of that."""
 
     enrollment_id: UUID
     lesson_id: UUID
+    attempt_id: UUID
     time_spent_seconds: int = 0
     current_position: int | None = None
     total_content: int | None = None
@@ -99,18 +100,24 @@ async def _write(session: AsyncSession, told: LessonPosition, moment: datetime) 
         time_spent_seconds=told.time_spent_seconds,
         current_position=told.current_position,
         total_content=told.total_content,
+        last_attempt_id=told.attempt_id,
         started_at=moment,
         last_accessed_at=moment,
     )
+    is_repeated = col(LessonProgress.last_attempt_id) == new.excluded.last_attempt_id
+    time_spent = cast(col(LessonProgress.time_spent_seconds), BigInteger) + new.excluded.time_spent_seconds
     written = new.on_conflict_do_update(
         index_elements=[col(LessonProgress.enrollment_id), col(LessonProgress.lesson_id)],
         set_={
-            "time_spent_seconds": func.least(
-                cast(col(LessonProgress.time_spent_seconds), BigInteger) + new.excluded.time_spent_seconds, _LONGEST
+            "time_spent_seconds": case(
+                (is_repeated, col(LessonProgress.time_spent_seconds)), else_=func.least(time_spent, _LONGEST)
             ),
             "current_position": func.coalesce(new.excluded.current_position, col(LessonProgress.current_position)),
             "total_content": func.coalesce(new.excluded.total_content, col(LessonProgress.total_content)),
-            "last_accessed_at": new.excluded.last_accessed_at,
+            "last_attempt_id": new.excluded.last_attempt_id,
+            "last_accessed_at": case(
+                (is_repeated, col(LessonProgress.last_accessed_at)), else_=new.excluded.last_accessed_at
+            ),
         },
     ).returning(LessonProgress)
     return (await session.execute(written)).scalar_one()

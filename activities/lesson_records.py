@@ -31,7 +31,7 @@ from models.vocabulary import (
     RefundRequestStatus,
     SlotStatus,
 )
-from rules.decision import Refused
+from rules.decision import DatedRefusal, Refused
 
 _HELD = (LessonOutcome.COMPLETED, LessonOutcome.STUDENT_NO_SHOW)
 _Found: TypeAlias = Lesson | LessonSlot | ClassSession
@@ -73,14 +73,19 @@ async def record_lesson(session: AsyncSession, told: LessonToRecord) -> LessonRe
 def not_learning(
     status: EnrollmentStatus, access_ends_at: datetime | None, paused_until: datetime | None
 ) -> Refused | None:
-    """Why nothing is recorded of an enrollment that is over or stands still; none of one that is learned in."""
+    """Why nothing is recorded of an enrollment that is over or stands still; none of one that is learned in.
+
+    Dated: until when it is paused, or when access has ended.
+    """
     match status:
         case EnrollmentStatus.ACTIVE | EnrollmentStatus.COMPLETED if paused_until is not None:
-            return Refused(Reason.ENROLLMENT_PAUSED, f"The enrollment is paused until {_day(paused_until)}.")
+            detail = f"The enrollment is paused until {_day(paused_until)}."
+            return DatedRefusal(Reason.ENROLLMENT_PAUSED, detail, paused_until)
         case EnrollmentStatus.ACTIVE | EnrollmentStatus.COMPLETED:
             return None
         case EnrollmentStatus.EXPIRED if access_ends_at is not None:
-            return Refused(Reason.ENROLLMENT_EXPIRED, f"Access ended on {_day(access_ends_at)}.")
+            detail = f"Access ended on {_day(access_ends_at)}."
+            return DatedRefusal(Reason.ENROLLMENT_EXPIRED, detail, access_ends_at)
         case EnrollmentStatus.EXPIRED:
             return Refused(Reason.ENROLLMENT_EXPIRED, "Access has ended.")
         case EnrollmentStatus.SUSPENDED:

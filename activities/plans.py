@@ -35,17 +35,20 @@ class EnrollmentPlan:
     paused_until: datetime | None = None
 
 
-async def plan_of(session: AsyncSession, enrollment_id: UUID, moment: datetime) -> EnrollmentPlan | None:
-    """How it stands at `moment` (UTC), as far as that is known now; none if there is no such enrollment.
+async def plan_of(
+    session: AsyncSession, enrollment_id: UUID, moment: datetime, *, looked_at: datetime | None = None
+) -> EnrollmentPlan | None:
+    """How it stands at `moment` (UTC), as far as that is known at `looked_at`, which is the same unless somebody looks
+    ahead; none if there is no such enrollment.
 
-    A lesson that is due counts as open, also before its job has written that down.
+    What opens between the two counts as open. What should have opened by `looked_at` and has not is planned, with a
+    moment that has passed: its job is late.
     """
     learning = await learning_of(session, enrollment_id)
-    return None if learning is None else shown_plan(learning, moment)
+    return None if learning is None else _shown(learning, moment, looked_at or moment)
 
 
-def shown_plan(learning: Learning, moment: datetime) -> EnrollmentPlan:
-    """The plan by these facts."""
+def _shown(learning: Learning, moment: datetime, looked_at: datetime) -> EnrollmentPlan:
     pause = learning.open_pause(moment)
     lessons = {lesson.id: lesson for lesson in learning.lessons}
     return EnrollmentPlan(
@@ -54,19 +57,25 @@ def shown_plan(learning: Learning, moment: datetime) -> EnrollmentPlan:
         moment=moment,
         lessons=tuple(
             LessonInPlan(lessons[each.lesson_id], each, learning.progress.get(each.lesson_id))
-            for each in planned_lessons(learning, moment)
+            for each in planned_lessons(learning, moment, after=looked_at)
         ),
         progress_percent=percent_done(learning.results()),
         paused_until=None if pause is None else pause.until,
     )
 
 
-def planned_lessons(learning: Learning, moment: datetime) -> tuple[PlannedLesson, ...]:
-    """The lessons in their order; those that are due are open."""
+def planned_lessons(
+    learning: Learning, moment: datetime, *, after: datetime | None = None
+) -> tuple[PlannedLesson, ...]:
+    """The lessons in their order; those that are due are open, or only those of them that open after this moment."""
     if learning.begins_at is None:
         return ()
     planned = plan(learning.facts(moment), moment)
-    opening = {each.lesson_id for each in due(planned, moment)}
+    opening = {
+        each.lesson_id
+        for each in due(planned, moment)
+        if after is None or (each.opens_at is not None and each.opens_at > after)
+    }
     return tuple(
         replace(each, status=ReleaseStatus.RELEASED) if each.lesson_id in opening else each for each in planned
     )

@@ -93,7 +93,9 @@ def _is_known(value: Any, rule: DripRule) -> bool:
 
 
 class LessonEditBody(LessonEdit):
-    """What a lesson is from now on; what is not said stays. A new lesson needs a title."""
+    """What a lesson is from now on. What is not said stays; null takes it out of its module, or takes its marks away.
+    A new lesson needs a title.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,7 +103,9 @@ class LessonEditBody(LessonEdit):
 
 
 class CourseEditBody(CourseEdit):
-    """What a course is from now on; what is not said stays. Access that was granted is not changed by it."""
+    """What a course is from now on. What is not said stays; null takes away the start of a cohort. Access that was
+    granted is not changed by it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

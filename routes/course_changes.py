@@ -80,6 +80,7 @@ class CourseImpactView(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     learners: int = Field(description="enrollments that it concerns")
+    refused: int = Field(description="enrollments for which it makes no sense: for them nothing moves")
     lessons: tuple[LessonImpactView, ...] = Field(description="those that move for somebody")
 
 
@@ -102,6 +103,7 @@ class CourseChangeView(BaseModel):
 
 _IMPACT = CourseImpactView(
     learners=31,
+    refused=0,
     lessons=(
         LessonImpactView(
             lesson_id=UUID("0198f3a0-3333-7000-8000-000000000002"), earlier=4, later=0, at_once=20, no_more=0
@@ -156,7 +158,7 @@ async def post_course_change(
 ) -> CourseChangeView | CourseImpactView:
     """Lessons and meetings, the rules of the course, or the same change for everybody in it. What has opened for
     somebody, or was done, never locks again. With `dry_run=true` nothing happens: the answer says for how many learners
-    which lesson would move.
+    which lesson would move, and for how many the change makes no sense.
     """
     change_id = course_change_id_for(principal.subject, idempotency_key)
     request = _request(course_id, change_id, body, principal.actor)
@@ -246,6 +248,7 @@ async def _preview(sessions: Sessions, request: CourseChangeRequest) -> CourseIm
 def _impact_view(impact: CourseImpact) -> CourseImpactView:
     return CourseImpactView(
         learners=impact.learners,
+        refused=impact.refused,
         lessons=tuple(
             LessonImpactView(
                 lesson_id=each.lesson_id,

@@ -71,7 +71,7 @@ _EXAMPLE_ERRORS = {
     ],
     Reason.TEMPLATE_INVALID: [InvalidField(pointer="#/canvas/boxes/3/font_color", detail="is no color: write #rrggbb")],
 }
-_EXAMPLE_OPENING = datetime(2026, 3, 9, 5, 0, tzinfo=UTC)
+_EXAMPLE_MOMENT = datetime(2026, 3, 9, 5, 0, tzinfo=UTC)
 # Served from here: the page works without the internet, and no third party sees who reads it.
 _SWAGGER = "/docs/swagger-ui"
 
@@ -150,8 +150,8 @@ def install(app: FastAPI) -> None:
 
 
 def _example(reason: Reason) -> dict[str, Any]:
-    opens_at = _EXAMPLE_OPENING if reason is Reason.LESSON_NOT_OPEN else None
-    shown = document(reason, f"{KINDS[reason].title}.", _EXAMPLE_REQUEST_ID, _EXAMPLE_ERRORS.get(reason), opens_at)
+    title, errors = KINDS[reason].title, _EXAMPLE_ERRORS.get(reason)
+    shown = document(reason, f"{title}.", _EXAMPLE_REQUEST_ID, errors, _EXAMPLE_MOMENT)
     return shown.model_dump(mode="json", exclude_none=True)
 
 

@@ -31,6 +31,7 @@ _Start: TypeAlias = "WithStartWorkflowOperation[DripWorkflow, object]"
 
 _PATIENCE = timedelta(seconds=15)
 _SIGNAL_PATIENCE = timedelta(seconds=2)
+_PATIENCE_WITH_ALL = timedelta(seconds=4)
 _AT_ONCE = 20
 _TRIES = 3
 _NOT_LIVE = (
@@ -61,6 +62,7 @@ CHANGE_REFUSALS = (
     Reason.PAUSE_TOO_LONG,
     Reason.CERTIFICATE_NOT_REVOKED,
     Reason.NOT_JUDGED,
+    Reason.ROLE_NOT_ALLOWED,
 )
 
 _log = logging.getLogger("registrar.api")
@@ -89,7 +91,7 @@ async def change_enrollment(temporal: Client, wish: ChangeEnrollment) -> Enrollm
 
 
 async def wake_drips(temporal: Client, enrollment_ids: Sequence[UUID]) -> None:
-    """Have their jobs look at the record at once.
+    """Have their jobs look at the record at once, as many as can be reached in a few seconds.
 
     One that is not reached, or does not run, is found by the sweep: that it has to look is on record.
     """
@@ -105,7 +107,11 @@ async def wake_drips(temporal: Client, enrollment_ids: Sequence[UUID]) -> None:
                     raise
                 _log.info("a drip was not woken: %s", type(error).__qualname__)
 
-    await asyncio.gather(*map(wake, enrollment_ids))
+    try:
+        async with asyncio.timeout(_PATIENCE_WITH_ALL.total_seconds()):
+            await asyncio.gather(*map(wake, enrollment_ids))
+    except TimeoutError:
+        _log.info("drips were not woken in time: the sweep finds them")
 
 
 async def _answer(
@@ -135,7 +141,7 @@ async def _asked(
         if isinstance(cause, ApplicationError) and cause.type == RUN_CLOSED:
             return None
         if isinstance(cause, ApplicationError) and cause.type in set(refusals):
-            raise ProblemError(Reason(cause.type), cause.message, opens_at=_opening(cause)) from failed
+            raise ProblemError(Reason(cause.type), cause.message, moment=_moment(cause)) from failed
         raise
     except RPCError as error:
         if is_not_found(error):
@@ -156,8 +162,6 @@ def _start_operation(enrollment_id: UUID) -> _Start:
     )
 
 
-def _opening(refused: ApplicationError) -> datetime | None:
-    """When the lesson opens: the one thing that this refusal says beside its sentence."""
-    if refused.type != Reason.LESSON_NOT_OPEN or not refused.details:
-        return None
-    return datetime.fromisoformat(str(refused.details[0]))
+def _moment(refused: ApplicationError) -> datetime | None:
+    """The one thing that some refusals say beside their sentence."""
+    return datetime.fromisoformat(str(refused.details[0])) if refused.details else None

@@ -25,7 +25,7 @@ from routes.parts import Connections, TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
 from routes.validation import IDEMPOTENCY_KEY
-from rules.decision import Refused
+from rules.decision import DatedRefusal
 
 router = APIRouter(prefix="/v1/enrollments", tags=["learning"], route_class=AuthenticatedRoute)
 
@@ -125,13 +125,13 @@ async def _require_same(connections: Connections, wish: ChangeEnrollment) -> Non
         if await session.get(Enrollment, wish.enrollment_id) is None:
             raise ProblemError(Reason.NOT_FOUND, "There is no such enrollment.")
         known = await session.get(AppliedChange, wish.change_id)
-    if known is not None and known.change != wish.change:
+    if known is not None and known.digest != wish.digest:
         raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another change.")
 
 
 async def _preview(connections: Connections, wish: ChangeEnrollment) -> PlanView:
     async with connections.sessions() as session:
         plan = await preview_enrollment_change(session, wish, now())
-    if isinstance(plan, Refused):
-        raise ProblemError(plan.reason, plan.detail)
+    if isinstance(plan, DatedRefusal):
+        raise ProblemError(plan.reason, plan.detail, moment=plan.moment)
     return plan_view(plan)

@@ -161,26 +161,28 @@ async def post_lesson(
         Header(
             alias=IDEMPOTENCY_KEY,
             pattern=r"^[\x21-\x7e]{1,255}$",
-            description="with anything that is `finished`: the same key is the same attempt",
+            description="with anything that is `finished`: the same key is the same attempt; with a position: the time "
+            "of a repeat with the same key as the report before it is not counted again",
         ),
     ] = None,
 ) -> LessonRecordView:
     """`lesson_id` is a lesson, a booked hour or a meeting. Its tutor, the platform or staff say what became of it and
     how well it went; staff may correct that. Students say how far they are, and that their own lessons without a grade
-    are done, unless it is the first lesson that decides on their money: then that is for others to say.
+    are done, unless it is the first lesson that decides on their money: then that is for others to say. Staff who learn
+    are students of their own courses.
 
     The same again changes nothing. Once a refund is approved nothing is recorded any more.
     """
     actor = await _speaker(connections, enrollment_id, lesson_id, body, principal)
     if body.finished and idempotency_key is None:
         raise ProblemError(Reason.IDEMPOTENCY_KEY_MISSING, "Send an Idempotency-Key header, one per attempt.")
-    if body.is_position:
-        kept = await _keep(connections, enrollment_id, lesson_id, body)
-        if kept is not None:
-            return kept
     attempt_id = (
         uuid4() if idempotency_key is None else attempt_id_for(enrollment_id, principal.subject, idempotency_key)
     )
+    if body.is_position:
+        kept = await _keep(connections, enrollment_id, lesson_id, attempt_id, body)
+        if kept is not None:
+            return kept
     await _require_same(connections, enrollment_id, attempt_id, lesson_id, body)
     told = RecordLesson(
         attempt_id=attempt_id,
@@ -194,7 +196,7 @@ async def post_lesson(
         current_position=body.current_position,
         total_content=body.total_content,
         actor=actor,
-        may_correct=principal.is_staff,
+        may_correct=principal.is_staff and actor == principal.actor,
     )
     recorded = await record_lesson(connections.temporal, told)
     shown = recorded.model_dump(include=set(LessonRecordView.model_fields))
@@ -204,19 +206,29 @@ async def post_lesson(
 async def _speaker(
     connections: Connections, enrollment_id: UUID, lesson_id: UUID, body: LessonBody, principal: Principal
 ) -> str:
-    """As what the caller may say this of the lesson. An enrollment they have nothing to do with is, to them, none."""
-    if principal.is_staff:
-        return principal.actor
+    """As what the caller may say this of the lesson: of their own as a student, whoever they are beside that. An
+    enrollment they have nothing to do with is, to them, none.
+    """
     is_tutor = Role.TUTOR in principal.roles
-    if not is_tutor and body.is_judgement:
+    if not (is_tutor or principal.is_staff) and body.is_judgement:
         raise _not_theirs_to_say("What became of a lesson, and how well it went, is for its tutor to say.")
     async with connections.sessions() as session:
-        if is_tutor and await _teaches(session, enrollment_id, lesson_id, principal):
+        if principal.is_staff:
+            if not await _is_own(session, enrollment_id, principal):
+                return principal.actor
+            if body.is_judgement:
+                raise _not_theirs_to_say("Nobody says of themselves what became of a lesson, and how well it went.")
+        elif is_tutor and await _teaches(session, enrollment_id, lesson_id, principal):
             return f"{Role.TUTOR}:{principal.subject}"
-        if Role.STUDENT not in principal.roles:
+        elif Role.STUDENT not in principal.roles:
             raise _no_such_enrollment()
         await _require_own(session, enrollment_id, lesson_id, body, principal)
     return f"{Role.STUDENT}:{principal.subject}"
+
+
+async def _is_own(session: AsyncSession, enrollment_id: UUID, principal: Principal) -> bool:
+    enrollment = await session.get(Enrollment, enrollment_id)
+    return enrollment is not None and enrollment.student_id == principal.person_id
 
 
 async def _teaches(session: AsyncSession, enrollment_id: UUID, lesson_id: UUID, principal: Principal) -> bool:
@@ -263,12 +275,13 @@ async def _require_own(
 
 
 async def _keep(
-    connections: Connections, enrollment_id: UUID, lesson_id: UUID, body: LessonBody
+    connections: Connections, enrollment_id: UUID, lesson_id: UUID, attempt_id: UUID, body: LessonBody
 ) -> LessonRecordView | None:
     """How far the learner is, written down here; none if the enrollment's job has to be asked."""
     told = LessonPosition(
         enrollment_id=enrollment_id,
         lesson_id=lesson_id,
+        attempt_id=attempt_id,
         time_spent_seconds=body.time_spent_seconds or 0,
         current_position=body.current_position,
         total_content=body.total_content,

@@ -46,11 +46,13 @@ async def get_plan(
     connections: TheConnections,
 ) -> PlanView:
     """Students see their own, tutors those of their courses, staff all. It is worked out from the record by the rule
-    that also opens lessons and writes mails.
+    that also opens lessons and writes mails. A lesson that is `planned` for a moment that has passed is about to open;
+    if it stays so for minutes, its job is late.
     """
     async with connections.sessions() as session:
         await require_visible(session, enrollment_id, principal)
-        plan = await plan_of(session, enrollment_id, asked.at or now())
+        looked_at = now()
+        plan = await plan_of(session, enrollment_id, asked.at or looked_at, looked_at=looked_at)
     if plan is None:
         raise ProblemError(Reason.NOT_FOUND, "There is no such enrollment, or it is not yours.")
     return plan_view(plan)

@@ -165,19 +165,28 @@ class ProblemDocument(BaseModel):
     opens_at: datetime | None = Field(
         default=None, description="when the lesson opens, if that is known; only with `lesson_not_open`"
     )
+    paused_until: datetime | None = Field(
+        default=None, description="when the pause ends by itself; only with `enrollment_paused`"
+    )
+    access_ended_at: datetime | None = Field(
+        default=None, description="when access has ended; only with `enrollment_expired`"
+    )
 
 
 class ProblemError(Exception):
-    """Raise it anywhere below a route: the caller gets the problem document of the reason."""
+    """Raise it anywhere below a route: the caller gets the problem document of the reason.
+
+    `moment` (UTC) is what some refusals are about: when a lesson opens, a pause ends, or access has ended.
+    """
 
     def __init__(
-        self, reason: Reason, detail: str, *, errors: Sequence[InvalidField] = (), opens_at: datetime | None = None
+        self, reason: Reason, detail: str, *, errors: Sequence[InvalidField] = (), moment: datetime | None = None
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.detail = detail
         self.errors = tuple(errors)
-        self.opens_at = opens_at
+        self.moment = moment
 
 
 def document(
@@ -185,7 +194,7 @@ def document(
     detail: str,
     request_id: str,
     errors: Sequence[InvalidField] | None = None,
-    opens_at: datetime | None = None,
+    moment: datetime | None = None,
 ) -> ProblemDocument:
     """The problem document of a reason."""
     kind = KINDS[reason]
@@ -197,7 +206,9 @@ def document(
         instance=f"urn:registrar:request:{request_id}",
         reason=reason,
         errors=tuple(errors) if errors else None,
-        opens_at=opens_at,
+        opens_at=moment if reason is Reason.LESSON_NOT_OPEN else None,
+        paused_until=moment if reason is Reason.ENROLLMENT_PAUSED else None,
+        access_ended_at=moment if reason is Reason.ENROLLMENT_EXPIRED else None,
     )
 
 
@@ -207,12 +218,12 @@ def problem_response(
     detail: str,
     *,
     errors: Sequence[InvalidField] | None = None,
-    opens_at: datetime | None = None,
+    moment: datetime | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The answer that carries the problem document."""
     request.state.refused_with = reason  # counted where every answer is
-    problem = document(reason, detail, request.state.request_id, errors, opens_at)
+    problem = document(reason, detail, request.state.request_id, errors, moment)
     return JSONResponse(
         problem.model_dump(mode="json", exclude_none=True),
         status_code=problem.status,
@@ -265,7 +276,7 @@ def _headers(reason: Reason) -> dict[str, str]:
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class only
-    return problem_response(request, error.reason, error.detail, errors=error.errors, opens_at=error.opens_at)
+    return problem_response(request, error.reason, error.detail, errors=error.errors, moment=error.moment)
 
 
 async def _not_valid(request: Request, error: Exception) -> JSONResponse:

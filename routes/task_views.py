@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, exists
 from sqlmodel import col
 
 from activities.task_record import actors_of
-from models.tables import HumanTask, Note, TutorApplication
+from models.tables import Enrollment, HumanTask, Note, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import TaskAction, TaskKind, TaskQueue, TaskStatus
 from routes.pagination import PageQuery
@@ -145,14 +145,21 @@ def conditions_of(asked: TaskQuery, principal: Principal) -> list[ColumnElement[
 
 
 def not_about_own(principal: Principal) -> list[ColumnElement[bool]]:
-    """The WHERE that leaves out what is about an application of the caller's: others see to that."""
+    """The WHERE that leaves out what is about an application of the caller's, or about how well they have learned:
+    others see to that.
+    """
     if principal.person_id is None:
         return []
-    own = exists().where(
+    applied = exists().where(
         col(TutorApplication.id) == col(HumanTask.subject_id),
         col(TutorApplication.applicant_id) == principal.person_id,
     )
-    return [~own]
+    learned = exists().where(
+        col(HumanTask.kind) == TaskKind.COMPLETION_JUDGEMENT,
+        col(Enrollment.id) == col(HumanTask.subject_id),
+        col(Enrollment.student_id) == principal.person_id,
+    )
+    return [~applied, ~learned]
 
 
 def view_of(task: HumanTask, settings: Settings) -> TaskView:

@@ -1,6 +1,7 @@
 """The shape of a rule's no."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from models.errors import Reason
 
@@ -11,3 +12,10 @@ class Refused:
 
     reason: Reason
     detail: str
+
+
+@dataclass(frozen=True)
+class DatedRefusal(Refused):
+    """A no that has to do with a moment (UTC), if that is known: until when, or since when."""
+
+    moment: datetime | None = None

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.drips import DripActivities
@@ -306,8 +307,7 @@ class DripWorkflow:
             if recorded.step is not None:
                 self._heed(recorded.step, heard, moment)
         if recorded.refusal is not None:
-            opens_at = () if recorded.opens_at is None else (recorded.opens_at.isoformat(),)
-            raise refusal(recorded.refusal, recorded.refusal_detail or "It was refused.", *opens_at)
+            raise _refused(recorded.refusal, recorded)
         return recorded
 
     @record_lesson.validator
@@ -322,7 +322,7 @@ class DripWorkflow:
         """Change it, do what follows from it, and say how the enrollment stands."""
         changed = await self._write_change(wish)
         if changed.refusal is not None:
-            raise refusal(changed.refusal, changed.refusal_detail or "It was refused.")
+            raise _refused(changed.refusal, changed)
         return changed
 
     @change.validator
@@ -353,3 +353,9 @@ class DripWorkflow:
     @workflow.query(description="How many lessons are open, what happens next, and when")
     def status(self) -> JobState:
         return self._desk.state(self._tasks.open_id)
+
+
+def _refused(reason: Reason, answer: LessonRecorded | EnrollmentChanged) -> ApplicationError:
+    """The refusal of a step as its caller hears it, with the moment that it is about."""
+    moment = () if answer.refusal_moment is None else (answer.refusal_moment.isoformat(),)
+    return refusal(reason, answer.refusal_detail or "It was refused.", *moment)

@@ -249,6 +249,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("enrollment_id", sa.Uuid(), nullable=False),
         sa.Column("change", sa.String(length=32), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("actor", sa.String(length=80), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -318,6 +319,7 @@ def upgrade() -> None:
         sa.Column("time_spent_seconds", sa.Integer(), nullable=False),
         sa.Column("current_position", sa.Integer(), nullable=True),
         sa.Column("total_content", sa.Integer(), nullable=True),
+        sa.Column("last_attempt_id", sa.Uuid(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("passed_at", sa.DateTime(timezone=True), nullable=True),

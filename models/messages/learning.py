@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from models.drip import BoundedRule, Moment, Score
 from models.errors import Reason
@@ -108,7 +109,9 @@ class LessonRecorded(Message):
     lesson_id: UUID
     refusal: Reason | None = None
     refusal_detail: ReasonText | None = None
-    opens_at: datetime | None = Field(default=None, description="of a lesson that is not open yet, if it is known")
+    refusal_moment: datetime | None = Field(
+        default=None, description="when the lesson opens, the pause ends or access has ended, as the refusal is about"
+    )
     status: LessonStatus | None = Field(default=None, description="that counts, of all attempts")
     outcome: LessonOutcome | None = None
     attendance: Attendance | None = None
@@ -140,6 +143,13 @@ class ChangeEnrollment(Message):
     judgement: Judgement | None = Field(default=None, description="of `judge`")
     actor: Actor
 
+    @property
+    def digest(self) -> str:
+        """Of what is wished, whoever wishes it: tells a repeat from another change with the same id. What is not said
+        leaves no trace, so that a field that is added later changes none."""
+        wished = self.model_dump_json(exclude={"change_id", "actor"}, exclude_defaults=True)
+        return sha256(wished.encode()).hexdigest()
+
 
 class WriteEnrollmentChange(Message):
     """Write it down, at this moment of the workflow's clock."""
@@ -155,6 +165,9 @@ class EnrollmentChanged(Message):
     enrollment_id: UUID
     refusal: Reason | None = None
     refusal_detail: ReasonText | None = None
+    refusal_moment: datetime | None = Field(
+        default=None, description="when the pause ends or access has ended, as the refusal is about"
+    )
     status: EnrollmentStatus | None = None
     access_ends_at: datetime | None = None
     paused_until: datetime | None = None
@@ -162,8 +175,20 @@ class EnrollmentChanged(Message):
     step: DripStep | None = Field(default=None, description="how the enrollment stands now")
 
 
-class LessonEdit(Message):
-    """What a lesson is from now on; what is not said stays. A new lesson needs a title."""
+class Edit(Message):
+    """What something is from now on. What is not said stays, and null takes away what may be missing; so what was not
+    said is not written out either, and is not said on the other side.
+    """
+
+    @model_serializer(mode="wrap")
+    def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in write(self).items() if name in self.model_fields_set}
+
+
+class LessonEdit(Edit):
+    """What a lesson is from now on. What is not said stays; null takes it out of its module, or takes its marks away.
+    A new lesson needs a title.
+    """
 
     title: Title | None = None
     module_id: UUID | None = None
@@ -177,8 +202,10 @@ class LessonEdit(Message):
     for_new_learners_only: bool = Field(default=False, description="of `add_lesson`: who is enrolled does not get it")
 
 
-class CourseEdit(Message):
-    """What a course is from now on; what is not said stays. Access that was granted is not changed by it."""
+class CourseEdit(Edit):
+    """What a course is from now on. What is not said stays; null takes away the start of a cohort. Access that was
+    granted is not changed by it.
+    """
 
     completion_rule: CompletionRule | None = None
     release_mails: ReleaseMails | None = None

@@ -55,6 +55,9 @@ class LessonProgress(SQLModel, table=True):
     time_spent_seconds: int = 0
     current_position: int | None = Field(default=None, description="where to go on (LMS Service resume)")
     total_content: int | None = Field(default=None, description="of how much")
+    last_attempt_id: UUID | None = Field(
+        default=None, description="of the last message that told of time: the time of a repeat is not counted again"
+    )
     started_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP)
     done_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="finished for the first time; stays")
     passed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="passed for the first time; stays")
@@ -106,6 +109,7 @@ class AppliedChange(SQLModel, table=True):
     id: UUID = Field(primary_key=True, description="of the caller's Idempotency-Key, or of a change of all")
     enrollment_id: UUID = Field(foreign_key="enrollments.id")
     change: str = Field(max_length=32, description="a word of `EnrollmentChange`")
+    digest: str = Field(max_length=64, description="sha256 of what was asked, to tell a repeat from a reuse")
     actor: str = Field(max_length=80)
     created_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 

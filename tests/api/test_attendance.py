@@ -1,21 +1,25 @@
 """The roll of a meeting over HTTP: who may call it, what is written, and of whom nothing is."""
 
+import asyncio
 from datetime import timedelta
+from typing import cast
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy import func, select, update
 from sqlmodel import col
+from temporalio.client import Client
 
 from activities.database import Sessions
 from models.tables import AuditEntry, ClassSession, Course, Enrollment, LessonRecord
 from models.tables.columns import now
 from models.vocabulary import EnrollmentStatus, LessonOutcome, Role
+from routes import drip_start
 from settings import Settings
 from tests.api.callers import as_, as_staff, as_student
 from tests.api.learning_on_record import Learners, write_learners
-from tests.api.recording_temporal import RecordingTemporal, not_found
+from tests.api.recording_temporal import RecordingHandle, RecordingTemporal, not_found
 
 
 @pytest.fixture
@@ -150,3 +154,25 @@ async def test_a_job_that_does_not_run_holds_nothing_up(
     recorder.failure = not_found()
     called = await client.put(roll(learners), json=said((learners.annas, "attended")), headers=as_staff(settings))
     assert (called.status_code, len(await records(sessions))) == (200, 1)
+
+
+class Silent(RecordingHandle):
+    """A job to which signals go and from which none comes back."""
+
+    async def signal(self, *_told: object, **_options: object) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+
+class SilentTemporal(RecordingTemporal):
+    """Takes every call and answers none."""
+
+    def get_workflow_handle(self, workflow_id: str) -> RecordingHandle:
+        """Such a job."""
+        return Silent(self, workflow_id)
+
+
+async def test_who_is_not_reached_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drip_start, "_PATIENCE_WITH_ALL", timedelta(milliseconds=10))
+    async with asyncio.timeout(30):
+        await drip_start.wake_drips(cast(Client, SilentTemporal()), [uuid4() for _ in range(100)])

@@ -135,6 +135,17 @@ async def test_a_new_lesson_is_told_with_its_rule_and_an_id(
     assert str(request.lesson_id) == made.json()["id"]
 
 
+async def test_what_is_taken_away_is_told(
+    client: httpx.AsyncClient, settings: Settings, learners: Learners, recorder: LearningTemporal
+) -> None:
+    taken = {"module_id": None, "total_marks": None, "passing_marks": None}
+    body = {"content": "edit_lesson", "lesson_id": str(learners.graded), "lesson": taken}
+    assert (await post(client, learners.course, body, as_staff(settings))).status_code == 202
+    [(_, request)] = recorder.started
+    assert isinstance(request, CourseChangeRequest)
+    assert request.model_dump(mode="json")["lesson"] == taken
+
+
 async def test_moments_are_told_in_utc(
     client: httpx.AsyncClient, settings: Settings, learners: Learners, recorder: LearningTemporal
 ) -> None:

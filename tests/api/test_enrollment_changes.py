@@ -1,6 +1,6 @@
 """Changes of an enrollment over HTTP: who may make them, what belongs to which, and what its job is told."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
 
@@ -10,12 +10,16 @@ from fastapi import FastAPI
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from activities.database import Sessions
+from activities.tasks import TaskActivities
 from api import create_app
 from models.errors import Reason, refusal
 from models.identifiers import enrollment_change_id_for
 from models.messages.learning import ChangeEnrollment
-from models.tables import AppliedChange
-from models.vocabulary import EnrollmentChange, Role
+from models.messages.tasks import OpenTask
+from models.tables import AppliedChange, EnrollmentPause
+from models.tables.columns import now
+from models.vocabulary import Role, TaskAction, TaskKind
+from rules.tasks import queue_of
 from settings import Settings
 from tests.api.callers import as_, as_staff
 from tests.api.learning_on_record import Learners, LearningTemporal, write_learners
@@ -136,24 +140,83 @@ async def test_who_may_change_an_enrollment(
 async def test_a_key_stands_for_one_change(
     client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners, recorder: LearningTemporal
 ) -> None:
+    headers = as_staff(settings)
+    body: dict[str, Any] = {"change": "set_access", "access_ends_at": UNTIL}
+    assert (await post(client, learners.annas, body, headers)).status_code == 200
+    [(_, _, wish)] = recorder.updates
     async with sessions.begin() as session:
         session.add(
             AppliedChange(
-                id=enrollment_change_id_for(learners.annas, "frida", "k"),
+                id=wish.change_id,
                 enrollment_id=learners.annas,
-                change=EnrollmentChange.SUSPEND,
-                actor="staff:frida",
+                change=wish.change,
+                digest=wish.digest,
+                actor=wish.actor,
             )
         )
-    headers = as_staff(settings)
-    assert (await post(client, learners.annas, {"change": "suspend"}, headers)).status_code == 200
-    reused = await post(client, learners.annas, {"change": "reactivate"}, headers)
-    assert (reused.status_code, reused.json()["reason"]) == (422, "idempotency_key_reused")
+    # The same moment is the same wish, whatever its offset.
+    again = {**body, "access_ends_at": "2026-09-01T00:00:00+02:00"}
+    assert (await post(client, learners.annas, again, headers)).status_code == 200
+    for other in ({"change": "reactivate"}, {**body, "access_ends_at": "2027-08-31T22:00:00Z"}):
+        reused = await post(client, learners.annas, other, headers)
+        assert (reused.status_code, reused.json()["reason"]) == (422, "idempotency_key_reused")
     keyless = await client.post(
         f"/v1/enrollments/{learners.annas}/changes", json={"change": "suspend"}, headers=headers
     )
     assert (keyless.status_code, keyless.json()["reason"]) == (400, "idempotency_key_missing")
-    assert len(recorder.updates) == 1
+    assert len(recorder.updates) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [(Reason.ENROLLMENT_PAUSED, "paused_until"), (Reason.ENROLLMENT_EXPIRED, "access_ended_at")],
+)
+async def test_a_refusal_says_until_when_or_since_when(
+    client: httpx.AsyncClient,
+    settings: Settings,
+    learners: Learners,
+    recorder: LearningTemporal,
+    reason: Reason,
+    name: str,
+) -> None:
+    moment = datetime(2026, 8, 31, 22, 0, tzinfo=UTC)
+    recorder.failures = [WorkflowUpdateFailedError(refusal(reason, "It cannot be.", moment.isoformat()))]
+    problem = (await post(client, learners.annas, {"change": "release"}, as_staff(settings))).json()
+    assert {key: problem.get(key) for key in ("opens_at", "paused_until", "access_ended_at") if key in problem} == {
+        name: UNTIL
+    }
+
+
+async def test_a_dry_run_says_until_when(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners
+) -> None:
+    until = now() + timedelta(days=3)
+    async with sessions.begin() as session:
+        session.add(EnrollmentPause(enrollment_id=learners.annas, paused_at=now(), until=until, actor="staff:frida"))
+    path = f"/v1/enrollments/{learners.annas}/changes?dry_run=true"
+    headers = {**as_staff(settings), "Idempotency-Key": "k"}
+    problem = (await client.post(path, json={"change": "release"}, headers=headers)).json()
+    assert (problem["reason"], datetime.fromisoformat(problem["paused_until"])) == ("enrollment_paused", until)
+
+
+async def test_nobody_judges_how_well_they_have_learned(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners, recorder: LearningTemporal
+) -> None:
+    task_id = uuid4()
+    await TaskActivities(sessions).open_task(
+        OpenTask(
+            task_id=task_id, kind=TaskKind.COMPLETION_JUDGEMENT, subject_kind="enrollment", subject_id=learners.annas,
+            reason="Look at it.", allowed_actions=(TaskAction.APPROVE, TaskAction.REJECT), due_at=now(),
+            workflow_id=f"drip-{learners.annas}", queue=queue_of(TaskKind.COMPLETION_JUDGEMENT), working_days=2,
+        )
+    )  # fmt: skip
+    for person, status in ((learners.anna, 404), (learners.boris, 200)):
+        read = await client.get(f"/v1/tasks/{task_id}", headers=as_(settings, person, Role.STAFF))
+        assert read.status_code == status
+    path = f"/v1/tasks/{task_id}/decision"
+    own = await client.post(path, json={"action": "approve"}, headers=as_(settings, learners.anna, Role.STAFF))
+    assert (own.status_code, own.json()["reason"]) == (404, "not_found")
+    assert recorder.updates == []
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,11 @@ async def enter(installation: Installation, **order_body: Any) -> Classroom:
 async def test_a_course_is_learned_from_the_first_lesson_to_the_last(installation: Installation) -> None:
     await prepare(installation)
     room = await enter(installation)
+
+    async def has_begun() -> bool:
+        return bool((await room.lessons())[WATER]["status"] == "released")
+
+    await eventually(has_begun)
     planned = await room.lessons()
     assert [planned[each]["status"] for each in (WATER, COLOUR, LIGHT, PICTURE)] == ["released"] + ["planned"] * 3
     assert planned[COLOUR]["blocked_by"]["lesson_id"] == WATER

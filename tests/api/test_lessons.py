@@ -85,6 +85,18 @@ async def test_a_position_is_kept_without_asking_the_job(
     assert recorder.updates == []
 
 
+async def test_the_time_of_a_repeated_report_counts_once(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners
+) -> None:
+    anna = as_student(settings, learners.anna)
+    for key in ("a", "a", "b", None, None):
+        kept = await post(client, learners.annas, learners.first, {"time_spent_seconds": 60}, anna, key=key)
+        assert kept.status_code == 200
+    async with sessions() as session:
+        progress = await session.get_one(LessonProgress, (learners.annas, learners.first))
+    assert progress.time_spent_seconds == 4 * 60
+
+
 async def _close(sessions: Sessions, learners: Learners, what: str) -> None:
     async with sessions.begin() as session:
         mine = update(Enrollment).where(col(Enrollment.id) == learners.annas)
@@ -209,16 +221,22 @@ async def test_students_do_not_judge_themselves(
     # Nor does who learns in the course that they teach.
     async with sessions.begin() as session:
         await session.execute(update(Course).values(tutor_id=learners.anna))
-    for roles in ([Role.STUDENT], [Role.STUDENT, Role.TUTOR]):
+    for roles in ([Role.STUDENT], [Role.STUDENT, Role.TUTOR], [Role.STAFF], [Role.ADMIN, Role.STUDENT]):
         answer = await post(client, learners.annas, learners.first, body, as_(settings, learners.anna, *roles), key="k")
         assert (answer.status_code, answer.json()["reason"]) == (403, "role_not_allowed")
     assert recorder.updates == []
 
 
+@pytest.mark.parametrize("role", [Role.TUTOR, Role.STAFF])
 async def test_students_finish_their_own_lessons_without_a_grade(
-    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners, recorder: LearningTemporal
+    client: httpx.AsyncClient,
+    settings: Settings,
+    sessions: Sessions,
+    learners: Learners,
+    recorder: LearningTemporal,
+    role: Role,
 ) -> None:
-    anna, done = as_(settings, learners.anna, Role.STUDENT, Role.TUTOR), {"finished": True}
+    anna, done = as_(settings, learners.anna, Role.STUDENT, role), {"finished": True}
     assert (await post(client, learners.annas, learners.first, done, anna, key="k")).status_code == 200
     [asked] = told(recorder)
     assert (asked.actor, asked.may_correct) == (f"student:{learners.anna}", False)

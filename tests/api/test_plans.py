@@ -16,9 +16,9 @@ from settings import Settings
 from tests.api.callers import as_, as_staff, as_student
 from tests.api.learning_on_record import Learners, write_learners
 
-# The night before clocks are turned in Warsaw: its three days end on the other side.
-ENROLLED = datetime(2026, 3, 27, 20, 0, tzinfo=UTC)
-OPENS = datetime(2026, 3, 30, 4, 0, tzinfo=UTC)
+# To come, and shortly before clocks are turned in Warsaw: its three days end on the other side.
+ENROLLED = datetime(2098, 3, 28, 20, 0, tzinfo=UTC)
+OPENS = datetime(2098, 3, 31, 4, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ async def read(
 @pytest.mark.parametrize(
     ("at", "status"),
     [
-        ("2026-03-29T00:00:00Z", "planned"),
-        ("2026-03-30T03:59:59Z", "planned"),
-        ("2026-03-30T06:00:00+02:00", "released"),
+        ("2098-03-30T00:00:00Z", "planned"),
+        ("2098-03-31T03:59:59Z", "planned"),
+        ("2098-03-31T06:00:00+02:00", "released"),
     ],
 )
 async def test_the_plan_at_a_moment(
@@ -56,8 +56,19 @@ async def test_the_plan_at_a_moment(
     assert (graded["status"], graded["reason"], graded["blocked_by"]) == (status, "after_registration", None)
     assert datetime.fromisoformat(graded["opens_at"]) == OPENS
     # Six in the morning there, on the clock of summer.
-    assert graded["opens_at_local"] == "2026-03-30T06:00:00+02:00"
+    assert graded["opens_at_local"] == "2098-03-31T06:00:00+02:00"
     assert (graded["is_graded"], graded["attempts_left"], graded["progress"]) == (True, 3, None)
+
+
+async def test_a_lesson_whose_job_is_late_shows_so(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners
+) -> None:
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).values(enrolled_at=now() - timedelta(days=10)))
+    for at in (None, (now() + timedelta(days=1)).isoformat()):
+        first, graded = (await read(client, learners.annas, as_staff(settings), at)).json()["lessons"]
+        assert (first["status"], graded["status"]) == ("released", "planned")
+        assert datetime.fromisoformat(graded["opens_at"]) < now()
 
 
 async def test_what_blocks_a_lesson_and_how_far_its_learner_is(

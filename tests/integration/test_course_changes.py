@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, update
 from sqlmodel import col
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 
 from activities.course_changes import (
     CourseChangeActivities,
@@ -30,7 +32,7 @@ from models.messages.learning import (
     LessonEdit,
     ReplanPage,
 )
-from models.tables import ClassSession, Course, CourseChange, Enrollment, Lesson
+from models.tables import ClassSession, Course, CourseChange, CourseModule, Enrollment, Lesson
 from models.tables.columns import now
 from models.vocabulary import (
     AccessRule,
@@ -38,6 +40,8 @@ from models.vocabulary import (
     ContentChange,
     DripKind,
     EnrollmentChange,
+    EnrollmentStatus,
+    LessonStatus,
     ReleaseStatus,
 )
 from rules.decision import Refused
@@ -190,16 +194,54 @@ async def test_a_dry_run_says_why_not(changes: CourseChangeActivities) -> None:
         assert isinstance(unknown, Refused)
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        members(EnrollmentChange.PAUSE, until="2199-01-01T00:00:00Z"),
+        members(EnrollmentChange.PAUSE, until=now() + DAY),
+        members(EnrollmentChange.RELEASE, lesson_ids=[uuid4()]),
+        members(EnrollmentChange.RELEASE),
+        members(EnrollmentChange.RESET),
+        members(EnrollmentChange.JUDGE, judgement="passed"),
+        members(EnrollmentChange.RESUME),
+        members(EnrollmentChange.REACTIVATE),
+        members(EnrollmentChange.RESTART_CLOCK),
+    ],
+)
+async def test_a_dry_run_for_all_counts_those_who_then_refuse(
+    changes: CourseChangeActivities, wanted: CourseChangeRequest
+) -> None:
+    sessions = changes.sessions
+    await teach(sessions, AfterRegistration(amount=30))
+    _, place_ids = await write_places(sessions, 3)
+    async with sessions.begin() as session:
+        of_one = update(Enrollment).where(col(Enrollment.id) == place_ids[0])
+        await session.execute(of_one.values(status=EnrollmentStatus.SUSPENDED))
+    impact = await impact_of(sessions, wanted)
+    await begun(changes, wanted)
+    await followed(changes, wanted, 10)
+    _, done, refused = await counts_of(sessions, wanted)
+    assert (impact.learners, impact.refused) == (done + refused, refused)
+
+
 async def test_the_plan_of_a_later_date(changes: CourseChangeActivities) -> None:
     place = await enrolled(changes.sessions, Immediately(), AfterRegistration(amount=7), Manual())
     async with changes.sessions() as session:
-        planned = await plan_of(session, place.id, BEGAN + 8 * DAY)
+        later = await plan_of(session, place.id, BEGAN + 8 * DAY, looked_at=BEGAN - DAY)
+        late = await plan_of(session, place.id, BEGAN + 8 * DAY, looked_at=BEGAN + DAY)
+        now_is_later = await plan_of(session, place.id, BEGAN + 8 * DAY)
         assert await plan_of(session, uuid4(), BEGAN) is None
-    assert planned is not None
-    assert [each.planned.status for each in planned.lessons] == [
-        ReleaseStatus.RELEASED, ReleaseStatus.RELEASED, ReleaseStatus.PLANNED,
-    ]  # fmt: skip
-    assert planned.lessons[2].planned.reason is DripKind.MANUAL
+    opened, planned = ReleaseStatus.RELEASED, ReleaseStatus.PLANNED
+    for plan, statuses in (
+        (later, [opened, opened, planned]),
+        # What should have opened by then, and is not on record, is not shown as open: its job is late.
+        (late, [planned, opened, planned]),
+        (now_is_later, [planned, planned, planned]),
+    ):
+        assert plan is not None
+        assert [each.planned.status for each in plan.lessons] == statuses
+        assert plan.lessons[0].planned.opens_at == BEGAN
+        assert plan.lessons[2].planned.reason is DripKind.MANUAL
 
 
 # ---- what it writes, and who follows ----
@@ -241,6 +283,11 @@ async def test_lessons_are_removed_and_reordered_and_meetings_moved(changes: Cou
         session.add_all([meeting, over])
     moved = {"meeting_starts_at": soon + DAY, "meeting_ends_at": soon + 2 * DAY}
     await begun(changes, request(ContentChange.MOVE_MEETING, meeting_id=meeting.id, **moved))
+    past = {"meeting_starts_at": BEGAN, "meeting_ends_at": BEGAN + timedelta(hours=1)}
+    backwards = await changes.begin_course_change(request(ContentChange.MOVE_MEETING, meeting_id=meeting.id, **past))
+    assert (backwards.refusal, backwards.refusal_detail) == (
+        Reason.INVALID_REQUEST, "A meeting is moved to a time that is not over yet.",
+    )  # fmt: skip
     await begun(changes, request(ContentChange.CANCEL_MEETING, meeting_id=meeting.id))
     async with sessions() as session:
         kept = await session.get_one(ClassSession, meeting.id)
@@ -267,6 +314,70 @@ async def test_rules_about_what_there_is_not_are_refused(changes: CourseChangeAc
         kept = await session.get_one(Lesson, first)
         assert (kept.drip_rule, kept.module_id) == ({"kind": "immediately"}, None)
         assert (await session.execute(select(func.count()).select_from(CourseChange))).scalar_one() == 0
+
+
+def over_the_wire(wanted: CourseChangeRequest) -> CourseChangeRequest:
+    """As Temporal brings it, and as the record keeps it."""
+    wire = PydanticPayloadConverter()
+    read: CourseChangeRequest = wire.from_payloads(wire.to_payloads([wanted]), [CourseChangeRequest])[0]
+    assert CourseChangeRequest.model_validate(read.model_dump(mode="json")) == read
+    return read
+
+
+async def test_null_takes_away_what_may_be_missing(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    first, second = await teach(sessions, Immediately(), Immediately(), starts_at=BEGAN)
+    module = CourseModule(course_id=COURSE, position=7, title="Module")
+    async with sessions.begin() as session:
+        session.add(module)
+    whole = LessonEdit(module_id=module.id, total_marks=Decimal(10), passing_marks=Decimal(6), max_attempts=3)
+    await begun(changes, request(ContentChange.EDIT_LESSON, lesson_id=first, lesson=whole))
+    asks = LessonEdit(drip_rule=AfterLesson(lesson_id=first, outcome=LessonStatus.PASSED))
+    await begun(changes, request(ContentChange.EDIT_LESSON, lesson_id=second, lesson=asks))
+
+    nothing = over_the_wire(request(ContentChange.EDIT_LESSON, lesson_id=first, lesson=LessonEdit(title="New")))
+    await begun(changes, nothing)
+    async with sessions() as session:
+        kept = await session.get_one(Lesson, first)
+        assert (kept.title, kept.module_id, kept.total_marks, kept.max_attempts) == ("New", module.id, Decimal(10), 3)
+
+    bare = LessonEdit(module_id=None, total_marks=None, passing_marks=None)
+    taken = over_the_wire(request(ContentChange.EDIT_LESSON, lesson_id=first, lesson=bare))
+    # Another lesson asks for a result of it.
+    assert (await changes.begin_course_change(taken)).refusal is Reason.DRIP_RULE_INVALID
+    freed = LessonEdit(drip_rule=Immediately())
+    await begun(changes, request(ContentChange.EDIT_LESSON, lesson_id=second, lesson=freed))
+    await begun(changes, taken)
+    no_start = over_the_wire(request(ContentChange.EDIT_COURSE, course=CourseEdit(starts_at=None)))
+    await begun(changes, no_start)
+    async with sessions() as session:
+        lesson, course = await session.get_one(Lesson, first), await session.get_one(Course, COURSE)
+        assert (lesson.title, lesson.module_id, lesson.total_marks, lesson.passing_marks) == ("New", None, None, None)
+        assert (lesson.max_attempts, course.starts_at) == (3, None)
+
+    # The key stands for what was taken away, too.
+    other = taken.model_copy(update={"lesson": LessonEdit()})
+    assert (await changes.begin_course_change(other)).refusal is Reason.IDEMPOTENCY_KEY_REUSED
+
+
+@pytest.mark.parametrize(
+    ("content", "edit"),
+    [
+        *((ContentChange.EDIT_LESSON, {name: None}) for name in ("title", "drip_rule", "is_preview", "max_attempts")),
+        (ContentChange.EDIT_LESSON, {"total_marks": None}),
+        (ContentChange.EDIT_COURSE, {"completion_rule": None}),
+        (ContentChange.EDIT_COURSE, {"access_rule": None}),
+    ],
+)
+async def test_what_has_to_be_there_is_not_taken_away(
+    changes: CourseChangeActivities, content: ContentChange, edit: dict[str, object]
+) -> None:
+    [first] = await teach(changes.sessions, Immediately())
+    marks = LessonEdit(total_marks=Decimal(10), passing_marks=Decimal(6))
+    await begun(changes, request(ContentChange.EDIT_LESSON, lesson_id=first, lesson=marks))
+    of_lesson = {"lesson_id": first, "lesson": edit} if content is ContentChange.EDIT_LESSON else {"course": edit}
+    refused = await changes.begin_course_change(over_the_wire(request(content, **of_lesson)))
+    assert refused.refusal is Reason.INVALID_REQUEST
 
 
 async def test_a_course_is_edited_as_a_whole(changes: CourseChangeActivities) -> None:

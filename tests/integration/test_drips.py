@@ -190,11 +190,20 @@ async def test_a_change_is_made_once(drips: DripActivities) -> None:
     change_id = uuid4()
     first = await changed(drips, place.id, EnrollmentChange.RELEASE, BEGAN, change_id=change_id)
     assert await changed(drips, place.id, EnrollmentChange.RELEASE, BEGAN, change_id=change_id) == first
-    other = await change(drips, place.id, EnrollmentChange.SUSPEND, BEGAN, change_id=change_id)
-    assert other.refusal is Reason.IDEMPOTENCY_KEY_REUSED
+    for word, said in ((EnrollmentChange.SUSPEND, {}), (EnrollmentChange.RELEASE, {"lesson_ids": place.lessons[:1]})):
+        other = await change(drips, place.id, word, BEGAN, change_id=change_id, **said)
+        assert other.refusal is Reason.IDEMPOTENCY_KEY_REUSED
     count = select(func.count()).where(col(AuditEntry.subject_id) == place.id, col(AuditEntry.reason) == "release")
     async with drips.sessions() as session:
         assert (await session.execute(count)).scalar_one() == 1
+
+
+async def test_nobody_changes_an_enrollment_of_their_own(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Manual())
+    own = f"staff:{(await place_of(drips.sessions, place.id)).student_id}"
+    refused = await change(drips, place.id, EnrollmentChange.RELEASE, BEGAN, actor=own)
+    assert refused.refusal is Reason.ROLE_NOT_ALLOWED
+    assert await releases_of(drips.sessions, place.id) == {}
 
 
 async def test_moving_the_start_opens_what_is_due_then_and_locks_nothing(drips: DripActivities) -> None:

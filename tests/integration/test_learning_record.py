@@ -12,7 +12,7 @@ from sqlmodel import col
 from activities.database import Sessions
 from activities.drips import DripActivities
 from activities.orders import OrderActivities
-from models.drip import AfterLesson, AfterModule, AfterRegistration, AfterStart, Immediately
+from models.drip import AfterLesson, AfterModule, AfterRegistration, AfterStart, Immediately, Manual
 from models.errors import Reason
 from models.tables import (
     AuditEntry,
@@ -85,7 +85,7 @@ async def test_a_lesson_that_is_done_opens_the_next_and_the_last_completes_the_c
     await set_lesson(drips.sessions, second, drip_rule={"kind": "after_lesson", "lesson_id": str(first)})
 
     early = await tell(drips, place.id, second, BEGAN + HOUR, is_finished=True)
-    assert (early.refusal, early.opens_at) == (Reason.LESSON_NOT_OPEN, None)
+    assert (early.refusal, early.refusal_moment) == (Reason.LESSON_NOT_OPEN, None)
     assert early.refusal_detail == f"The lesson opens when lesson {first} is completed."
     done = await finish(drips, place.id, first, BEGAN + 2 * HOUR)
     assert (done.opened, done.progress_percent, done.is_course_complete) == ((second,), 50, False)
@@ -196,7 +196,7 @@ async def test_time_and_position_are_kept_and_the_first_start_counts(drips: Drip
 async def test_what_is_not_open_is_refused_with_its_date(drips: DripActivities) -> None:
     place = await enrolled(drips.sessions, AfterRegistration(amount=30, unit="hours"))
     refused = await tell(drips, place.id, place.lessons[0], BEGAN + HOUR, is_finished=True)
-    assert (refused.refusal, refused.opens_at) == (Reason.LESSON_NOT_OPEN, BEGAN + 30 * HOUR)
+    assert (refused.refusal, refused.refusal_moment) == (Reason.LESSON_NOT_OPEN, BEGAN + 30 * HOUR)
     assert refused.step is not None
     # What is due is open, also before anybody has looked.
     due = await finish(drips, place.id, place.lessons[0], BEGAN + 30 * HOUR)
@@ -228,17 +228,48 @@ async def test_access_that_ends_ends_learning_at_that_moment(drips: DripActiviti
     await finish(drips, place.id, place.lessons[0], BEGAN + DAY - HOUR)
     late = await tell(drips, place.id, place.lessons[0], BEGAN + DAY, is_finished=True)
     assert (late.refusal, late.step and late.step.status) == (Reason.ENROLLMENT_EXPIRED, EnrollmentStatus.EXPIRED)
+    assert late.refusal_moment == BEGAN + DAY
+    refused = await change(drips, place.id, EnrollmentChange.RELEASE, BEGAN + 2 * DAY)
+    assert (refused.refusal, refused.refusal_moment) == (Reason.ENROLLMENT_EXPIRED, BEGAN + DAY)
 
 
 async def test_nothing_is_learned_in_a_pause(drips: DripActivities) -> None:
     place = await enrolled(drips.sessions, Immediately())
     await changed(drips, place.id, EnrollmentChange.PAUSE, BEGAN, until=BEGAN + DAY)
     refused = await tell(drips, place.id, place.lessons[0], BEGAN + HOUR, is_finished=True)
-    assert refused.refusal is Reason.ENROLLMENT_PAUSED
+    assert (refused.refusal, refused.refusal_moment) == (Reason.ENROLLMENT_PAUSED, BEGAN + DAY)
     await finish(drips, place.id, place.lessons[0], BEGAN + DAY)
 
 
 # ---- completion, judgement, reset, certificates, refunds ----
+
+
+async def test_a_lesson_that_was_not_held_after_all_is_not_done(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Immediately(), Manual(), Immediately(), completion_rule="complete_all")
+    first, closed, third = place.lessons
+    await set_lesson(drips.sessions, third, drip_rule={"kind": "after_lesson", "lesson_id": str(first)})
+    held = {"outcome": LessonOutcome.COMPLETED, "actor": "tutor:7"}
+    not_held = {"outcome": LessonOutcome.CANCELED, "actor": "staff:7", "may_correct": True}
+    for lesson, percent in ((first, 33), (closed, 66)):
+        assert (await tell(drips, place.id, lesson, BEGAN, **held)).progress_percent == percent
+    for lesson, percent in ((first, 33), (closed, 0)):
+        for _ in range(2):
+            corrected = await tell(drips, place.id, lesson, BEGAN + HOUR, **not_held)
+            assert (corrected.outcome, corrected.status, corrected.progress_percent) == (
+                LessonOutcome.CANCELED, LessonStatus.IN_PROGRESS, percent,
+            )  # fmt: skip
+    # What was open stays open, also what nothing but its tutor had opened.
+    assert (await releases_of(drips.sessions, place.id)).keys() == set(place.lessons)
+
+    again = await tell(drips, place.id, first, BEGAN + 2 * HOUR, **{**held, **not_held, "outcome": held["outcome"]})
+    assert (again.status, again.progress_percent) == (LessonStatus.COMPLETED, 33)
+    # An attempt is more than what was said of the lesson.
+    await finish(drips, place.id, third, BEGAN + 2 * HOUR)
+    assert (await tell(drips, place.id, third, BEGAN + 3 * HOUR, **not_held)).progress_percent == 66
+    completed = await finish(drips, place.id, closed, BEGAN + 3 * HOUR)
+    assert completed.is_course_complete
+    stays = await tell(drips, place.id, first, BEGAN + 4 * HOUR, **not_held)
+    assert (stays.status, stays.progress_percent, stays.is_course_complete) == (LessonStatus.COMPLETED, 100, True)
 
 
 async def test_staff_judges_when_everything_is_done(drips: DripActivities) -> None:

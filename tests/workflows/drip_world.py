@@ -286,7 +286,11 @@ class DripWorld:
         if reason is None:
             return None
         return LessonRecorded(
-            enrollment_id=place.id, lesson_id=told.lesson_id, refusal=reason, refusal_detail="No.", opens_at=opens_at
+            enrollment_id=place.id,
+            lesson_id=told.lesson_id,
+            refusal=reason,
+            refusal_detail="No.",
+            refusal_moment=opens_at,
         )
 
     def _change(self, place: Place, wish: ChangeEnrollment, moment: datetime) -> Reason | None:
