@@ -19,6 +19,8 @@ from models.vocabulary import EnrollmentStatus, MailList
 from rules.access import is_about
 
 _MOST_LESSONS = 12
+# Who has an hour that is to be confirmed yet is active when access has ended.
+_MAY_BE_OVER = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED, EnrollmentStatus.EXPIRED)
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def access_ending(errand: LearningErrand) -> Draft | Skipped:
 
 def access_ended(errand: LearningErrand) -> Draft | Skipped:
     """That the course is not open any more. Not sent where it is open again, or the place has ended in another way."""
-    return _about_the_end(errand, (EnrollmentStatus.EXPIRED, EnrollmentStatus.COMPLETED), is_over=True)
+    return _about_the_end(errand, _MAY_BE_OVER, is_over=True)
 
 
 def _about_the_end(errand: LearningErrand, states: Collection[EnrollmentStatus], *, is_over: bool) -> Draft | Skipped:
