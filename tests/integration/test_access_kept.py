@@ -11,6 +11,7 @@ from activities.course_changes import CourseChangeActivities
 from activities.database import Sessions
 from activities.drips import DripActivities
 from activities.orders import OrderActivities
+from activities.plans import plan_of
 from activities.refund_requests import RefundRequestActivities
 from activities.roll_call import RollCall, RollCalled, call_roll
 from models.drip import Immediately
@@ -27,6 +28,7 @@ from models.vocabulary import (
     EnrollmentChange,
     EnrollmentStatus,
     LessonOutcome,
+    ReleaseStatus,
 )
 from sandbox.sample_academy import sample_id
 from tests.integration.learning_steps import (
@@ -282,6 +284,23 @@ async def test_a_course_that_ends_with_its_last_meeting_is_completed(drips: Drip
     assert paused.refusal is Reason.ENROLLMENT_EXPIRED
     told = await tell(drips, place.id, meeting_id, BEGAN + 2 * DAY, attendance=Attendance.ATTENDED, actor="tutor:7")
     assert (told.refusal, told.is_course_complete) == (None, True)
+
+
+async def test_lessons_are_closed_while_a_meeting_is_to_be_confirmed(drips: DripActivities) -> None:
+    place, _ = await one_meeting(drips.sessions)
+    [lesson] = await teach(drips.sessions, Immediately(), code="thesis-seminar")
+    refused = await tell(drips, place.id, lesson, BEGAN + 2 * DAY, is_finished=True)
+    assert (refused.refusal, refused.step and refused.step.status) == (
+        Reason.ENROLLMENT_EXPIRED, EnrollmentStatus.ACTIVE,
+    )  # fmt: skip
+    had = await tell(drips, place.id, lesson, BEGAN + 2 * DAY, outcome=LessonOutcome.COMPLETED, actor="tutor:7")
+    assert had.refusal is Reason.ENROLLMENT_EXPIRED
+    async with drips.sessions() as session:
+        planned = await plan_of(session, place.id, BEGAN + 2 * DAY)
+    assert planned is not None
+    assert [each.planned.status for each in planned.lessons] == [ReleaseStatus.SKIPPED]
+    expired = await advance(drips, place.id, BEGAN + DAY + 73 * HOUR)
+    assert (expired.status, expired.is_over) == (EnrollmentStatus.EXPIRED, True)
 
 
 async def test_what_nobody_spoke_about_completes_before_access_is_over(drips: DripActivities) -> None:
