@@ -25,11 +25,15 @@ def access_end(enrolled_at: datetime | SQLColumnExpression[datetime | None]) -> 
     )
 
 
-def access_end_after_start(course: Course, started_at: datetime) -> datetime | None:
-    """When access ends of a place that is begun with at this moment, where the days count from then; else none.
-
-    They do not count before the course starts.
+def access_days_from_start() -> ColumnElement[int | None]:
+    """How many days of access are granted with a place in `Course`, from its first start on; none where it lasts by
+    another rule. It is kept with the place: a later rule of the course changes nothing about it.
     """
-    if course.access_rule != AccessRule.DAYS_AFTER_START or course.access_days is None:
-        return None
-    return max(started_at, course.starts_at or started_at) + timedelta(days=course.access_days)
+    return case((col(Course.access_rule) == AccessRule.DAYS_AFTER_START, col(Course.access_days)), else_=None)
+
+
+def access_end_after_start(course: Course, days: int, started_at: datetime) -> datetime:
+    """When access of so many days ends of a place that is begun with at this moment. They do not count before the
+    course starts.
+    """
+    return max(started_at, course.starts_at or started_at) + timedelta(days=days)

@@ -27,7 +27,10 @@ OUTCOMES: Mapping[Attendance, LessonOutcome] = {
 
 
 async def confirm_held(session: AsyncSession, learning: Learning, moment: datetime, workflow_id: str) -> None:
-    """Record as attended, by `system`, what ended 72 hours ago without a word. Wants the enrollment locked."""
+    """Record as attended, by `system`, what ended 72 hours ago without a word. Wants the enrollment locked.
+
+    The hours also pass in a pause: the hour was held or not, and its tutor may say so meanwhile.
+    """
     silent = [each for each in learning.held if each.outcome is None and each.ends_at + CONFIRMED_AFTER <= moment]
     if not silent:
         return

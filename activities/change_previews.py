@@ -155,8 +155,8 @@ def _as_if_changed(learning: Learning, wish: ChangeEnrollment, moment: datetime)
         case EnrollmentChange.RESUME if pause is not None:
             over = replace(pause, resumed_at=moment)
             learning.pauses = [over if each is pause else each for each in learning.pauses]
-            if learning.counts_days and enrollment.access_ends_at is not None:
-                enrollment.access_ends_at -= pause.until - moment
+            if enrollment.access_ends_at is not None:
+                enrollment.access_ends_at -= min(pause.prolonged_by, pause.until - moment)
         case EnrollmentChange.RELEASE:
             by_hand = {each: Release(each, moment, moment, DripKind.MANUAL) for each in chosen}
             learning.releases = by_hand | learning.releases

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.learning_facts import Learning
+from activities.learning_facts import LEARNING, Learning
 from activities.lesson_records import money_goes_back, not_learning
 from models.errors import Reason
 from models.messages.learning import ChangeEnrollment
@@ -91,7 +91,7 @@ def _clock(learning: Learning, wish: ChangeEnrollment, moment: datetime) -> Refu
 def _access(learning: Learning, _wish: ChangeEnrollment, moment: datetime) -> Refused | None:
     if learning.status in (EnrollmentStatus.SUSPENDED, EnrollmentStatus.EXPIRED):
         return None
-    return _not_learned_in(learning, moment)
+    return _not_learned_in(learning, moment, may_be_over=True)
 
 
 def _suspend(learning: Learning, _wish: ChangeEnrollment, moment: datetime) -> Refused | None:
@@ -132,7 +132,11 @@ _AGAINST: Mapping[EnrollmentChange, _Against] = {
 }
 
 
-def _not_learned_in(learning: Learning, moment: datetime, *, may_be_paused: bool = False) -> Refused | None:
+def _not_learned_in(
+    learning: Learning, moment: datetime, *, may_be_paused: bool = False, may_be_over: bool = False
+) -> Refused | None:
+    if learning.status in LEARNING and learning.is_access_over(moment) and not may_be_over:
+        return not_learning(EnrollmentStatus.EXPIRED, learning.enrollment.access_ends_at, None)
     pause = None if may_be_paused else learning.open_pause(moment)
     paused_until = None if pause is None else pause.until
     return not_learning(learning.status, learning.enrollment.access_ends_at, paused_until)

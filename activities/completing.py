@@ -8,7 +8,7 @@ from sqlalchemy import any_, literal, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.access import access_end
+from activities.access import access_days_from_start, access_end
 from activities.audit import StateChange, write_audit
 from activities.cart_record import bought_carts, buy_carts
 from activities.coupon_uses import confirm_coupon
@@ -128,6 +128,7 @@ async def _activate_enrollments(session: AsyncSession, order_id: UUID, moment: d
             enrolled_at=moment,
             updated_at=moment,
             access_ends_at=access_end(moment),
+            access_days_from_start=access_days_from_start(),
         )
         .returning(col(Enrollment.id))
     )

@@ -7,6 +7,7 @@ from itertools import islice
 from uuid import UUID
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
@@ -24,7 +25,7 @@ from activities.database import Sessions
 from activities.drip_jobs import wake_jobs
 from activities.drip_record import FOLLOWED
 from activities.enrollment_changes import write_enrollment_change
-from models.errors import Reason
+from models.errors import IllegalTransitionError, Reason
 from models.identifiers import course_change_workflow_id, member_change_id_for
 from models.messages.learning import (
     ChangeEnrollment,
@@ -114,8 +115,13 @@ class CourseChangeActivities:
             }
         )
         write = WriteEnrollmentChange(wish=of_member, moment=step.moment, workflow_id=step.workflow_id)
-        async with self.sessions.begin() as session:
-            return (await write_enrollment_change(session, write)).refusal is None
+        try:
+            async with self.sessions.begin() as session:
+                return (await write_enrollment_change(session, write)).refusal is None
+        except (IllegalTransitionError, IntegrityError, DataError, ArithmeticError, ValueError) as wrong:
+            # What cannot be written for one enrollment, however often it is tried, does not stop all others.
+            activity.logger.error("A change of all was not made for %s: %s", enrollment_id, type(wrong).__name__)
+            return False
 
     @activity.defn
     async def end_course_change(self, step: EndCourseChange) -> None:

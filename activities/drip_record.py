@@ -3,11 +3,10 @@
 Steps carry the moment of their workflow's clock. They find the enrollment locked, and change nothing that is done.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, true, update
+from sqlalchemy import func, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -15,26 +14,20 @@ from sqlmodel import col
 from activities.attendance import confirm_held, next_confirmation
 from activities.audit import StateChange, write_audit
 from activities.drip_mails import bundle_news, next_mail, tell_at, wanted_mails
+from activities.grades import regrade
 from activities.holds import SEATED, give_back_seat
-from activities.learning_facts import LEARNING, Learning, Release, ended, learning_of
+from activities.learning_facts import LEARNING, Learning, Release, learning_of
+from activities.learning_step import Step
+from activities.pauses import end_pause
 from models.identifiers import new_id
 from models.messages.learning import DripStep
-from models.tables import Course, Enrollment, EnrollmentPause, LessonRelease
+from models.tables import Course, Enrollment, LessonRelease
 from models.vocabulary import CompletionRule, DripKind, EnrollmentStatus, ReleaseStatus
 from rules.completion import is_completed, wants_judgement
 from rules.drip import PlannedLesson, due, next_opening, plan
 from rules.lifecycle import require_transition
 
 FOLLOWED = (*LEARNING, EnrollmentStatus.SUSPENDED)
-
-
-@dataclass(frozen=True)
-class Step:
-    """When, by which workflow, and who is behind it."""
-
-    moment: datetime
-    workflow_id: str
-    actor: str = "system"
 
 
 async def locked_learning(
@@ -64,11 +57,12 @@ async def bring_up(session: AsyncSession, learning: Learning, step: Step) -> Non
     """Do what time has brought by the step's moment: pauses end, hours count as held, access ends, lessons open."""
     if learning.status not in FOLLOWED:
         return
-    await _end_pauses(session, learning, step)
+    over = learning.open_pause_over(step.moment)
+    if over is not None:
+        await end_pause(session, learning, over.until, step)
     await confirm_held(session, learning, step.moment, step.workflow_id)
-    ends_at = learning.enrollment.access_ends_at
-    if learning.status in SEATED and ends_at is not None and ends_at <= step.moment:
-        await move(session, learning, EnrollmentStatus.EXPIRED, "access ended", step)
+    regrade(learning, step.moment)
+    await _complete_or_expire(session, learning, step)
     await open_due(session, learning, step)
 
 
@@ -114,15 +108,7 @@ async def open_lessons(
 
 async def conclude(session: AsyncSession, learning: Learning, step: Step) -> DripStep:
     """See whether the course is completed, which mails are wanted and when to look again; and how it stands now."""
-    results = learning.results()
-    rule = CompletionRule(learning.course.completion_rule)
-    if (
-        learning.status is EnrollmentStatus.ACTIVE
-        and not learning.is_ending
-        and is_completed(rule, results, learning.judgement)
-    ):
-        learning.enrollment.completed_at = learning.enrollment.completed_at or step.moment
-        await move(session, learning, EnrollmentStatus.COMPLETED, "course completed", step)
+    await _complete_or_expire(session, learning, step)
     await bundle_news(session, learning, step.moment)
     planned = () if learning.begins_at is None else plan(learning.facts(step.moment), step.moment)
     mails = await wanted_mails(session, learning, step.moment)
@@ -147,8 +133,23 @@ async def conclude(session: AsyncSession, learning: Learning, step: Step) -> Dri
         and not learning.is_ending,
         wants_judgement=learning.status is EnrollmentStatus.ACTIVE
         and not learning.is_ending
-        and wants_judgement(rule, results, learning.judgement),
+        and wants_judgement(CompletionRule(learning.course.completion_rule), learning.results(), learning.judgement),
     )
+
+
+async def _complete_or_expire(session: AsyncSession, learning: Learning, step: Step) -> None:
+    """What is completed is so before access ends. What was held before its end may still be told of: until that is
+    confirmed, at most three days, the place does not expire, though its lessons are closed.
+    """
+    if (
+        learning.status is EnrollmentStatus.ACTIVE
+        and not learning.is_ending
+        and is_completed(CompletionRule(learning.course.completion_rule), learning.results(), learning.judgement)
+    ):
+        learning.enrollment.completed_at = learning.enrollment.completed_at or step.moment
+        await move(session, learning, EnrollmentStatus.COMPLETED, "course completed", step)
+    if learning.status in SEATED and learning.is_access_over(step.moment) and not learning.awaits_confirmation():
+        await move(session, learning, EnrollmentStatus.EXPIRED, "access ended", step)
 
 
 async def move(session: AsyncSession, learning: Learning, to_state: EnrollmentStatus, reason: str, step: Step) -> None:
@@ -163,29 +164,6 @@ async def move(session: AsyncSession, learning: Learning, to_state: EnrollmentSt
         await give_back_seat(session, learning.course)
     change = StateChange("enrollment", learning.enrollment.id, from_state, to_state)
     await write_audit(session, [change], actor=step.actor, reason=reason, workflow_id=step.workflow_id)
-
-
-async def end_pause(session: AsyncSession, learning: Learning, at: datetime, step: Step) -> None:
-    """End the pause that goes on. Access that counts days was prolonged by all of it, and loses what is left of it."""
-    pause = next(each for each in learning.pauses if each.resumed_at is None)
-    await session.execute(
-        update(EnrollmentPause)
-        .where(col(EnrollmentPause.id) == pause.id, col(EnrollmentPause.resumed_at).is_(None))
-        .values(resumed_at=at)
-        .execution_options(synchronize_session=False)
-    )
-    learning.pauses[learning.pauses.index(pause)] = ended(pause, at)
-    ends_at = learning.enrollment.access_ends_at
-    if learning.counts_days and ends_at is not None:
-        learning.enrollment.access_ends_at = ends_at - (pause.until - at)
-    change = StateChange("enrollment_pause", pause.id, "open", "ended")
-    await write_audit(session, [change], actor=step.actor, reason="resumed", workflow_id=step.workflow_id)
-
-
-async def _end_pauses(session: AsyncSession, learning: Learning, step: Step) -> None:
-    over = next((each for each in learning.pauses if each.resumed_at is None and each.until <= step.moment), None)
-    if over is not None:
-        await end_pause(session, learning, over.until, step)
 
 
 def _wakes_at(learning: Learning, planned: tuple[PlannedLesson, ...], moment: datetime) -> datetime | None:

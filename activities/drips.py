@@ -11,10 +11,11 @@ from temporalio import activity
 
 from activities.database import Sessions
 from activities.drip_jobs import start_jobs, wake_jobs
-from activities.drip_record import Step, bring_up, conclude, locked_learning
+from activities.drip_record import bring_up, conclude, locked_learning
 from activities.enrollment_changes import write_enrollment_change
 from activities.learning_facts import LEARNING
 from activities.learning_record import write_lesson
+from activities.learning_step import Step
 from models.messages.learning import (
     AdvanceDrip,
     DripStep,

@@ -12,12 +12,14 @@ from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
 from activities.change_refusals import against_change, certified_among, chosen_lessons
-from activities.drip_record import Step, bring_up, conclude, end_pause, locked_learning, move, open_due, open_lessons
+from activities.drip_record import bring_up, conclude, locked_learning, move, open_due, open_lessons
 from activities.holds import hold_seats
-from activities.learning_facts import LEARNING, Learning, StandStill
+from activities.learning_facts import LEARNING, Learning
+from activities.learning_step import Step
+from activities.pauses import begin_pause, end_pause, keep_end
 from models.errors import Reason
 from models.messages.learning import ChangeEnrollment, EnrollmentChanged, WriteEnrollmentChange
-from models.tables import AppliedChange, Enrollment, EnrollmentPause, LessonAttempt, LessonProgress
+from models.tables import AppliedChange, Enrollment, LessonAttempt, LessonProgress
 from models.vocabulary import CompletionRule, DripKind, EnrollmentChange, EnrollmentStatus, ReleaseStatus
 from rules.access import LONGEST_PAUSE
 from rules.completion import is_completed
@@ -41,7 +43,8 @@ async def write_enrollment_change(session: AsyncSession, step: WriteEnrollmentCh
     if learning is None:
         return _refused(wish, Refused(Reason.NOT_FOUND, "There is no such enrollment."))
     await bring_up(session, learning, by_time)
-    refused = await _apply(session, learning, wish, acting)
+    known = await session.get(AppliedChange, wish.change_id)
+    refused = await _apply(session, learning, known, wish, acting)
     await open_due(session, learning, by_time)
     stands = await conclude(session, learning, by_time)
     pause = learning.open_pause(step.moment)
@@ -50,14 +53,15 @@ async def write_enrollment_change(session: AsyncSession, step: WriteEnrollmentCh
             "status": learning.status,
             "access_ends_at": learning.enrollment.access_ends_at,
             "paused_until": None if pause is None else pause.until,
-            "opened": () if refused else learning.opened_in_step(step.moment),
+            "opened": () if refused else learning.opened_in_steps(known.created_at if known else step.moment),
             "step": stands,
         }
     )
 
 
-async def _apply(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
-    known = await session.get(AppliedChange, wish.change_id)
+async def _apply(
+    session: AsyncSession, learning: Learning, known: AppliedChange | None, wish: ChangeEnrollment, step: Step
+) -> Refused | None:
     if known is not None:
         is_same = known.digest == wish.digest
         return None if is_same else Refused(Reason.IDEMPOTENCY_KEY_REUSED, "The key was used for another change.")
@@ -90,14 +94,7 @@ async def _apply(session: AsyncSession, learning: Learning, wish: ChangeEnrollme
 async def _pause(session: AsyncSession, learning: Learning, wish: ChangeEnrollment, step: Step) -> Refused | None:
     """Time stands still, for up to 180 days in one go. Access that counts days lasts as much longer."""
     until = wish.until or step.moment + LONGEST_PAUSE
-    pause = EnrollmentPause(
-        enrollment_id=wish.enrollment_id, paused_at=step.moment, until=until, actor=step.actor, created_at=step.moment
-    )
-    session.add(pause)
-    learning.pauses.append(StandStill(pause.id, step.moment, until))
-    ends_at = learning.enrollment.access_ends_at
-    if learning.counts_days and ends_at is not None:
-        learning.enrollment.access_ends_at = ends_at + (until - step.moment)
+    await begin_pause(session, learning, until, step)
     return None
 
 
@@ -135,6 +132,8 @@ async def _reset(session: AsyncSession, learning: Learning, wish: ChangeEnrollme
     if refused is not None:
         learning.progress, learning.enrollment.judgement = kept, judged
         return refused
+    if begins_anew:
+        learning.enrollment.completed_at = None
     for table in (LessonAttempt, LessonProgress):
         struck = delete(table).where(col(table.enrollment_id) == wish.enrollment_id, col(table.lesson_id).in_(ids))
         await session.execute(struck.execution_options(synchronize_session=False))
@@ -166,8 +165,9 @@ async def _set_access(session: AsyncSession, learning: Learning, wish: ChangeEnr
         refused = await _take_again(session, learning, "access extended", step)
         if refused is not None:
             return refused
-    enrollment.access_ends_at = ends_at
-    if learning.status is EnrollmentStatus.ACTIVE and not is_open:
+    enrollment.access_ends_at, enrollment.access_days_from_start = ends_at, None
+    await keep_end(session, learning, step.moment)
+    if learning.status is EnrollmentStatus.ACTIVE and not is_open and not learning.awaits_confirmation():
         await move(session, learning, EnrollmentStatus.EXPIRED, "access ended", step)
     return None
 

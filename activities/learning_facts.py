@@ -4,8 +4,8 @@ Read in as many statements whatever their number.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from uuid import UUID
@@ -55,7 +55,7 @@ LEARNING = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)
 _COUNTS_DAYS = (AccessRule.DAYS_AFTER_ENROLLMENT, AccessRule.DAYS_AFTER_START)
 # An hour, or a meeting, is done when it was held; who did not come to it has not passed it.
 _OF_OUTCOME = {LessonOutcome.COMPLETED: LessonStatus.PASSED, LessonOutcome.STUDENT_NO_SHOW: LessonStatus.FAILED}
-_NOT_HELD = (LessonOutcome.CANCELED, LessonOutcome.TUTOR_NO_SHOW)
+NOT_HELD = (LessonOutcome.CANCELED, LessonOutcome.TUTOR_NO_SHOW)
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,13 @@ class Release:
 
 @dataclass(frozen=True)
 class StandStill:
-    """A pause; without `resumed_at` it goes on until `until`."""
+    """A pause; without `resumed_at` it goes on until `until`. Access ends later by `prolonged_by` because of it."""
 
     id: UUID
     paused_at: datetime
     until: datetime
     resumed_at: datetime | None = None
+    prolonged_by: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,27 @@ class Learning:
         is_later = lesson.applies_from is not None and enrolled_at is not None and enrolled_at < lesson.applies_from
         return lesson.removed_at is not None or is_later
 
-    def opened_in_step(self, moment: datetime) -> tuple[UUID, ...]:
-        """The lessons that the step of this moment has opened: the same when it is repeated."""
-        return tuple(each.lesson_id for each in self.releases.values() if each.written_at == moment)
+    def opened_in_steps(self, *moments: datetime) -> tuple[UUID, ...]:
+        """The lessons that the steps of these moments have opened: the same when they are repeated."""
+        return tuple(each.lesson_id for each in self.releases.values() if each.written_at in moments)
 
     def open_pause(self, moment: datetime) -> StandStill | None:
         """The pause that goes on at `moment`."""
         return next((pause for pause in self.pauses if pause.resumed_at is None and pause.until > moment), None)
+
+    def open_pause_over(self, moment: datetime) -> StandStill | None:
+        """The pause whose end has come by `moment`, and that nobody has ended yet."""
+        return next((pause for pause in self.pauses if pause.resumed_at is None and pause.until <= moment), None)
+
+    def is_access_over(self, moment: datetime) -> bool:
+        """Whether nothing is open any more at `moment`."""
+        ends_at = self.enrollment.access_ends_at
+        return ends_at is not None and ends_at <= moment
+
+    def awaits_confirmation(self) -> bool:
+        """Whether an hour, or a meeting, that was over before access was is neither told of nor confirmed yet."""
+        ends_at = self.enrollment.access_ends_at
+        return any(each.outcome is None and (ends_at is None or each.ends_at <= ends_at) for each in self.held)
 
     def facts(self, moment: datetime) -> EnrollmentToPlan:
         """What the plan at `moment` depends on. A pause whose end has come by then is over. Wants it begun."""
@@ -195,7 +210,7 @@ class Learning:
         counting = [lesson for lesson in self.lessons if not self.is_gone(lesson) and not lesson.is_preview]
         if counting:
             return tuple(self._result(lesson) for lesson in counting)
-        return tuple(_result_of(each.outcome) for each in self.held if each.outcome not in _NOT_HELD)
+        return tuple(_result_of(each.outcome) for each in self.held if each.outcome not in NOT_HELD)
 
     def _result(self, lesson: Lesson) -> LessonResult:
         progress = self.progress.get(lesson.id)
@@ -389,10 +404,5 @@ async def _read_pauses(session: AsyncSession, found: Mapping[UUID, Learning], pa
         return
     query = select(EnrollmentPause).where(col(EnrollmentPause.enrollment_id).in_(paused))
     for row in (await session.execute(query.order_by(col(EnrollmentPause.paused_at)))).scalars():
-        still = StandStill(row.id, row.paused_at, row.until, row.resumed_at)
+        still = StandStill(row.id, row.paused_at, row.until, row.resumed_at, row.prolonged_by)
         found[row.enrollment_id].pauses.append(still)
-
-
-def ended(pause: StandStill, moment: datetime) -> StandStill:
-    """The pause with its end."""
-    return replace(pause, resumed_at=moment)

@@ -19,6 +19,8 @@ from models.vocabulary import EnrollmentStatus, MailList
 from rules.access import is_about
 
 _MOST_LESSONS = 12
+# Who has an hour that is to be confirmed yet is active when access has ended.
+_MAY_BE_OVER = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED, EnrollmentStatus.EXPIRED)
 
 
 @dataclass(frozen=True)
@@ -163,15 +165,15 @@ def access_ending(errand: LearningErrand) -> Draft | Skipped:
 
 
 def access_ended(errand: LearningErrand) -> Draft | Skipped:
-    """That the course is not open any more. Not sent where it is open again, or the place has ended in another way."""
-    return _about_the_end(errand, (EnrollmentStatus.EXPIRED, EnrollmentStatus.COMPLETED), is_over=True)
+    """That the course is not open any more. Not sent where its end was moved, or the place has ended in another way."""
+    return _about_the_end(errand, _MAY_BE_OVER, is_over=True)
 
 
 def _about_the_end(errand: LearningErrand, states: Collection[EnrollmentStatus], *, is_over: bool) -> Draft | Skipped:
     enrollment = errand.facts.enrollment
     ends_at: datetime | None = enrollment.access_ends_at
     if enrollment.status not in states:
-        return Skipped("enrollment_not_active" if not is_over else "open_again")
+        return Skipped("enrollment_not_active")
     if ends_at is None or not is_about(ends_at, errand.occasion):
         return Skipped("end_moved")
     if not is_over and errand.moment >= ends_at:

@@ -1,13 +1,15 @@
 """What is told of a lesson, an hour or a meeting, written down with all that follows from it, in one transaction."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.attendance import OUTCOMES
-from activities.drip_record import Step, bring_up, conclude, locked_learning, open_due, open_lessons
+from activities.drip_record import bring_up, conclude, locked_learning, open_due, open_lessons
 from activities.learning_facts import Held, Learning
+from activities.learning_step import Step
 from activities.lesson_attempts import (
     Tried,
     against_attempt,
@@ -19,6 +21,7 @@ from activities.lesson_attempts import (
     unmark_done,
 )
 from activities.lesson_records import LessonToRecord, money_goes_back, not_learning, record_lesson
+from activities.pauses import prolong_access
 from activities.refund_facts import enrollment_to_refund
 from models.drip import (
     AfterCohortStart,
@@ -30,7 +33,7 @@ from models.drip import (
 )
 from models.errors import Reason
 from models.messages.learning import LessonRecorded, RecordLesson, WriteLesson
-from models.tables import Lesson, LessonAttempt, LessonRecord
+from models.tables import Lesson, LessonAttempt, LessonProgress, LessonRecord
 from models.vocabulary import Attendance, EnrollmentStatus, LessonOutcome, LessonStatus, ReleaseStatus
 from rules.completion import percent_done
 from rules.decision import DatedRefusal, Refused
@@ -45,6 +48,14 @@ class _Written:
     record: LessonRecord | None = None
     lesson: Lesson | None = None
     tried: Tried | None = None
+
+    def moments(self, attempt_id: UUID, progress: LessonProgress | None) -> tuple[datetime, ...]:
+        """When this was written, also if it was told before: a repeat comes at another moment."""
+        attempts = self.tried.attempts if self.tried is not None else ()
+        of_attempt = [each.created_at for each in attempts if each.id == attempt_id]
+        of_record = [self.record.updated_at] if self.record is not None else []
+        is_last = progress is not None and progress.last_attempt_id == attempt_id
+        return (*of_attempt, *of_record, *([progress.last_accessed_at] if progress is not None and is_last else []))
 
 
 async def write_lesson(session: AsyncSession, step: WriteLesson) -> LessonRecorded:
@@ -62,11 +73,12 @@ async def write_lesson(session: AsyncSession, step: WriteLesson) -> LessonRecord
     now_stands = await conclude(session, learning, acting)
     await session.flush()
     answer = _answer(learning, told, written)
+    written_at = written.moments(told.attempt_id, learning.progress.get(told.lesson_id))
     refund = await enrollment_to_refund(session, told.enrollment_id)
     decision = None if refund is None else eligibility(refund.facts, step.moment)
     return answer.model_copy(
         update={
-            "opened": learning.opened_in_step(step.moment),
+            "opened": learning.opened_in_steps(step.moment, *written_at),
             "step": now_stands,
             "is_course_complete": now_stands.is_completed,
             "is_refund_possible": decision is not None and decision.is_eligible,
@@ -76,52 +88,56 @@ async def write_lesson(session: AsyncSession, step: WriteLesson) -> LessonRecord
 
 
 async def _write(session: AsyncSession, learning: Learning, told: RecordLesson, step: Step) -> _Written | Refused:
-    record = None
     outcome = told.outcome if told.attendance is None else OUTCOMES[told.attendance]
+    lesson = learning.lesson(told.lesson_id)
+    before = None if lesson is None else await tried(session, learning.enrollment.id, lesson.id)
+    is_repeated = before is not None and any(each.id == told.attempt_id for each in before.attempts)
+    is_attempt = not is_repeated and (told.is_finished or told.score is not None)
+    if lesson is not None and before is not None and (is_attempt or (outcome is None and not is_repeated)):
+        refused = await _against(session, learning, lesson, told, step, is_said_by_tutor=outcome is not None)
+        if refused is None and is_attempt:
+            refused = against_attempt(lesson, before, told.score)
+        if refused is not None:
+            return refused
+    record = None
     if outcome is not None:
-        # The enrollment is read anew below: what time has brought is written before.
-        await session.flush()
-        found = await record_lesson(session, _to_record(told, outcome, step))
+        found = await _record(session, learning, told, outcome, step)
         if isinstance(found, Refused):
             return found
         record = found
-        _keep_held(learning, told.lesson_id, outcome)
-        if outcome is LessonOutcome.COMPLETED:
-            begin(learning, step.moment)
-    lesson = learning.lesson(told.lesson_id)
-    if lesson is None:
+    if lesson is None or before is None:
         return _Written(record) if record else _no_lesson()
-    return await _write_progress(session, learning, lesson, told, step, record)
-
-
-async def _write_progress(
-    session: AsyncSession,
-    learning: Learning,
-    lesson: Lesson,
-    told: RecordLesson,
-    step: Step,
-    record: LessonRecord | None,
-) -> _Written | Refused:
-    before = await tried(session, learning.enrollment.id, lesson.id)
-    if any(each.id == told.attempt_id for each in before.attempts):
-        return _Written(record, lesson, before)
-    is_attempt = told.is_finished or told.score is not None
-    if record is not None and not is_attempt:
-        if record.outcome == LessonOutcome.COMPLETED and lesson.passing_marks is None:
-            mark_done(session, learning, lesson, told, step)
-        elif record.outcome != LessonOutcome.COMPLETED:
-            await _take_back(session, learning, lesson, step)
-        return _Written(record, lesson, before)
-    refused = await _against(session, learning, lesson, told, step, is_said_by_tutor=record is not None)
-    if refused is not None:
-        return refused
-    if not is_attempt:
+    if is_attempt:
+        before = await finish_attempt(session, learning, lesson, before, told, step)
+    elif record is not None:
+        await _follow(session, learning, lesson, told, record, step)
+    elif not is_repeated:
         touch(session, learning, lesson, told, step)
-        return _Written(record, lesson, before)
-    refused = against_attempt(lesson, before, told.score)
-    if refused is not None:
-        return refused
-    return _Written(record, lesson, await finish_attempt(session, learning, lesson, before, told, step))
+    return _Written(record, lesson, before)
+
+
+async def _follow(
+    session: AsyncSession, learning: Learning, lesson: Lesson, told: RecordLesson, record: LessonRecord, step: Step
+) -> None:
+    """What its tutor says of a lesson of the course decides how far the learner is, where nothing is graded."""
+    if record.outcome != LessonOutcome.COMPLETED:
+        await _take_back(session, learning, lesson, step)
+    elif lesson.passing_marks is None:
+        mark_done(session, learning, lesson, told, step)
+
+
+async def _record(
+    session: AsyncSession, learning: Learning, told: RecordLesson, outcome: LessonOutcome, step: Step
+) -> LessonRecord | Refused:
+    # The enrollment is read anew below: what time has brought is written before.
+    await session.flush()
+    found = await record_lesson(session, _to_record(told, outcome, step))
+    if isinstance(found, Refused):
+        return found
+    _keep_held(learning, told.lesson_id, outcome)
+    if outcome is LessonOutcome.COMPLETED and begin(learning, step.moment):
+        await prolong_access(session, learning, step.moment)
+    return found
 
 
 async def _take_back(session: AsyncSession, learning: Learning, lesson: Lesson, step: Step) -> None:
@@ -152,9 +168,8 @@ async def _against(
     refused = not_learning(learning.status, learning.enrollment.access_ends_at, paused_until)
     if refused is not None:
         return refused
-    ends_at = learning.enrollment.access_ends_at
-    if ends_at is not None and ends_at <= step.moment:
-        return not_learning(EnrollmentStatus.EXPIRED, ends_at, None)
+    if learning.is_access_over(step.moment):
+        return not_learning(EnrollmentStatus.EXPIRED, learning.enrollment.access_ends_at, None)
     if learning.is_ending:
         return money_goes_back()
     if learning.is_gone(lesson):

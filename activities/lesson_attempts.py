@@ -16,8 +16,8 @@ from sqlmodel import col
 
 from activities.access import access_end_after_start
 from activities.audit import StateChange, write_audit
-from activities.drip_record import Step
-from activities.learning_facts import Learning, counted_scores
+from activities.learning_facts import NOT_HELD, Learning, counted_scores
+from activities.learning_step import Step
 from models.errors import Reason
 from models.identifiers import new_id
 from models.messages.learning import RecordLesson
@@ -92,7 +92,7 @@ async def finish_attempt(
     change = StateChange("lesson_attempt", attempt.id, was, outcome.status)
     await write_audit(session, [change], actor=told.actor, reason="attempt finished", workflow_id=step.workflow_id)
     if not lesson.is_preview:
-        await _count_as_had(session, learning.enrollment.id, lesson.id, told.actor, step.moment)
+        await _count_as_had(session, learning.enrollment.id, lesson.id, told.actor, step)
     return after
 
 
@@ -119,19 +119,19 @@ def unmark_done(learning: Learning, lesson: Lesson) -> datetime | None:
 def touch(session: AsyncSession, learning: Learning, lesson: Lesson, told: RecordLesson, step: Step) -> LessonProgress:
     """The learner is in the lesson: the time that was spent and the position to go on from are kept.
 
-    A step that is repeated has the same moment, and its time is not counted again.
+    What is told a second time is not counted again.
     """
     progress = learning.progress.get(lesson.id)
     if progress is None:
         progress = LessonProgress(
             enrollment_id=learning.enrollment.id, lesson_id=lesson.id, started_at=step.moment,
-            time_spent_seconds=told.time_spent_seconds, last_accessed_at=step.moment,
+            time_spent_seconds=told.time_spent_seconds, last_accessed_at=step.moment, last_attempt_id=told.attempt_id,
         )  # fmt: skip
         session.add(progress)
         learning.progress[lesson.id] = progress
-    elif progress.last_accessed_at != step.moment:
+    elif progress.last_attempt_id != told.attempt_id:
         progress.time_spent_seconds = min(progress.time_spent_seconds + told.time_spent_seconds, 2_000_000_000)
-        progress.last_accessed_at = step.moment
+        progress.last_accessed_at, progress.last_attempt_id = step.moment, told.attempt_id
     if told.current_position is not None and told.total_content is not None:
         progress.current_position = min(told.current_position, told.total_content)
         progress.total_content = told.total_content
@@ -139,26 +139,41 @@ def touch(session: AsyncSession, learning: Learning, lesson: Lesson, told: Recor
     return progress
 
 
-def begin(learning: Learning, moment: datetime) -> None:
-    """The learner has begun with the course, if not before; where access counts from then, it has an end now."""
+def begin(learning: Learning, moment: datetime) -> bool:
+    """The learner has begun with the course, if not before. Whether access has an end now, as it counts from then."""
     enrollment = learning.enrollment
     if enrollment.started_at is not None:
-        return
+        return False
     enrollment.started_at = moment
-    if enrollment.access_ends_at is None:
-        enrollment.access_ends_at = access_end_after_start(learning.course, moment)
+    days, enrollment.access_days_from_start = enrollment.access_days_from_start, None
+    if days is None:
+        return False
+    enrollment.access_ends_at = access_end_after_start(learning.course, days, moment)
+    return True
 
 
-async def _count_as_had(
-    session: AsyncSession, enrollment_id: UUID, lesson_id: UUID, actor: str, moment: datetime
-) -> None:
+async def _count_as_had(session: AsyncSession, enrollment_id: UUID, lesson_id: UUID, actor: str, step: Step) -> None:
+    """The lesson was had, whatever was said of it before."""
     had = insert(LessonRecord).values(
         id=new_id(),
-        created_at=moment,
-        updated_at=moment,
+        created_at=step.moment,
+        updated_at=step.moment,
         enrollment_id=enrollment_id,
         lesson_id=lesson_id,
         outcome=LessonOutcome.COMPLETED,
         recorded_by=actor,
     )
-    await session.execute(had.on_conflict_do_nothing())
+    written = await session.execute(had.on_conflict_do_nothing().returning(col(LessonRecord.id)))
+    if written.scalar_one_or_none() is not None:
+        return
+    not_had = select(LessonRecord).where(
+        col(LessonRecord.enrollment_id) == enrollment_id,
+        col(LessonRecord.lesson_id) == lesson_id,
+        col(LessonRecord.outcome).in_(NOT_HELD),
+    )
+    record = (await session.execute(not_had)).scalar_one_or_none()
+    if record is None:
+        return
+    change = StateChange("lesson_record", record.id, record.outcome, LessonOutcome.COMPLETED)
+    record.outcome, record.recorded_by, record.updated_at = LessonOutcome.COMPLETED, actor, step.moment
+    await write_audit(session, [change], actor=actor, reason="attempt finished", workflow_id=step.workflow_id)

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.tables import (
-    Course,
     Enrollment,
     EnrollmentPause,
     Lesson,
@@ -18,7 +17,7 @@ from models.tables import (
     LessonRelease,
     RefundRequest,
 )
-from models.vocabulary import AccessRule, DripKind, EnrollmentStatus, LessonStatus, RefundAccess, RefundRequestStatus
+from models.vocabulary import DripKind, EnrollmentStatus, LessonStatus, RefundAccess, RefundRequestStatus
 
 _LEARNING = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)
 _LONGEST = 2_000_000_000
@@ -47,7 +46,7 @@ async def keep_position(session: AsyncSession, told: LessonPosition, moment: dat
     if enrollment is None:
         return None
     if enrollment.started_at is None:
-        if await _start_counts(session, enrollment.course_id):
+        if enrollment.access_days_from_start is not None or await _start_counts(session, enrollment.course_id):
             return None
         enrollment.started_at = moment
     return await _write(session, told, moment)
@@ -84,12 +83,11 @@ def _learning(told: LessonPosition, moment: datetime) -> Select[Enrollment]:
 
 async def _start_counts(session: AsyncSession, course_id: UUID) -> bool:
     by_rule = exists().where(
-        col(Lesson.course_id) == col(Course.id),
+        col(Lesson.course_id) == course_id,
         col(Lesson.removed_at).is_(None),
         func.jsonb_path_exists(col(Lesson.drip_rule), cast(_DEPENDS_ON_START, JSONPATH)),
     )
-    query = select((col(Course.access_rule) == AccessRule.DAYS_AFTER_START) | by_rule)
-    return bool((await session.execute(query.where(col(Course.id) == course_id))).scalar_one())
+    return bool((await session.execute(select(by_rule))).scalar_one())
 
 
 async def _write(session: AsyncSession, told: LessonPosition, moment: datetime) -> LessonProgress:

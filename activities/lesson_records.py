@@ -55,7 +55,8 @@ async def record_lesson(session: AsyncSession, told: LessonToRecord) -> LessonRe
     """Write the lesson down, or say why not. The enrollment is locked, so that a refund and a lesson never cross.
 
     `lesson_id` is a lesson of the course, a booked hour or a meeting. A cancelled hour, and one that the tutor missed,
-    is free again. Saying the same again changes nothing; saying something else is a correction.
+    is free again. Saying the same again changes nothing; saying something else is a correction. Of hours and meetings
+    it may be said in a pause, too: they were held or not, and count as held three days later.
     """
     enrollment = await session.get(Enrollment, told.enrollment_id, with_for_update=True)
     if enrollment is None:
@@ -67,7 +68,9 @@ async def record_lesson(session: AsyncSession, told: LessonToRecord) -> LessonRe
     found = refused or await _lesson(session, enrollment, told)
     if isinstance(found, Refused):
         return found
-    return await _write(session, told, known, found)
+    if known is None:
+        refused = await _closed(session, enrollment, found, told.moment or now())
+    return refused or await _write(session, told, known, found)
 
 
 def not_learning(
@@ -108,11 +111,24 @@ async def _refusal(
 ) -> Refused | None:
     if known is not None and not told.may_correct:
         return Refused(Reason.LESSON_ALREADY_RECORDED, f"The lesson is recorded as {known.outcome}.")
-    paused_until = await _paused_until(session, enrollment.id)
-    refused = not_learning(EnrollmentStatus(enrollment.status), enrollment.access_ends_at, paused_until)
+    refused = not_learning(EnrollmentStatus(enrollment.status), enrollment.access_ends_at, None)
     if refused is not None:
         return refused
     return money_goes_back() if await _is_ending(session, enrollment.id) else None
+
+
+async def _closed(session: AsyncSession, enrollment: Enrollment, found: _Found, moment: datetime) -> Refused | None:
+    """What speaks against it though the enrollment is learned in: a pause, of a lesson of the course; or that access
+    was over before the hour or the meeting was.
+    """
+    ends_at = enrollment.access_ends_at
+    is_within = not isinstance(found, Lesson) and ends_at is not None and found.ends_at <= ends_at
+    if ends_at is not None and ends_at <= moment and not is_within:
+        return not_learning(EnrollmentStatus.EXPIRED, ends_at, None)
+    if not isinstance(found, Lesson):
+        return None
+    paused_until = await _paused_until(session, enrollment.id)
+    return not_learning(EnrollmentStatus(enrollment.status), ends_at, paused_until)
 
 
 async def _paused_until(session: AsyncSession, enrollment_id: UUID) -> datetime | None:

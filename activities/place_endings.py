@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from activities.access import access_end
+from activities.access import access_days_from_start, access_end
 from activities.audit import StateChange
 from activities.coupon_uses import release_coupon
 from activities.holds import SEATED, end_places, seat_again
@@ -37,6 +37,7 @@ from models.tables import (
 )
 from models.tables.columns import now
 from models.vocabulary import (
+    AccessRule,
     CertificateStatus,
     EnrollmentStatus,
     OrderStatus,
@@ -67,7 +68,14 @@ class _Entitlement:
     enrolled_at: datetime | None
     access_ends_at: datetime | None
     provisioned_at: datetime | None
+    access_days_from_start: int | None
+    counts_days: bool
     place: Enrollment
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the days of access count from the first start, and count already."""
+        return self.access_days_from_start is not None and self.place.started_at is not None
 
 
 async def end_with_all(
@@ -155,6 +163,8 @@ async def _entitlements(session: AsyncSession, order_id: UUID, place_ids: Collec
             col(Order.completed_at),
             ends_at,
             col(Enrollment.provisioned_at),
+            access_days_from_start(),
+            col(Course.access_rule) == AccessRule.DAYS_AFTER_ENROLLMENT,
             Enrollment,
         )
         .ext(distinct_on(col(Enrollment.id)))
@@ -194,6 +204,7 @@ async def _hand_over(
     """
     if not entitled:
         return []
+    prolonged = await _move_prolongations(session, entitled)
     places: list[dict[str, object]] = [
         {
             "id": new_id(),
@@ -204,7 +215,8 @@ async def _hand_over(
             "refund_policy": other.refund_policy,
             "share_amount": 0,
             "enrolled_at": other.enrolled_at,
-            "access_ends_at": _access_end(other),
+            "access_ends_at": _access_end(other, prolonged.get(other.place_id, timedelta())),
+            "access_days_from_start": None if other.goes_on else other.access_days_from_start,
             "provisioned_at": other.provisioned_at,
             "clock_started_at": other.place.clock_started_at or other.place.enrolled_at,
             "started_at": other.place.started_at,
@@ -235,11 +247,30 @@ async def _hand_over(
     return [StateChange("enrollment", new, None, before[old]) for old, new in new_ids.items()]
 
 
-def _access_end(other: _Entitlement) -> datetime | None:
+def _access_end(other: _Entitlement, prolonged: timedelta) -> datetime | None:
     """As the other order grants it; where the days count from the first start, as they have counted."""
-    if other.access_ends_at is None and other.place.started_at is not None:
+    if other.goes_on:
         return other.place.access_ends_at
-    return other.access_ends_at
+    return other.access_ends_at and other.access_ends_at + prolonged
+
+
+async def _move_prolongations(session: AsyncSession, entitled: Sequence[_Entitlement]) -> Mapping[UUID, timedelta]:
+    """By how much longer access of the new places lasts for the pauses of the old ones, which are kept in line.
+
+    The days of the other order passed from when it was complete: what a place stood still before is none of theirs.
+    """
+    anew = {each.place_id: each for each in entitled if not each.goes_on}
+    query = select(EnrollmentPause).where(
+        col(EnrollmentPause.enrollment_id).in_(anew), col(EnrollmentPause.prolonged_by) > timedelta()
+    )
+    prolonged: dict[UUID, timedelta] = {}
+    for pause in (await session.execute(query)).scalars():
+        other = anew[pause.enrollment_id]
+        before = max(timedelta(), (other.enrolled_at or pause.paused_at) - pause.paused_at)
+        pause.prolonged_by = max(timedelta(), pause.prolonged_by - before) if other.counts_days else timedelta()
+        prolonged[other.place_id] = prolonged.get(other.place_id, timedelta()) + pause.prolonged_by
+    await session.flush()
+    return prolonged
 
 
 async def _move_learning(session: AsyncSession, new_ids: Mapping[UUID, UUID]) -> None:

@@ -66,7 +66,7 @@ async def call_roll(session: AsyncSession, told: RollCall, moment: datetime) -> 
         record = known.get(enrollment_id)
         if record is not None and record.attendance == attendance:
             continue
-        reason = _refusal(places.get(enrollment_id), meeting, told.caller_id)
+        reason = _refusal(places.get(enrollment_id), meeting, told.caller_id, moment)
         if reason is None and record is not None and not told.may_correct:
             reason = Reason.LESSON_ALREADY_RECORDED
         if reason is None:
@@ -101,8 +101,10 @@ async def _known(session: AsyncSession, told: RollCall) -> Mapping[UUID, LessonR
     return {record.enrollment_id: record for record in (await session.execute(query)).scalars()}
 
 
-def _refusal(place: tuple[Enrollment, bool] | None, meeting: ClassSession, caller_id: UUID | None) -> Reason | None:
-    """A meeting that was over before somebody enrolled is none of theirs."""
+def _refusal(
+    place: tuple[Enrollment, bool] | None, meeting: ClassSession, caller_id: UUID | None, moment: datetime
+) -> Reason | None:
+    """A meeting that was over before somebody enrolled, or ended after their access had, is none of theirs."""
     if place is None:
         return Reason.NOT_FOUND
     enrollment, is_ending = place
@@ -112,6 +114,9 @@ def _refusal(place: tuple[Enrollment, bool] | None, meeting: ClassSession, calle
         return _NOT_LIVE.get(EnrollmentStatus(enrollment.status), Reason.ENROLLMENT_NOT_ACTIVE)
     if enrollment.enrolled_at is None or enrollment.enrolled_at >= meeting.ends_at:
         return Reason.NOT_FOUND
+    ends_at = enrollment.access_ends_at
+    if ends_at is not None and ends_at <= moment and ends_at < meeting.ends_at:
+        return Reason.ENROLLMENT_EXPIRED
     return Reason.REFUND_IN_PROGRESS if is_ending else None
 
 

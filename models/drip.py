@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter
 
 from models.messages.message import Message
 from models.vocabulary import DripKind, DripUnit, LessonStatus
@@ -37,7 +37,7 @@ def _without_zone(moment: datetime) -> datetime:
 
 
 LocalTime = Annotated[datetime, AfterValidator(_without_zone), AfterValidator(_within_reach)]
-Moment = Annotated[datetime, AfterValidator(_within_reach)]
+Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 
 
 class _Delayed(Message):

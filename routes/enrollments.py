@@ -54,7 +54,7 @@ class EnrollmentView(BaseModel):
     enrolled_at: datetime | None = Field(description="when the place became the student's, after payment")
     access_ends_at: datetime | None = Field(description="none while not enrolled, if access is for good, or not begun")
     started_at: datetime | None = Field(description="when the student first began with a lesson")
-    completed_at: datetime | None = Field(description="for the first time; it stays")
+    completed_at: datetime | None = Field(description="for the first time; it stays until staff's reset begins anew")
     judgement: Judgement | None = Field(description="of staff, where the course is judged")
     progress_percent: int = Field(description="how much is done of what counts for completion")
     paused_until: datetime | None = Field(description="none unless it is paused")

@@ -268,6 +268,7 @@ def upgrade() -> None:
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("prolonged_by", sa.Interval(), nullable=False),
         sa.Column("actor", sa.String(length=80), nullable=False),
         sa.CheckConstraint(
             "until > paused_at AND resumed_at >= paused_at", name=op.f("ck_enrollment_pauses_ends_after_start")
@@ -461,6 +462,7 @@ def upgrade() -> None:
     op.add_column("courses", sa.Column("completion_rule", sa.String(length=32), server_default="na", nullable=False))
     op.add_column("courses", sa.Column("release_mails", sa.String(length=32), server_default="each", nullable=False))
     op.add_column("courses", sa.Column("credits", sa.Integer(), nullable=True))
+    op.add_column("enrollments", sa.Column("access_days_from_start", sa.Integer(), nullable=True))
     op.add_column("enrollments", sa.Column("clock_started_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("enrollments", sa.Column("started_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("enrollments", sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True))
@@ -597,6 +599,7 @@ def downgrade() -> None:
     op.drop_column("enrollments", "completed_at")
     op.drop_column("enrollments", "started_at")
     op.drop_column("enrollments", "clock_started_at")
+    op.drop_column("enrollments", "access_days_from_start")
     op.drop_column("courses", "credits")
     op.drop_column("courses", "release_mails")
     op.drop_column("courses", "completion_rule")

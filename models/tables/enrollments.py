@@ -57,13 +57,18 @@ class Enrollment(Row, table=True):
         default=None, sa_type=TIMESTAMP, description="moment of completed enrollment, after payment (TutorHub R9)"
     )
     access_ends_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="none: for good, or not begun")
+    access_days_from_start: int | None = Field(
+        default=None, description="granted, from the first start on; none once that has come, or staff has set an end"
+    )
     clock_started_at: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, description="from when its drip rules count; none: from `enrolled_at`"
     )
     started_at: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, description="when the learner first began with a lesson"
     )
-    completed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="for the first time; it stays")
+    completed_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, description="for the first time; it stays until staff's reset begins anew"
+    )
     judgement: Judgement | None = Field(default=None, sa_type=STATE, description="of staff, where the course is judged")
     planned_at: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, description="when its drip job last looked at it; none: not yet"

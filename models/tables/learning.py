@@ -1,10 +1,10 @@
 """How learners get on: what has opened for them, what they tried, and changes of the course they are in."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, Interval, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -97,6 +97,9 @@ class EnrollmentPause(Row, table=True):
     paused_at: datetime = Field(sa_type=TIMESTAMP)
     until: datetime = Field(sa_type=TIMESTAMP, description="when it ends by itself")
     resumed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    prolonged_by: timedelta = Field(
+        default=timedelta(), sa_type=Interval, description="access, which ends so much later because of it"
+    )
     actor: str = Field(max_length=80)
 
 

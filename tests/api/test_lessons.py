@@ -27,7 +27,7 @@ from models.tables import (
     LessonProgress,
 )
 from models.tables.columns import now
-from models.vocabulary import AccessRule, EnrollmentStatus, LessonStatus, RefundPolicy, Role
+from models.vocabulary import EnrollmentStatus, LessonStatus, RefundPolicy, Role
 from settings import Settings
 from tests.api.callers import as_, as_staff, as_student
 from tests.api.learning_on_record import Learners, LearningTemporal, write_learners
@@ -100,7 +100,6 @@ async def test_the_time_of_a_repeated_report_counts_once(
 async def _close(sessions: Sessions, learners: Learners, what: str) -> None:
     async with sessions.begin() as session:
         mine = update(Enrollment).where(col(Enrollment.id) == learners.annas)
-        courses = update(Course).where(col(Course.id) == learners.course)
         match what:
             case "removed":
                 await session.execute(update(Lesson).values(removed_at=now()))
@@ -113,7 +112,7 @@ async def _close(sessions: Sessions, learners: Learners, what: str) -> None:
                 pause = EnrollmentPause(enrollment_id=learners.annas, paused_at=now(), until=until, actor="staff:frida")
                 session.add(pause)
             case "access from the start":
-                await session.execute(courses.values(access_rule=AccessRule.DAYS_AFTER_START, access_days=30))
+                await session.execute(mine.values(access_days_from_start=30))
             case "a rule from the start":
                 rule = {"kind": "all", "rules": [{"kind": "immediately"}, {"kind": "after_start", "amount": 1}]}
                 await session.execute(update(Lesson).where(col(Lesson.id) == learners.graded).values(drip_rule=rule))

@@ -24,7 +24,7 @@ from models.messages.learning import (
     WriteLesson,
 )
 from models.tables import Course, Enrollment, Lesson, LessonRelease, Person
-from models.vocabulary import EnrollmentChange
+from models.vocabulary import AccessRule, EnrollmentChange
 from sandbox.sample_academy import sample_id
 from tests.integration.written_orders import Sold, write_order
 
@@ -70,7 +70,9 @@ async def enrolled(sessions: Sessions, *rules: DripRule, code: str = CODE, **cou
     """A place in such a course since `BEGAN`; its student lives in Berlin."""
     lessons = await teach(sessions, *rules, code=code, **course)
     written = await write_order(sessions, [Sold(code, 4500, student="grace")])
-    await set_place(sessions, written.place_ids[0], enrolled_at=BEGAN)
+    from_start = course.get("access_rule") is AccessRule.DAYS_AFTER_START
+    granted = course["access_days"] if from_start else None
+    await set_place(sessions, written.place_ids[0], enrolled_at=BEGAN, access_days_from_start=granted)
     limited = (col(Course.id) == sample_id("course", code)) & col(Course.capacity).is_not(None)
     async with sessions.begin() as session:
         grace = col(Person.id) == sample_id("person", "grace")

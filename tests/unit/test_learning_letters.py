@@ -59,6 +59,7 @@ def test_the_end_is_told_where_the_reader_is() -> None:
     told = text(ENDING, zone="Asia/Tokyo")
     assert "open for you until Sunday, March 8, 2026, 9:00 PM (Tokyo time)." in told
     assert "please do it before then" in told
+    assert isinstance(written(ENDED, status=EnrollmentStatus.ACTIVE), Draft)  # an hour is to be confirmed yet
     assert "You have completed the course" in text(ENDED, completed_at=NOW, status=EnrollmentStatus.COMPLETED)
 
 
@@ -72,7 +73,7 @@ def test_the_end_is_told_where_the_reader_is() -> None:
         (ENDING, {"moment": NOW + timedelta(days=7)}, "too_late"),
         (ENDING, {"status": EnrollmentStatus.CANCELED}, "enrollment_not_active"),
         (ENDING, {"status": EnrollmentStatus.SUSPENDED}, "enrollment_not_active"),
-        (ENDED, {"status": EnrollmentStatus.ACTIVE}, "open_again"),
+        (ENDED, {"status": EnrollmentStatus.CANCELED}, "enrollment_not_active"),
         (ENDED, {"occasion": "202603090000"}, "end_moved"),
     ],
 )
