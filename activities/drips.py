@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
 from activities.drip_jobs import start_jobs, wake_jobs
@@ -15,6 +16,7 @@ from activities.drip_record import Step, bring_up, conclude, locked_learning
 from activities.enrollment_changes import write_enrollment_change
 from activities.learning_facts import LEARNING
 from activities.learning_record import write_lesson
+from models.errors import Reason
 from models.messages.learning import (
     AdvanceDrip,
     DripStep,
@@ -46,14 +48,13 @@ class DripActivities:
         """Do all that is due at this moment: lessons open, pauses end, hours that nobody spoke about count as held, the
         course is completed, access ends. Answers what follows, and when to look again.
 
-        Raises `NoResultFound` of an enrollment that there is not.
+        Raises `ApplicationError` of an enrollment that there is not: `not_found`, for good.
         """
         acting = Step(step.moment, step.workflow_id)
         async with self.sessions.begin() as session:
             learning = await locked_learning(session, step.enrollment_id, step.moment)
             if learning is None:
-                await session.get_one(Enrollment, step.enrollment_id)
-            assert learning is not None  # noqa: S101 - else the line above has raised
+                raise ApplicationError("there is no such enrollment", type=Reason.NOT_FOUND, non_retryable=True)
             await bring_up(session, learning, acting)
             return await conclude(session, learning, acting)
 

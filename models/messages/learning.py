@@ -69,7 +69,7 @@ class DripStep(Message):
     mails: tuple[LearningMail, ...] = Field(default=(), max_length=50)
     is_paused: bool = False
     is_over: bool = Field(
-        default=False, description="whether nothing can happen any more unless somebody does something"
+        default=False, description="whether nothing happens any more unless somebody does something"
     )
     is_completed: bool = False
     wants_certificate: bool = Field(default=False, description="completed, and the course certifies it")
