@@ -94,8 +94,7 @@ class CourseChangeActivities:
         refused = 0 if request.members is None else await self._change_members(ids, request.members, step)
         page = Page(change.course_id, ids, len(ids) - refused, refused)
         async with self.sessions.begin() as session:
-            if request.members is None:
-                await _look_at_once(session, ids, step)
+            await _look_at_once(session, ids, step)
             await _count(session, step, page)
         return page
 
