@@ -22,7 +22,7 @@ from activities.change_previews import (
 )
 from activities.course_content import write_content
 from activities.database import Sessions
-from activities.drip_jobs import wake_jobs
+from activities.drip_jobs import DripJob, wake_jobs
 from activities.drip_record import FOLLOWED
 from activities.enrollment_changes import write_enrollment_change
 from models.errors import IllegalTransitionError, Reason
@@ -79,7 +79,8 @@ class CourseChangeActivities:
         """
         page = await self.follow_page(step)
         if page.ids:
-            await wake_jobs(activity.client(), activity.info().task_queue, page.ids)
+            jobs = [DripJob(each, page.course_id) for each in page.ids]
+            await wake_jobs(activity.client(), activity.info().task_queue, jobs)
         return ReplannedPage(last=page.ids[-1] if page.ids else None, done=page.done, refused=page.refused)
 
     async def follow_page(self, step: ReplanPage) -> "Page":
@@ -90,12 +91,11 @@ class CourseChangeActivities:
             is_running = change.status == CourseChangeStatus.RUNNING
             ids = await followed_page(session, change.course_id, step.after, step.limit) if is_running else ()
         if not ids:
-            return Page()
+            return Page(change.course_id)
         refused = 0 if request.members is None else await self._change_members(ids, request.members, step)
-        page = Page(ids, len(ids) - refused, refused)
+        page = Page(change.course_id, ids, len(ids) - refused, refused)
         async with self.sessions.begin() as session:
-            if request.members is None:
-                await _look_at_once(session, ids, step)
+            await _look_at_once(session, ids, step)
             await _count(session, step, page)
         return page
 
@@ -138,8 +138,9 @@ class CourseChangeActivities:
 
 @dataclass(frozen=True)
 class Page:
-    """Enrollments that have followed a change."""
+    """Enrollments that have followed a change of their course."""
 
+    course_id: UUID
     ids: Sequence[UUID] = ()
     done: int = 0
     refused: int = 0

@@ -1,13 +1,17 @@
 """Starting and waking the jobs that follow enrollments. Of which workflow they are, is said by name alone."""
 
 import asyncio
-from collections.abc import Collection
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from uuid import UUID
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, TemporalError
+from temporalio.service import RPCError, RPCStatusCode
 
 from models.identifiers import drip_workflow_id
 from models.listing import DRIP_SUMMARY, DRIP_WORKFLOW, drip_attributes
@@ -17,33 +21,88 @@ _SIGNAL = "replan"
 _AT_ONCE = 20
 _PATIENCE = timedelta(seconds=10)
 
-
-async def start_jobs(client: Client, task_queue: str, enrollment_ids: Collection[UUID]) -> None:
-    """Have a job follow each of these enrollments. One that is there already goes on undisturbed."""
-    await _for_each(client, task_queue, enrollment_ids, signal=None)
+_log = logging.getLogger("registrar.worker")
 
 
-async def wake_jobs(client: Client, task_queue: str, enrollment_ids: Collection[UUID]) -> None:
-    """Have the job of each of these enrollments look at it again; one that has ended, or never was, is started."""
-    await _for_each(client, task_queue, enrollment_ids, signal=_SIGNAL)
+@dataclass(frozen=True)
+class DripJob:
+    """The job of an enrollment in this course."""
+
+    enrollment_id: UUID
+    course_id: UUID
 
 
-async def _for_each(client: Client, task_queue: str, enrollment_ids: Collection[UUID], signal: str | None) -> None:
-    left = iter(enrollment_ids)
+async def start_jobs(client: Client, task_queue: str, jobs: Collection[DripJob]) -> None:
+    """Have a job follow each of these enrollments. One that is there already goes on undisturbed.
+
+    Raises `ApplicationError`, to be repeated, if some were not reached; the others are started all the same.
+    """
+    started = await _for_each(jobs, lambda job: _start(client, task_queue, job, signal=None))
+    if started < len(jobs):
+        raise ApplicationError(f"{len(jobs) - started} jobs were not started", type="jobs_not_started")
+
+
+async def wake_jobs(client: Client, task_queue: str, jobs: Collection[DripJob]) -> None:
+    """Have each of these jobs look at its enrollment again; one that has ended, or never was, is started.
+
+    One that is not reached is left to the sweep.
+    """
+    await _for_each(jobs, lambda job: _start(client, task_queue, job, signal=_SIGNAL))
+
+
+async def rouse_jobs(client: Client, task_queue: str, jobs: Collection[DripJob]) -> int:
+    """How many of these jobs, which are late, were reached: they look at their enrollments again, or are started.
+
+    One that has news which no worker has taken yet gets no more: a run hears ten thousand signals at most.
+    """
+
+    async def rouse(job: DripJob) -> None:
+        if not await _has_unread_news(client, job):
+            await _start(client, task_queue, job, signal=_SIGNAL)
+
+    return await _for_each(jobs, rouse)
+
+
+async def _for_each(jobs: Collection[DripJob], act: Callable[[DripJob], Awaitable[None]]) -> int:
+    """For how many of them it was done. One that fails stops no other."""
+
+    async def is_done(job: DripJob) -> bool:
+        try:
+            async with asyncio.timeout(_PATIENCE.total_seconds()):
+                await act(job)
+        except (TemporalError, RPCError, OSError) as error:
+            _log.warning("%s was not reached: %s", drip_workflow_id(job.enrollment_id), type(error).__qualname__)
+            return False
+        return True
+
+    left, done = iter(jobs), 0
     while batch := list(islice(left, _AT_ONCE)):
-        await asyncio.gather(*(_start(client, task_queue, each, signal) for each in batch))
+        done += sum(await asyncio.gather(*map(is_done, batch)))
+    return done
 
 
-async def _start(client: Client, task_queue: str, enrollment_id: UUID, signal: str | None) -> None:
+async def _has_unread_news(client: Client, job: DripJob) -> bool:
+    """Whether it runs, and waits for a worker already."""
+    handle = client.get_workflow_handle(drip_workflow_id(job.enrollment_id))
+    try:
+        found = await handle.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    is_running = found.status is WorkflowExecutionStatus.RUNNING
+    return is_running and found.raw_description.HasField("pending_workflow_task")
+
+
+async def _start(client: Client, task_queue: str, job: DripJob, signal: str | None) -> None:
     await client.start_workflow(
         DRIP_WORKFLOW,
-        DripStart(enrollment_id=enrollment_id),
-        id=drip_workflow_id(enrollment_id),
+        DripStart(enrollment_id=job.enrollment_id),
+        id=drip_workflow_id(job.enrollment_id),
         task_queue=task_queue,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        search_attributes=drip_attributes(enrollment_id),
+        search_attributes=drip_attributes(job.enrollment_id, job.course_id),
         static_summary=DRIP_SUMMARY,
         start_signal=signal,
-        rpc_timeout=_PATIENCE,
     )

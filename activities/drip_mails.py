@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.learning_facts import LEARNING, Learning
 from models.messages.learning import LearningMail
 from models.tables import LessonRelease, Mail
-from models.vocabulary import EnrollmentStatus, MailTemplate, ReleaseMails
+from models.vocabulary import EnrollmentStatus, MailStatus, MailTemplate, ReleaseMails
 from rules.access import Notice, due_notice, next_notice
 from rules.drip import PlannedLesson
 from rules.local_time import at_local
@@ -80,7 +80,7 @@ async def wanted_mails(session: AsyncSession, learning: Learning, moment: dateti
         wanted.append((notice.template, notice.occasion))
     if not wanted:
         return ()
-    known = await _known(session, learning, [occasion for _, occasion in wanted])
+    known = await _known(session, learning, [occasion for _, occasion in wanted], moment)
     return tuple(
         LearningMail(template=template, subject_id=learning.enrollment.id, occasion=occasion)
         for template, occasion in wanted
@@ -88,11 +88,16 @@ async def wanted_mails(session: AsyncSession, learning: Learning, moment: dateti
     )[:_MOST]
 
 
-async def _known(session: AsyncSession, learning: Learning, occasions: Sequence[str]) -> set[tuple[str, str]]:
+async def _known(
+    session: AsyncSession, learning: Learning, occasions: Sequence[str], moment: datetime
+) -> set[tuple[str, str]]:
+    """What need not be posted. Of what had to wait, and could have gone by now, the job that waited may be gone."""
+    is_left = (col(Mail.status) == MailStatus.QUEUED) & (col(Mail.deferred_until) <= moment)
     query = select(col(Mail.template), col(Mail.occasion)).where(
         col(Mail.recipient_id) == learning.enrollment.student_id,
         col(Mail.subject_id) == learning.enrollment.id,
         col(Mail.occasion).in_(occasions),
+        is_left.is_not(true()),
     )
     return {(template, occasion) for template, occasion in (await session.execute(query)).all()}
 

@@ -116,7 +116,11 @@ async def conclude(session: AsyncSession, learning: Learning, step: Step) -> Dri
     enrollment = learning.enrollment
     if learning.status in FOLLOWED or enrollment.wakes_at is not None:
         enrollment.planned_at, enrollment.wakes_at = step.moment, wakes_at
-    is_done = learning.status is EnrollmentStatus.COMPLETED and wakes_at is None
+    has_to_be_judged = (
+        learning.status is EnrollmentStatus.ACTIVE
+        and not learning.is_ending
+        and wants_judgement(CompletionRule(learning.course.completion_rule), learning.results(), learning.judgement)
+    )
     return DripStep(
         status=learning.status,
         student_id=enrollment.student_id,
@@ -125,15 +129,13 @@ async def conclude(session: AsyncSession, learning: Learning, step: Step) -> Dri
         lessons=len(planned),
         mails=mails,
         is_paused=learning.open_pause(step.moment) is not None,
-        is_over=learning.status not in FOLLOWED or is_done,
+        is_over=learning.status not in FOLLOWED or (wakes_at is None and not has_to_be_judged),
         is_completed=learning.status is EnrollmentStatus.COMPLETED,
         wants_certificate=learning.status is EnrollmentStatus.COMPLETED
         and learning.certifies
         and not learning.is_certified
         and not learning.is_ending,
-        wants_judgement=learning.status is EnrollmentStatus.ACTIVE
-        and not learning.is_ending
-        and wants_judgement(CompletionRule(learning.course.completion_rule), learning.results(), learning.judgement),
+        wants_judgement=has_to_be_judged,
     )
 
 

@@ -4,23 +4,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
-from activities.drip_jobs import start_jobs, wake_jobs
+from activities.drip_jobs import DripJob, rouse_jobs, start_jobs
 from activities.drip_record import bring_up, conclude, locked_learning
 from activities.enrollment_changes import write_enrollment_change
 from activities.learning_facts import LEARNING
 from activities.learning_record import write_lesson
 from activities.learning_step import Step
+from models.errors import Reason
 from models.messages.learning import (
     AdvanceDrip,
     DripStep,
     DripsWoken,
     EnrollmentChanged,
+    LateDrip,
     LessonRecorded,
     StartDrips,
     WakeDrips,
@@ -47,14 +50,13 @@ class DripActivities:
         """Do all that is due at this moment: lessons open, pauses end, hours that nobody spoke about count as held, the
         course is completed, access ends. Answers what follows, and when to look again.
 
-        Raises `NoResultFound` of an enrollment that there is not.
+        Raises `ApplicationError` of an enrollment that there is not: `not_found`, for good.
         """
         acting = Step(step.moment, step.workflow_id)
         async with self.sessions.begin() as session:
             learning = await locked_learning(session, step.enrollment_id, step.moment)
             if learning is None:
-                await session.get_one(Enrollment, step.enrollment_id)
-            assert learning is not None  # noqa: S101 - else the line above has raised
+                raise ApplicationError("there is no such enrollment", type=Reason.NOT_FOUND, non_retryable=True)
             await bring_up(session, learning, acting)
             return await conclude(session, learning, acting)
 
@@ -81,21 +83,28 @@ class DripActivities:
     @activity.defn
     async def start_drips(self, step: StartDrips) -> None:
         """Start the job of each enrollment that was just paid for."""
-        await start_jobs(activity.client(), activity.info().task_queue, step.enrollment_ids)
+        query = select(col(Enrollment.id), col(Enrollment.course_id)).where(col(Enrollment.id).in_(step.enrollment_ids))
+        async with self.sessions() as session:
+            jobs = [DripJob(*row) for row in (await session.execute(query)).all()]
+        await start_jobs(activity.client(), activity.info().task_queue, jobs)
 
     @activity.defn
     async def wake_drips(self, step: WakeDrips) -> DripsWoken:
         """Wake, or start, the jobs of enrollments that should have been looked at two minutes ago and were not, of
-        those that nobody ever looked at, and of those that have just ended.
+        those that nobody ever looked at, and of those that have just ended. The last one that was reached is answered
+        where there may be more.
         """
         async with self.sessions() as session:
-            late = await late_enrollments(session, step.limit)
-        await wake_jobs(activity.client(), activity.info().task_queue, late)
-        return DripsWoken(woken=len(late))
+            late = await late_enrollments(session, step.limit, step.after)
+        jobs = [DripJob(each.enrollment_id, course_id) for each, course_id in late]
+        woken = await rouse_jobs(activity.client(), activity.info().task_queue, jobs)
+        return DripsWoken(woken=woken, last=late[-1][0] if len(late) == step.limit else None)
 
 
-async def late_enrollments(session: AsyncSession, limit: int) -> list[UUID]:
-    """The enrollments whose job has to be woken, those that wait longest first."""
+async def late_enrollments(
+    session: AsyncSession, limit: int, after: LateDrip | None = None
+) -> list[tuple[LateDrip, UUID]]:
+    """The next enrollments whose job has to be woken, with their courses; those that wait longest first."""
     never = (
         col(Enrollment.planned_at).is_(None)
         & col(Enrollment.status).in_(LEARNING)
@@ -103,5 +112,8 @@ async def late_enrollments(session: AsyncSession, limit: int) -> list[UUID]:
     )
     late = col(Enrollment.wakes_at) < now() - _LATE
     since = func.coalesce(col(Enrollment.wakes_at), col(Enrollment.enrolled_at))
-    query = select(col(Enrollment.id)).where(never | late).order_by(since, col(Enrollment.id)).limit(limit)
-    return list((await session.execute(query)).scalars())
+    query = select(since, col(Enrollment.id), col(Enrollment.course_id)).where(never | late)
+    if after is not None:
+        query = query.where(tuple_(since, col(Enrollment.id)) > tuple_(after.since, after.enrollment_id))
+    rows = (await session.execute(query.order_by(since, col(Enrollment.id)).limit(limit))).all()
+    return [(LateDrip(since=since, enrollment_id=place), course_id) for since, place, course_id in rows]

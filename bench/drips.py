@@ -127,7 +127,7 @@ async def _sleep_in(temporal: Client, place: UUID) -> None:
         id=drip_workflow_id(place),
         task_queue=REGISTRAR_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        search_attributes=drip_attributes(place),
+        search_attributes=drip_attributes(place, COURSE_ID),
         static_summary=DRIP_SUMMARY,
     )
 
@@ -257,8 +257,8 @@ def _show(measured: list[Rush], cost: StepCost, drips: int) -> None:
 
 
 def main(
-    drips: Annotated[int, typer.Option(min=1, help="how many lessons open at once")] = 200,
-    notice_seconds: Annotated[int, typer.Option(min=5, help="how long before the instant they are started")] = 60,
+    drips: Annotated[int, typer.Option(min=1, help="how many lessons open at once")] = 2000,
+    notice_seconds: Annotated[int, typer.Option(min=5, help="how long before the instant they are started")] = 400,
 ) -> None:
     """Fails (exit code 1) if a lesson has not opened, or has opened early or twice."""
     folder = Path(tempfile.mkdtemp(prefix="registrar-bench-"))

@@ -1,5 +1,6 @@
 """How jobs that several layers start are named, and listed from their start on (models/search.py)."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
@@ -14,9 +15,10 @@ CERTIFICATE_SUMMARY = "The certificates of an enrollment"
 BATCH_SUMMARY = "Certificates for many learners"
 
 
-def drip_attributes(enrollment_id: UUID) -> TypedSearchAttributes:
+def drip_attributes(enrollment_id: UUID, course_id: UUID) -> TypedSearchAttributes:
     """The search attributes of `DripWorkflow` at its start. Whatever opens next, it is the learner's turn."""
-    return search.at_start("drip", EnrollmentStatus.ACTIVE, WaitingFor.LEARNER, _of(enrollment_id))
+    ids = (_of(enrollment_id), _of_course(course_id))
+    return search.at_start("drip", EnrollmentStatus.ACTIVE, WaitingFor.LEARNER, *ids)
 
 
 def certificate_attributes(enrollment_id: UUID) -> TypedSearchAttributes:
@@ -26,9 +28,12 @@ def certificate_attributes(enrollment_id: UUID) -> TypedSearchAttributes:
 
 def batch_attributes(course_id: UUID) -> TypedSearchAttributes:
     """The search attributes of `CertificateBatchWorkflow` at its start."""
-    of_course = SearchAttributePair(search.COURSE_ID, [str(course_id)])
-    return search.at_start("certificate_batch", BatchStatus.RUNNING, WaitingFor.NOTHING, of_course)
+    return search.at_start("certificate_batch", BatchStatus.RUNNING, WaitingFor.NOTHING, _of_course(course_id))
 
 
 def _of(enrollment_id: UUID) -> SearchAttributePair[str]:
     return SearchAttributePair(search.ENROLLMENT_ID, str(enrollment_id))
+
+
+def _of_course(course_id: UUID) -> SearchAttributePair[Sequence[str]]:
+    return SearchAttributePair(search.COURSE_ID, [str(course_id)])

@@ -162,11 +162,11 @@ async def post_course_change(
     """
     change_id = course_change_id_for(principal.subject, idempotency_key)
     request = _request(course_id, change_id, body, principal.actor)
-    known = await _known(connections.sessions, request)
+    is_over = await _is_over(connections.sessions, request)
     if asked.dry_run:
         response.status_code = HTTPStatus.OK
         return await _preview(connections.sessions, request)
-    if not known:
+    if not is_over:
         await start_course_change(connections.temporal, request)
     response.headers["Location"] = f"/v1/courses/{course_id}/changes/{change_id}"
     return await _read(connections.sessions, course_id, change_id)
@@ -223,18 +223,21 @@ def _request(course_id: UUID, change_id: UUID, body: CourseChangeBody, actor: st
     )
 
 
-async def _known(sessions: Sessions, request: CourseChangeRequest) -> bool:
-    """Whether it is a repeat of a change that was made. Raises `ProblemError` if it is not the same one."""
+async def _is_over(sessions: Sessions, request: CourseChangeRequest) -> bool:
+    """Whether it is a repeat of a change that has come to its end. Raises `ProblemError` if it is not the same.
+
+    One that goes on is joined; one whose workflow was terminated goes on by being asked for again.
+    """
     async with sessions() as session:
         if await session.get(Course, request.course_id) is None:
             raise _no_such_course()
         known = await session.get(CourseChange, request.change_id)
     if known is None:
         return False
-    change = request.content or (request.members and request.members.change)
-    if (known.course_id, known.change) != (request.course_id, change):
+    # As JSON, in which what was not said and null are two things.
+    if CourseChangeRequest.model_validate(known.request).model_dump(mode="json") != request.model_dump(mode="json"):
         raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another change.")
-    return True
+    return known.status != CourseChangeStatus.RUNNING
 
 
 async def _preview(sessions: Sessions, request: CourseChangeRequest) -> CourseImpactView:

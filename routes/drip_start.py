@@ -17,6 +17,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, TemporalError
 from temporalio.service import RPCError
 
+from activities.drip_jobs import DripJob
 from activities.starts import leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import drip_workflow_id
@@ -68,7 +69,7 @@ CHANGE_REFUSALS = (
 _log = logging.getLogger("registrar.api")
 
 
-async def record_lesson(temporal: Client, told: RecordLesson) -> LessonRecorded:
+async def record_lesson(temporal: Client, told: RecordLesson, course_id: UUID) -> LessonRecorded:
     """Have it written down. Raises `ProblemError` if it is refused or takes too long."""
 
     async def ask(start: _Start) -> object:
@@ -76,10 +77,10 @@ async def record_lesson(temporal: Client, told: RecordLesson) -> LessonRecorded:
             DripWorkflow.record_lesson, told, start_workflow_operation=start, rpc_timeout=_PATIENCE
         )
 
-    return cast(LessonRecorded, await _answer(told.enrollment_id, LESSON_REFUSALS, ask))
+    return cast(LessonRecorded, await _answer(DripJob(told.enrollment_id, course_id), LESSON_REFUSALS, ask))
 
 
-async def change_enrollment(temporal: Client, wish: ChangeEnrollment) -> EnrollmentChanged:
+async def change_enrollment(temporal: Client, wish: ChangeEnrollment, course_id: UUID) -> EnrollmentChanged:
     """Have it changed. Raises `ProblemError` if it is refused or takes too long."""
 
     async def ask(start: _Start) -> object:
@@ -87,7 +88,7 @@ async def change_enrollment(temporal: Client, wish: ChangeEnrollment) -> Enrollm
             DripWorkflow.change, wish, start_workflow_operation=start, rpc_timeout=_PATIENCE
         )
 
-    return cast(EnrollmentChanged, await _answer(wish.enrollment_id, CHANGE_REFUSALS, ask))
+    return cast(EnrollmentChanged, await _answer(DripJob(wish.enrollment_id, course_id), CHANGE_REFUSALS, ask))
 
 
 async def wake_drips(temporal: Client, enrollment_ids: Sequence[UUID]) -> None:
@@ -114,14 +115,12 @@ async def wake_drips(temporal: Client, enrollment_ids: Sequence[UUID]) -> None:
         _log.info("drips were not woken in time: the sweep finds them")
 
 
-async def _answer(
-    enrollment_id: UUID, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]
-) -> object:
+async def _answer(job: DripJob, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]) -> object:
     """What its run says, or a new one where the run closes while the message is on its way."""
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()):
             for _ in range(_TRIES):
-                answer = await _asked(enrollment_id, refusals, ask)
+                answer = await _asked(job, refusals, ask)
                 if answer is not None:
                     return answer
     except (RPCTimeoutOrCancelledError, TimeoutError):
@@ -129,10 +128,8 @@ async def _answer(
     raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it with the same key.")
 
 
-async def _asked(
-    enrollment_id: UUID, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]
-) -> object:
-    start = _start_operation(enrollment_id)
+async def _asked(job: DripJob, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]) -> object:
+    start = _start_operation(job)
     leave_no_start_unread(start)
     try:
         return await ask(start)
@@ -149,15 +146,15 @@ async def _asked(
         raise
 
 
-def _start_operation(enrollment_id: UUID) -> _Start:
+def _start_operation(job: DripJob) -> _Start:
     return WithStartWorkflowOperation(
         DripWorkflow.run,
-        DripStart(enrollment_id=enrollment_id),
-        id=drip_workflow_id(enrollment_id),
+        DripStart(enrollment_id=job.enrollment_id),
+        id=drip_workflow_id(job.enrollment_id),
         task_queue=REGISTRAR_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        search_attributes=drip_attributes(enrollment_id),
+        search_attributes=drip_attributes(job.enrollment_id, job.course_id),
         static_summary=DRIP_SUMMARY,
     )
 

@@ -112,21 +112,24 @@ async def post_enrollment_change(
     """
     change_id = enrollment_change_id_for(enrollment_id, principal.subject, idempotency_key)
     wish = body.wish(change_id, enrollment_id, principal.actor)
-    await _require_same(connections, wish)
+    course_id = await _require_same(connections, wish)
     if asked.dry_run:
         return await _preview(connections, wish)
-    changed = await change_enrollment(connections.temporal, wish)
+    changed = await change_enrollment(connections.temporal, wish, course_id)
     shown = changed.model_dump(include=set(EnrollmentChangeView.model_fields))
     return EnrollmentChangeView.model_validate({**shown, "id": change_id, "change": wish.change})
 
 
-async def _require_same(connections: Connections, wish: ChangeEnrollment) -> None:
+async def _require_same(connections: Connections, wish: ChangeEnrollment) -> UUID:
+    """The enrollment's course. Raises `ProblemError` if there is none, or the key stands for another change."""
     async with connections.sessions() as session:
-        if await session.get(Enrollment, wish.enrollment_id) is None:
+        enrollment = await session.get(Enrollment, wish.enrollment_id)
+        if enrollment is None:
             raise ProblemError(Reason.NOT_FOUND, "There is no such enrollment.")
         known = await session.get(AppliedChange, wish.change_id)
     if known is not None and known.digest != wish.digest:
         raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another change.")
+    return enrollment.course_id
 
 
 async def _preview(connections: Connections, wish: ChangeEnrollment) -> PlanView:

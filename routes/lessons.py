@@ -183,7 +183,7 @@ async def post_lesson(
         kept = await _keep(connections, enrollment_id, lesson_id, attempt_id, body)
         if kept is not None:
             return kept
-    await _require_same(connections, enrollment_id, attempt_id, lesson_id, body)
+    course_id = await _require_same(connections, enrollment_id, attempt_id, lesson_id, body)
     told = RecordLesson(
         attempt_id=attempt_id,
         enrollment_id=enrollment_id,
@@ -198,7 +198,7 @@ async def post_lesson(
         actor=actor,
         may_correct=principal.is_staff and actor == principal.actor,
     )
-    recorded = await record_lesson(connections.temporal, told)
+    recorded = await record_lesson(connections.temporal, told, course_id)
     shown = recorded.model_dump(include=set(LessonRecordView.model_fields))
     return LessonRecordView.model_validate(shown)
 
@@ -321,14 +321,16 @@ def _position_view(progress: LessonProgress, max_attempts: int, *, is_complete: 
 
 async def _require_same(
     connections: Connections, enrollment_id: UUID, attempt_id: UUID, lesson_id: UUID, body: LessonBody
-) -> None:
-    """Before a run is asked: the enrollment exists, and a key that was used stands for this very attempt."""
+) -> UUID:
+    """The enrollment's course. Before a run is asked: it exists, and a key that was used stands for this attempt."""
     async with connections.sessions() as session:
-        if await session.get(Enrollment, enrollment_id) is None:
+        enrollment = await session.get(Enrollment, enrollment_id)
+        if enrollment is None:
             raise _no_such_enrollment()
         known = await session.get(LessonAttempt, attempt_id)
     if known is not None and (known.lesson_id, known.score) != (lesson_id, body.score):
         raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another attempt.")
+    return enrollment.course_id
 
 
 def _not_theirs_to_say(detail: str) -> ProblemError:

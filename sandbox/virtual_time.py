@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from temporalio import activity
-from temporalio.client import WorkflowHandle
+from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
@@ -66,9 +66,18 @@ class VirtualTime:
             await asyncio.sleep(0.02)
 
     async def report(self, told: RecordLesson) -> LessonRecorded:
-        """Tell the job what became of a lesson."""
-        job = await self._job()
-        recorded: LessonRecorded = await job.execute_update("record_lesson", told, result_type=LessonRecorded)
+        """Tell the job what became of a lesson; one that has ended runs again for it."""
+        start = WithStartWorkflowOperation(
+            DripWorkflow.run,
+            DripStart(enrollment_id=self.enrollment_id),
+            id=drip_workflow_id(self.enrollment_id),
+            task_queue=REGISTRAR_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        recorded: object = await self.environment.client.execute_update_with_start_workflow(
+            DripWorkflow.record_lesson, told, start_workflow_operation=start
+        )
+        assert isinstance(recorded, LessonRecorded)  # noqa: S101 - what the update answers
         return recorded
 
     async def _job(self) -> WorkflowHandle[DripWorkflow, DripOutcome]:

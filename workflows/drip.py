@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.drips import DripActivities
@@ -32,10 +32,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.mailing import Outbox
     from workflows.policies import RECORD
     from workflows.shielding import to_its_end
-    from workflows.waiting import happened
+    from workflows.waiting import LOOK_AGAIN, happened
 
 # Where the record is not done with what was due, it is asked again without haste.
-_LOOK_AGAIN_AFTER = timedelta(minutes=1)
+_AT_LEAST = timedelta(minutes=1)
+_FOLLOWED = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED)
 _TO_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 
 
@@ -72,9 +73,9 @@ class DripWorkflow:
 
     @workflow.run
     async def run(self, start: DripStart) -> DripOutcome:
-        """Look what is due, sleep until something is, and look again, until nothing can happen any more.
+        """Look what is due, sleep until something is, and look again, until nothing will happen by itself any more.
 
-        A cancellation stops it, without a word to the record: whoever has something to say starts it again.
+        A cancellation stops it, without a word to the record. Whoever has something to say starts it again.
         """
         is_over = await to_its_end(asyncio.create_task(self._tell_story()), self.stop)
         if not is_over:
@@ -83,13 +84,13 @@ class DripWorkflow:
 
     async def _tell_story(self) -> bool:
         """Whether it is over; if not, another run goes on with it."""
-        await self._look()
-        while not self._is_stopped:
-            if self._is_to_be_read:
-                await self._look()
-            elif self._known.is_over:
+        await self._look_first()
+        while True:
+            if self._is_at_its_end:
                 if await self._rests():
-                    break
+                    return True
+            elif self._is_to_be_read:
+                await self._look()
             elif self._leaves():
                 if self._is_leaving:
                     return False
@@ -97,13 +98,16 @@ class DripWorkflow:
                 self._mails.leave()
             else:
                 await self._sleep()
-        self._tell()
-        self._stay()
-        await workflow.wait_condition(self._is_quiet)
-        self._tell()
-        return True
 
     # ---- the chapters ----
+
+    async def _look_first(self) -> None:
+        """An enrollment that there is not ends the job, once whoever asked about it has been told."""
+        try:
+            await self._look()
+        except ActivityError:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            raise
 
     async def _look(self) -> None:
         """Have the record do what is due. A message that came first has brought the answer already."""
@@ -123,21 +127,30 @@ class DripWorkflow:
         """Until the next thing is due, or somebody says something, or another run has to go on."""
         until = self._wakes_at
         await happened(
-            lambda: self._is_called() or self._known.is_over or self._wakes_at != until or self._leaves(),
+            lambda: self._is_at_its_end or self._is_to_be_read or self._wakes_at != until or self._leaves(),
             until,
             summary="The next thing that is due",
         )
         self._was_woken = True
-        if until is not None and self._wakes_at == until and workflow.now() >= until:
+        if self._wakes_at == until and workflow.now() >= until:
             self._news += 1
 
     async def _rests(self) -> bool:
-        """Whether it is over for good: nothing is on its way, and nobody has begun it again meanwhile."""
+        """Whether it ends: nothing is on its way, and nobody has begun it again meanwhile."""
         self._stay()
-        await workflow.wait_condition(lambda: self._is_called() or not self._known.is_over or self._is_quiet())
-        return self._known.is_over and not self._is_called()
+        self._tell()
+        await workflow.wait_condition(lambda: not self._is_at_its_end or self._is_quiet())
+        self._tell()
+        return self._is_at_its_end
 
     async def _judge(self) -> None:
+        """Have it judged for as long as that is wanted: who is suspended meanwhile, or begins anew, is asked about
+        again.
+        """
+        while self._wants_judgement:
+            await self._ask_for_judgement()
+
+    async def _ask_for_judgement(self) -> None:
         """Ask staff how it was, and write down what they say. It is moot once that is said elsewhere."""
         tasks = self._tasks
         await tasks.ask(
@@ -155,7 +168,7 @@ class DripWorkflow:
         self._tasks = HumanTasks(self._outbox)
         if decided is not None:
             judgement = Judgement.PASSED if decided.action is TaskAction.APPROVE else Judgement.FAILED
-            await self._write_change(
+            written = await self._write_change(
                 ChangeEnrollment(
                     change_id=decided.task_id,
                     enrollment_id=self._start.enrollment_id,
@@ -164,6 +177,9 @@ class DripWorkflow:
                     actor=decided.actor,
                 )
             )
+            if written.refusal is not None:
+                self._news += 1
+                await self._look()
         self._tell()
 
     # ---- the record ----
@@ -209,11 +225,15 @@ class DripWorkflow:
         return self._heard < self._news
 
     @property
-    def _wakes_at(self) -> datetime | None:
-        wakes_at = self._known.wakes_at
-        if wakes_at is None or wakes_at > self._looked_at:
-            return wakes_at
-        return self._looked_at + _LOOK_AGAIN_AFTER
+    def _wakes_at(self) -> datetime:
+        wakes_at, at_last = self._known.wakes_at, self._looked_at + LOOK_AGAIN
+        if wakes_at is None:
+            return at_last
+        return min(wakes_at, at_last) if wakes_at > self._looked_at else self._looked_at + _AT_LEAST
+
+    @property
+    def _is_at_its_end(self) -> bool:
+        return self._is_stopped or (self._known.is_over and not self._is_to_be_read)
 
     @property
     def _wants_judgement(self) -> bool:
@@ -223,9 +243,6 @@ class DripWorkflow:
     @property
     def _is_judging(self) -> bool:
         return self._judging is not None and not self._judging.done()
-
-    def _is_called(self) -> bool:
-        return self._is_stopped or self._is_to_be_read
 
     def _is_quiet(self) -> bool:
         """Whether nothing is under way, but for what this run sleeps for."""
@@ -244,9 +261,10 @@ class DripWorkflow:
         moments of mails. A mail server that is down holds up the next run, but no lesson.
         """
         if self._is_leaving:
-            is_asking_in_vain = self._is_judging and not self._wants_judgement
+            # A decision that was answered has to be written down first.
+            is_judged = self._is_judging and (not self._wants_judgement or self._tasks.open_id is None)
             is_at_work = self._turn.locked() or not workflow.all_handlers_finished()
-            return self._outbox.is_empty and not is_asking_in_vain and not is_at_work
+            return self._outbox.is_empty and not is_judged and not is_at_work
         info = workflow.info()
         is_due = info.is_continue_as_new_suggested() or info.is_target_worker_deployment_version_changed()
         return is_due and self._was_woken
@@ -272,9 +290,9 @@ class DripWorkflow:
         open_now = f"{step.released} of {step.lessons} lessons are open."
         due, task_id = step.wakes_at, self._tasks.open_id
         if self._is_stopped:
-            told = "Stopped: nothing more is opened until somebody reports, changes or wakes it."
+            told = "Stopped: the next message starts it again, or the sweep `wake-drips` once something is due."
             self._desk.tell(WaitingFor.NOTHING, f"{told} {open_now}")
-        elif step.is_over:
+        elif step.is_over and step.status not in _FOLLOWED:
             self._desk.tell(WaitingFor.NOTHING, f"Over: {step.status}. {open_now}")
         elif task_id is not None:
             told = f"Everything is done. Decide the task `{task_id}`: `approve` or `reject`."
@@ -284,7 +302,8 @@ class DripWorkflow:
         elif step.is_paused:
             self._desk.tell(WaitingFor.TIMER, f"Paused: nothing opens until it goes on. {open_now}", due_at=due)
         elif due is None:
-            self._desk.tell(WaitingFor.LEARNER, f"{open_now} The next one depends on what the learner does, or staff.")
+            told = "Nothing is due by itself: what the learner does, or staff, starts the job again."
+            self._desk.tell(WaitingFor.LEARNER, f"{open_now} {told}")
         else:
             self._desk.tell(WaitingFor.LEARNER, f"{open_now} Something is due then.", due_at=due)
 
@@ -296,6 +315,7 @@ class DripWorkflow:
     )
     async def record_lesson(self, told: RecordLesson) -> LessonRecorded:
         """Write it down, open what follows from it, and say how the enrollment stands."""
+        self._is_stopped = False
         async with self._turn:
             heard, moment = self._news, workflow.now()
             recorded = await workflow.execute_local_activity_method(
@@ -320,6 +340,7 @@ class DripWorkflow:
     )
     async def change(self, wish: ChangeEnrollment) -> EnrollmentChanged:
         """Change it, do what follows from it, and say how the enrollment stands."""
+        self._is_stopped = False
         changed = await self._write_change(wish)
         if changed.refusal is not None:
             raise _refused(changed.refusal, changed)
@@ -345,8 +366,9 @@ class DripWorkflow:
     @workflow.signal(description="Something that the plan depends on is different: look at the record")
     def replan(self) -> None:
         self._news += 1
+        self._is_stopped = False
 
-    @workflow.signal(description="Follow it no longer; the record stays as it is, and the next message starts it again")
+    @workflow.signal(description="Follow it no longer until the next message, or until the sweep finds it late")
     def stop(self) -> None:
         self._is_stopped = True
 

@@ -10,25 +10,32 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.learning import DripsWoken, WakeDrips
     from workflows.policies import JOBS
 
-# Those that were woken get the time to look at their enrollments, else they would be found again.
+# A backlog is worked off in portions: what is due meanwhile is to find a free worker.
 _REST = timedelta(seconds=20)
 ROUNDS = 10
+_TO_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 
 
 @workflow.defn(name="WakeDripsWorkflow", versioning_behavior=VersioningBehavior.PINNED)
 class WakeDripsWorkflow:
-    """One look at the record. What it finds is woken, or started; what it leaves, the next one finds."""
+    """One look at the record, from who waits longest on. Whoever is late is woken, or started, once.
+
+    What keeps one from looking at its enrollment, holds up nobody else: the next sweep finds it again.
+    """
 
     @workflow.run
     async def run(self, wake: WakeDrips) -> DripsWoken:
-        """Wake as many as there are, a page at a time."""
+        """Wake as many as there are, a page at a time; after some pages another run goes on."""
         woken = 0
-        for round_number in range(1, ROUNDS + 1):
+        for _ in range(ROUNDS):
             page = await workflow.execute_activity_method(
                 DripActivities.wake_drips, wake, summary="Wake the jobs of enrollments that are overdue", **JOBS
             )
             woken += page.woken
-            if page.woken < wake.limit or round_number == ROUNDS:
+            if page.last is None:
                 break
+            wake = wake.model_copy(update={"after": page.last})
             await workflow.sleep(_REST, summary="What was woken gets to work")
+        else:
+            workflow.continue_as_new(wake, initial_versioning_behavior=_TO_THE_NEWEST_BUILD)
         return DripsWoken(woken=woken)

@@ -69,9 +69,7 @@ class DripStep(Message):
     lessons: int = Field(default=0, ge=0, description="lessons in all")
     mails: tuple[LearningMail, ...] = Field(default=(), max_length=50)
     is_paused: bool = False
-    is_over: bool = Field(
-        default=False, description="whether nothing can happen any more unless somebody does something"
-    )
+    is_over: bool = Field(default=False, description="whether nothing happens any more unless somebody does something")
     is_completed: bool = False
     wants_certificate: bool = Field(default=False, description="completed, and the course certifies it")
     wants_judgement: bool = Field(default=False, description="everything is done, and staff has to judge")
@@ -289,21 +287,30 @@ class CourseChangeOutcome(Message):
 
 
 class StartDrips(Message):
-    """Start the job of each enrollment that was just paid for. One that is there already is woken."""
+    """Start the job of each enrollment that was just paid for. One that is there already goes on undisturbed."""
 
     enrollment_ids: tuple[UUID, ...] = Field(max_length=200)
+
+
+class LateDrip(Message):
+    """Where an enrollment stands among those that wait to be looked at."""
+
+    since: datetime
+    enrollment_id: UUID
 
 
 class WakeDrips(Message):
     """Find enrollments whose job should have looked at them and has not, and wake or start it."""
 
     limit: int = Field(default=500, ge=1, le=5000)
+    after: LateDrip | None = Field(default=None, description="the last one that was reached before")
 
 
 class DripsWoken(Message):
     """How many there were."""
 
     woken: int = 0
+    last: LateDrip | None = Field(default=None, description="none: there are no more")
 
 
 class DripOutcome(Message):

@@ -1,5 +1,6 @@
 """Changes of a course over HTTP: who may make them, what belongs to which, and how far they are."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -17,7 +18,7 @@ from models.identifiers import course_change_id_for
 from models.messages.learning import CourseChangeRequest
 from models.tables import CourseChange
 from models.tables.columns import now
-from models.vocabulary import ContentChange, CourseChangeStatus, EnrollmentChange, Role
+from models.vocabulary import CourseChangeStatus, EnrollmentChange, Role
 from settings import Settings
 from tests.api.callers import as_, as_staff
 from tests.api.learning_on_record import Learners, LearningTemporal, agree, write_learners
@@ -37,7 +38,8 @@ def recorder(sessions: Sessions) -> LearningTemporal:
     """A worker that writes the row of the change, as its first step does."""
 
     async def work(told: Any) -> object:
-        await write_change(sessions, told.course_id, told.change_id, told.content or told.members.change)
+        word, request = told.content or told.members.change, told.model_dump(mode="json")
+        await write_change(sessions, told.course_id, told.change_id, word, request=request)
         return await agree(told)
 
     return LearningTemporal(work=work)
@@ -54,6 +56,7 @@ async def write_change(
     change_id: UUID,
     change: str,
     status: CourseChangeStatus = CourseChangeStatus.RUNNING,
+    request: Mapping[str, object] | None = None,
 ) -> None:
     values: dict[str, Any] = {
         "id": change_id,
@@ -62,12 +65,13 @@ async def write_change(
         "status": status,
         "enrollments": 2,
         "actor": "staff:frida",
-        "request": {},
+        "request": request or {},
         "ended_at": None if status is CourseChangeStatus.RUNNING else now(),
         "workflow_id": f"course-change-{change_id}",
     }
     async with sessions.begin() as session:
-        session.add(CourseChange(**values))
+        if await session.get(CourseChange, change_id) is None:
+            session.add(CourseChange(**values))
 
 
 async def post(
@@ -115,7 +119,7 @@ async def test_each_change_is_started_once_and_followed(
     assert (request.course_id, request.change_id, request.actor) == (learners.course, change_id, "staff:frida")
     again = await post(client, learners.course, body, headers)
     assert (again.status_code, again.headers["Location"]) == (202, made.headers["Location"])
-    assert len(recorder.started) == 1
+    assert recorder.started == [(workflow_id, request)] * 2
     read = await client.get(made.headers["Location"], headers=headers)
     assert read.json() == made.json()
 
@@ -226,10 +230,34 @@ async def test_who_may_change_a_course(
 async def test_a_key_stands_for_one_change(
     client: httpx.AsyncClient, settings: Settings, sessions: Sessions, learners: Learners, recorder: LearningTemporal
 ) -> None:
-    await write_change(sessions, learners.course, course_change_id_for("frida", "k"), ContentChange.CANCEL_MEETING)
-    reused = await post(client, learners.course, {"members": {"change": "resume"}}, as_staff(settings))
-    assert (reused.status_code, reused.json()["reason"]) == (422, "idempotency_key_reused")
-    assert recorder.started == []
+    headers = as_staff(settings)
+    body = {"members": {"change": "release", "lesson_ids": [str(_LESSON)]}}
+    assert (await post(client, learners.course, body, headers)).status_code == 202
+    for other in ({"members": {"change": "resume"}}, {"members": {"change": "release"}}):
+        reused = await post(client, learners.course, other, headers)
+        assert (reused.status_code, reused.json()["reason"]) == (422, "idempotency_key_reused")
+    assert len(recorder.started) == 1
+
+
+@pytest.mark.parametrize("status", [CourseChangeStatus.DONE, CourseChangeStatus.STOPPED])
+async def test_one_that_is_over_is_not_begun_again(
+    client: httpx.AsyncClient,
+    settings: Settings,
+    sessions: Sessions,
+    learners: Learners,
+    recorder: LearningTemporal,
+    status: CourseChangeStatus,
+) -> None:
+    headers, body = as_staff(settings), {"content": "remove_lesson", "lesson_id": str(_LESSON)}
+    assert (await post(client, learners.course, body, headers)).status_code == 202
+    # While it goes on a repeat joins it, or starts it again where its workflow was terminated.
+    assert (await post(client, learners.course, body, headers)).status_code == 202
+    assert len(recorder.started) == 2
+    async with sessions.begin() as session:
+        change = await session.get_one(CourseChange, course_change_id_for("frida", "k"))
+        change.status, change.ended_at = status, now()
+    again = await post(client, learners.course, body, headers)
+    assert (again.status_code, again.json()["status"], len(recorder.started)) == (202, status, 2)
 
 
 @pytest.mark.parametrize(

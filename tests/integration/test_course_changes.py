@@ -409,6 +409,10 @@ async def test_all_members_follow_page_by_page_and_are_counted_once(changes: Cou
     assert [len(page) for page in pages] == [3, 3, 1]
     assert [each for page in pages for each in page] == sorted(place_ids)
     assert await counts_of(sessions, wanted) == ("running", 6, 1)
+    # Whom no signal reaches, the sweep finds.
+    async with sessions() as session:
+        looked_at = select(func.count()).where(col(Enrollment.id).in_(place_ids), col(Enrollment.wakes_at) <= now())
+        assert (await session.execute(looked_at)).scalar_one() == 7
     end = EndCourseChange(change_id=wanted.change_id, workflow_id="course-change")
     await changes.end_course_change(end)
     await changes.end_course_change(end.model_copy(update={"is_stopped": True}))

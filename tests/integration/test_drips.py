@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select
-from sqlalchemy.exc import NoResultFound
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
+from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
 from activities.drips import DripActivities, late_enrollments
@@ -37,6 +37,7 @@ from tests.integration.learning_steps import (
     releases_of,
     set_place,
 )
+from tests.integration.many_places import write_places
 from tests.integration.order_steps import seats_add_up, statements_of
 
 WEEK = AfterRegistration(amount=7)
@@ -81,6 +82,14 @@ async def test_lessons_open_at_six_are_told_at_nine_and_written_once(drips: Drip
     # Until the ledger has it, it is wanted again.
     assert (await advance(drips, place.id, TOLD + DAY)).mails == (mail,)
     await post(drips.sessions, told.student_id, mail)
+    assert (await advance(drips, place.id, TOLD + DAY)).mails == ()
+    # One that had to wait is wanted again once it may go: who waited for it may be gone.
+    async with drips.sessions.begin() as session:
+        await session.execute(update(Mail).values(deferred_until=TOLD + DAY, deferred_reason="quiet_hours"))
+    assert (await advance(drips, place.id, TOLD + DAY / 2)).mails == ()
+    assert (await advance(drips, place.id, TOLD + DAY)).mails == (mail,)
+    async with drips.sessions.begin() as session:
+        await session.execute(update(Mail).values(status=MailStatus.SKIPPED, status_reason="nothing_to_tell"))
     assert (await advance(drips, place.id, TOLD + DAY)).mails == ()
     after = await releases_of(drips.sessions, place.id)
     assert {key: each.id for key, each in after.items()} == {key: each.id for key, each in before.items()}
@@ -180,7 +189,7 @@ async def test_nothing_opens_while_suspended_and_what_was_due_does_afterwards(dr
     await advance(drips, place.id, BEGAN)
     await changed(drips, place.id, EnrollmentChange.SUSPEND, BEGAN + DAY)
     step = await advance(drips, place.id, OPENS + DAY)
-    assert (step.status, step.released, step.is_over) == (EnrollmentStatus.SUSPENDED, 1, False)
+    assert (step.status, step.released, step.is_over) == (EnrollmentStatus.SUSPENDED, 1, True)
     back = await changed(drips, place.id, EnrollmentChange.REACTIVATE, OPENS + 2 * DAY)
     assert back.opened == (place.lessons[1],)
 
@@ -226,18 +235,37 @@ async def test_an_end_of_access_that_was_bought_anew_stays(drips: DripActivities
 
 async def test_who_was_not_looked_at_in_time_is_found(drips: DripActivities) -> None:
     never = await enrolled(drips.sessions, Immediately())
-    async with drips.sessions() as session:
-        assert await late_enrollments(session, 10) == [never.id]
-    await advance(drips, never.id, now())
-    async with drips.sessions() as session:
-        assert await late_enrollments(session, 10) == []
+    assert await late(drips.sessions) == [never.id]
+    idle = await advance(drips, never.id, now())
+    assert (idle.is_over, idle.status, idle.wakes_at) == (True, EnrollmentStatus.ACTIVE, None)
+    # Nothing is due by itself: no job follows it, and none is started for it.
+    assert await late(drips.sessions) == []
     await set_place(drips.sessions, never.id, status=EnrollmentStatus.CANCELED, wakes_at=now() - DAY)
-    async with drips.sessions() as session:
-        assert await late_enrollments(session, 10) == [never.id]
+    assert await late(drips.sessions) == [never.id]
     over = await advance(drips, never.id, now())
     assert (over.is_over, (await place_of(drips.sessions, never.id)).wakes_at) == (True, None)
-    async with drips.sessions() as session:
-        assert await late_enrollments(session, 10) == []
+    assert await late(drips.sessions) == []
+
+
+async def late(sessions: Sessions) -> list[UUID]:
+    """Those whom the sweep finds, two at a time."""
+    found: list[UUID] = []
+    after = None
+    async with sessions() as session:
+        while page := await late_enrollments(session, 2, after):
+            after = page[-1][0]
+            found += [place.enrollment_id for place, _ in page]
+    return found
+
+
+async def test_the_sweep_goes_on_after_those_that_do_not_answer(drips: DripActivities) -> None:
+    _, place_ids = await write_places(drips.sessions, 7)
+    since = now() - 9 * DAY
+    for number, place_id in enumerate(place_ids):
+        late_since = {"wakes_at": since + number // 3 * DAY, "planned_at": since} if number < 4 else {}
+        await set_place(drips.sessions, place_id, enrolled_at=since + number // 3 * DAY, **late_since)
+    found = await late(drips.sessions)
+    assert (sorted(found), sorted(found[:3])) == (sorted(place_ids), sorted(place_ids[:3]))
 
 
 async def test_many_steps_at_once_open_and_end_once(drips: DripActivities) -> None:
@@ -255,8 +283,9 @@ async def test_many_steps_at_once_open_and_end_once(drips: DripActivities) -> No
 
 
 async def test_an_enrollment_that_there_is_not(drips: DripActivities) -> None:
-    with pytest.raises(NoResultFound):
+    with pytest.raises(ApplicationError) as failed:
         await advance(drips, uuid4(), BEGAN)
+    assert (failed.value.type, failed.value.non_retryable) == (Reason.NOT_FOUND, True)
 
 
 @pytest.mark.parametrize("count", [1, 40])

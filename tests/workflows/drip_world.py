@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 
 from models.drip import DripRule, Immediately
 from models.errors import Reason
-from models.identifiers import drip_workflow_id
+from models.identifiers import drip_workflow_id, task_id_for
 from models.messages.certificates import CertificateOutcome, CertificateStart
 from models.messages.learning import (
     AdvanceDrip,
@@ -57,6 +57,12 @@ from workflows.drip import DripWorkflow
 ENROLLMENT, LEARNER, STAFF = UUID(int=1), UUID(int=7), "staff:7"
 LIVE = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+_MOVES = {
+    (EnrollmentChange.SUSPEND, EnrollmentStatus.ACTIVE): EnrollmentStatus.SUSPENDED,
+    (EnrollmentChange.REACTIVATE, EnrollmentStatus.SUSPENDED): EnrollmentStatus.ACTIVE,
+}
+# Longer than any message takes.
+_ON_ITS_WAY = timedelta(seconds=10)
 _NINE = datetime.min.time().replace(hour=9)
 
 
@@ -168,12 +174,17 @@ class DripWorld:
     @activity.defn
     async def advance_drip(self, step: AdvanceDrip) -> DripStep:
         self.done["advance"] += 1
+        if step.enrollment_id not in self.places:
+            raise ApplicationError("there is no such enrollment", type=Reason.NOT_FOUND, non_retryable=True)
         return self._advanced(self.places[step.enrollment_id], step.moment)[0]
 
     @activity.defn
     async def record_lesson(self, step: WriteLesson) -> LessonRecorded:
         self.done["record"] += 1
-        place, told = self.places[step.told.enrollment_id], step.told
+        told = step.told
+        if told.enrollment_id not in self.places:
+            return LessonRecorded(enrollment_id=told.enrollment_id, lesson_id=told.lesson_id, refusal=Reason.NOT_FOUND)
+        place = self.places[told.enrollment_id]
         before, opened_before = self._advanced(place, step.moment)
         if told.attempt_id not in place.attempts:
             refused = self._refused(place, told, step.moment)
@@ -251,23 +262,23 @@ class DripWorld:
         if is_live:
             moments += [at for at in (next_opening(planned, moment), place.until) if at is not None]
             moments += [ends_at] if ends_at is not None and ends_at > moment else []
-        is_to_come = any(each.status in (ReleaseStatus.PLANNED, ReleaseStatus.PAUSED) for each in planned)
-        is_over = place.status in (EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED) or (
-            place.status is EnrollmentStatus.COMPLETED and not is_to_come and not moments
+        has_to_be_judged = place.status is EnrollmentStatus.ACTIVE and wants_judgement(
+            place.completion, place.results, place.judgement
         )
+        is_ended = place.status in (EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED)
+        wakes_at = None if is_ended else min((at for at in moments if at > moment), default=None)
         return DripStep(
             status=place.status,
             student_id=LEARNER,
-            wakes_at=None if is_over else min((at for at in moments if at > moment), default=None),
+            wakes_at=wakes_at,
             released=len(place.released),
             lessons=len(place.lessons),
             mails=tuple(mail for mail in wanted if mail not in self.mails),
             is_paused=place.is_paused,
-            is_over=is_over,
+            is_over=wakes_at is None and not has_to_be_judged,
             is_completed=place.completed_at is not None,
             wants_certificate=place.completed_at is not None and place.status is not EnrollmentStatus.CANCELED,
-            wants_judgement=place.status is EnrollmentStatus.ACTIVE
-            and wants_judgement(place.completion, place.results, place.judgement),
+            wants_judgement=has_to_be_judged,
         )
 
     def _refused(self, place: Place, told: RecordLesson, moment: datetime) -> LessonRecorded | None:
@@ -305,10 +316,8 @@ class DripWorld:
                     if each.id in wish.lesson_ids and each.id not in place.released:
                         place.released[each.id] = moment
                         place.revise(each.id, released_at=moment, released_by=DripKind.MANUAL)
-            case EnrollmentChange.SUSPEND if place.status is EnrollmentStatus.ACTIVE:
-                place.status = EnrollmentStatus.SUSPENDED
-            case EnrollmentChange.REACTIVATE if place.status is EnrollmentStatus.SUSPENDED:
-                place.status = EnrollmentStatus.ACTIVE
+            case EnrollmentChange.SUSPEND | EnrollmentChange.REACTIVATE if (wish.change, place.status) in _MOVES:
+                place.status = _MOVES[wish.change, place.status]
             case EnrollmentChange.MOVE_START if place.status in LIVE and wish.starts_at is not None:
                 place.begins_at = wish.starts_at
             case EnrollmentChange.SET_ACCESS if place.status in (*LIVE, EnrollmentStatus.EXPIRED):
@@ -318,6 +327,9 @@ class DripWorld:
             case EnrollmentChange.JUDGE if wish.judgement is not None and place.judgement is None:
                 place.judgement = wish.judgement
                 place.judged.append(wish.judgement)
+            case EnrollmentChange.RESET if place.status is EnrollmentStatus.ACTIVE:
+                place.lessons = [replace(each, done_at=None, passed_at=None) for each in place.lessons]
+                place.judgement = None
             case _:
                 return Reason.ENROLLMENT_NOT_ACTIVE
         return None
@@ -344,10 +356,11 @@ class DripWorld:
 
     @activity.defn
     async def open_task(self, task: OpenTask) -> OpenedTask:
-        self.tasks.setdefault(task.task_id, task)
-        if task.task_id in self.closed:
-            self.wrongs.append("a task that was decided is asked again")
-        return OpenedTask(task_id=task.task_id, due_at=task.due_at)
+        task_id = task.task_id
+        while task_id in self.closed:
+            task_id = task_id_for(str(task_id), "again")
+        self.tasks.setdefault(task_id, task)
+        return OpenedTask(task_id=task_id, due_at=task.due_at)
 
     @activity.defn
     async def escalate_task(self, step: EscalateTask) -> EscalatedTask:
@@ -377,12 +390,19 @@ class Learning:
         return sum(each.startswith("certificate-") for each in self.simulation.runs)
 
     def start(self) -> None:
-        """As the order does; one that is there already is woken."""
+        """As the order does; one that is there already is woken, as by signal-with-start."""
         workflow_id = drip_workflow_id(self.place.id)
         if self.simulation.is_running(workflow_id):
-            self.run.signal(DripWorkflow.replan)
+            woken = self.run
+            woken.signal(DripWorkflow.replan)
+            self.simulation.after(_ON_ITS_WAY, lambda: self._start_again(woken))
         else:
             self.simulation.start(DripWorkflow.run, DripStart(enrollment_id=self.place.id), workflow_id)
+
+    def _start_again(self, woken: Run) -> None:
+        """A server ends no run that has not heard everything: a signal that comes too late starts another."""
+        if woken.latest.ended is not None and woken.latest is self.run:
+            self.start()
 
     def report(self, number: int, attempt: int | None = None) -> LessonRecorded:
         """A lesson is done. Raises `WorkflowUpdateFailedError` if it is refused."""

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from models.messages.learning import (
     CourseChangeRequest,
     DripsWoken,
     EndCourseChange,
+    LateDrip,
     ReplannedPage,
     ReplanPage,
     WakeDrips,
@@ -30,6 +31,7 @@ from workflows.wake_drips import ROUNDS, WakeDripsWorkflow
 
 CHANGE, COURSE = UUID(int=1), UUID(int=2)
 MANY = 10_000
+_LONG_AGO = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @dataclass
@@ -138,21 +140,26 @@ def test_whatever_gets_lost_everybody_is_reached_over_many_runs() -> None:
 class Overdue:
     """So many enrollments that nobody has looked at."""
 
-    left: int
+    count: int
+    reached: list[int] = field(default_factory=list)
     looks: int = 0
 
     @activity.defn
     async def wake_drips(self, step: WakeDrips) -> DripsWoken:
+        """None of them gets to work: whoever was reached is as late as before."""
         self.looks += 1
-        woken = min(self.left, step.limit)
-        self.left -= woken
-        return DripsWoken(woken=woken)
+        after = 0 if step.after is None else step.after.enrollment_id.int
+        page = range(after + 1, min(after + step.limit, self.count) + 1)
+        self.reached += page
+        last = LateDrip(since=_LONG_AGO, enrollment_id=UUID(int=page[-1])) if len(page) == step.limit else None
+        return DripsWoken(woken=len(page), last=last)
 
 
-@pytest.mark.parametrize(("overdue", "looks", "left"), [(0, 1, 0), (499, 1, 0), (1200, 3, 0), (9000, ROUNDS, 4000)])
-def test_the_sweep_wakes_page_by_page_and_leaves_the_rest_to_the_next(overdue: int, looks: int, left: int) -> None:
+@pytest.mark.parametrize(("overdue", "looks"), [(0, 1), (499, 1), (500, 2), (1200, 3), (9000, 19)])
+def test_the_sweep_reaches_everybody_once_page_by_page(overdue: int, looks: int) -> None:
     record = Overdue(overdue)
     simulation = Simulation([record.wake_drips], random.Random("sweep"))  # noqa: S311
     run = simulation.start(WakeDripsWorkflow.run, WakeDrips(), "wake-drips")
-    simulation.run_for(timedelta(minutes=10))
-    assert (record.looks, record.left, run.result()) == (looks, left, DripsWoken(woken=overdue - left))
+    simulation.run_for(timedelta(minutes=20))
+    assert (record.looks, record.reached) == (looks, list(range(1, overdue + 1)))
+    assert (run.successor is not None, isinstance(run.result(), DripsWoken)) == (looks > ROUNDS, True)

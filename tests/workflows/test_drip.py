@@ -15,6 +15,7 @@ from models.errors import Reason
 from models.identifiers import certificate_workflow_id
 from models.messages.jobs import JobState
 from models.messages.learning import DripOutcome, RecordLesson
+from models.messages.tasks import DecideTask
 from models.vocabulary import (
     CompletionRule,
     DripUnit,
@@ -25,8 +26,9 @@ from models.vocabulary import (
     TaskAction,
     WaitingFor,
 )
+from rules.completion import wants_judgement
 from rules.drip import LessonToPlan, due
-from tests.workflows.drip_world import START, Learning, course, learning, lesson
+from tests.workflows.drip_world import STAFF, START, Learning, course, learning, lesson
 from tests.workflows.simulation import Mishaps
 from workflows.drip import DripWorkflow
 
@@ -159,6 +161,36 @@ def test_nothing_opens_before_a_start_that_is_to_come() -> None:
     assert opened(job) == ["04-01 08:00"]
 
 
+def test_where_nothing_is_due_by_itself_no_job_waits_and_the_next_word_starts_one() -> None:
+    job = learning(course(None, after_lesson(0, days=2)))
+    job.wait(minutes=1)
+    assert job.run.result() == DripOutcome(status=ACTIVE)
+    told = state(job)
+    assert (told.waiting_for, "starts the job again" in told.next_action) == (WaitingFor.LEARNER, True)
+    job.simulation.build = 2
+    job.report(0)
+    assert job.run.build == 2
+    job.wait(days=3)
+    assert len(job.place.released) == 2
+    job.change(EnrollmentChange.SUSPEND)
+    job.wait(minutes=1)
+    assert (job.run.result(), state(job).waiting_for) == (DripOutcome(status=SUSPENDED), WaitingFor.OPERATOR)
+    is_whole(job)
+
+
+def test_an_enrollment_that_there_is_not_ends_its_job_once_that_is_told() -> None:
+    for seed in range(10):
+        job = learning(course(None), str(seed))
+        job.world.places.clear()
+        with pytest.raises(WorkflowUpdateFailedError) as failed:
+            job.run.update(DripWorkflow.record_lesson, _told(0), with_start=True)
+        assert refused(failed).type == Reason.NOT_FOUND
+        job.wait(minutes=5)
+        assert job.run.ended is not None
+        assert job.run.ended.HasField("fail_workflow_execution")
+        assert job.world.done["advance"] == 1
+
+
 # ---- changes ----
 
 
@@ -280,9 +312,8 @@ def test_staff_judges_what_is_done(action: str, judgement: Judgement) -> None:
     job.wait(minutes=1)
     assert job.place.judged == [judgement]
     assert job.certificates == (judgement is Judgement.PASSED)
-    assert (job.place.status, job.run.ended is not None) == (
-        (COMPLETED, True) if judgement is Judgement.PASSED else (ACTIVE, False)
-    )
+    status = COMPLETED if judgement is Judgement.PASSED else ACTIVE
+    assert (job.place.status, job.run.result()) == (status, DripOutcome(status=status))
     assert job.world.closed.keys() == job.world.tasks.keys()
     is_whole(job)
 
@@ -311,6 +342,60 @@ def test_another_run_asks_for_the_same_judgement() -> None:
     job.wait(minutes=1)
     assert (len(job.world.tasks), job.place.judged, job.place.status) == (1, [Judgement.PASSED], COMPLETED)
     assert job.certificates == 1
+
+
+@pytest.mark.parametrize("seconds", [0, 30])
+def test_who_comes_back_before_the_judgement_is_judged_all_the_same(seconds: int) -> None:
+    for seed in range(20):
+        job = learning(weekly(1), str(seed), completion=CompletionRule.JUDGED)
+        job.report(0)
+        job.wait(minutes=1)
+        job.change(EnrollmentChange.SUSPEND)
+        job.wait(seconds=seconds)
+        job.change(EnrollmentChange.REACTIVATE)
+        job.wait(minutes=5)
+        job.judge(TaskAction.APPROVE)
+        job.wait(minutes=5)
+        assert (job.place.judged, job.place.status) == ([Judgement.PASSED], COMPLETED), seed
+
+
+def test_who_begins_anew_is_judged_anew() -> None:
+    job = learning(weekly(1), completion=CompletionRule.JUDGED)
+    job.report(0)
+    job.wait(minutes=1)
+    job.judge(TaskAction.REJECT)
+    job.wait(minutes=1)
+    job.change(EnrollmentChange.RESET)
+    job.wait(minutes=1)
+    job.report(0)
+    job.wait(minutes=1)
+    job.judge(TaskAction.APPROVE)
+    job.wait(minutes=1)
+    assert job.place.judged == [Judgement.FAILED, Judgement.PASSED]
+    assert (len(job.world.tasks), job.certificates, job.place.status) == (2, 1, COMPLETED)
+
+
+def test_a_decision_that_was_answered_is_written_though_another_run_goes_on() -> None:
+    taken = 0
+    for seed in range(60):
+        job = learning(weekly(1), str(seed), completion=CompletionRule.JUDGED)
+        job.report(0)
+        job.wait(minutes=1)
+        job.simulation.suggests_continuing = True
+        [task_id] = job.world.tasks.keys() - job.world.closed.keys()
+        run = job.run
+        job.start()
+        decision = DecideTask(task_id=task_id, action=TaskAction.APPROVE, actor=STAFF)
+        sent = run.send(DripWorkflow.decide, decision)
+        for _ in range(6):
+            job.simulation.run_for(timedelta(milliseconds=7 * (seed % 7)))
+            job.start()
+        is_taken = not isinstance(run.answered(sent), WorkflowUpdateFailedError)
+        job.simulation.suggests_continuing = False
+        job.wait(minutes=5)
+        assert job.place.judged or not is_taken, seed
+        taken += is_taken
+    assert taken > 10
 
 
 # ---- stopped, continued ----
@@ -347,6 +432,43 @@ def test_a_long_run_goes_on_as_another_and_forgets_nothing() -> None:
     assert (len(job.place.released), job.place.status) == (10, EXPIRED)
     assert len(job.world.sent(MailTemplate.LESSONS_RELEASED)) == 9
     is_whole(job)
+
+
+def test_whoever_speaks_to_one_that_was_stopped_and_waits_for_a_mail_begins_it_again() -> None:
+    job = learning(weekly(6))
+    job.world.may_mail_at = START + 30 * DAY
+    job.wait(days=7, hours=2)
+    job.run.signal(DripWorkflow.stop)
+    job.wait(minutes=5)
+    stopped = job.run
+    assert stopped.ended is None
+    assert "Stopped" in state(job).next_action
+    job.report(0)
+    job.wait(days=8)
+    assert (job.run is stopped, len(job.place.released)) == (True, 3)
+    job.run.signal(DripWorkflow.stop)
+    job.start()
+    job.wait(days=7)
+    assert len(job.place.released) == 4
+    job.wait(days=30)
+    is_whole(job)
+
+
+def test_no_build_has_to_stay_for_longer_than_a_month() -> None:
+    far = learning(course(None, after_days(300)))
+    judged = learning(weekly(1), completion=CompletionRule.JUDGED)
+    judged.report(0)
+    for job in (far, judged):
+        job.wait(days=1)
+        job.simulation.build = 2
+        job.wait(days=30)
+        assert job.run.build == 2
+    [task_id] = judged.world.tasks
+    assert state(judged).task_id == task_id
+    far.wait(days=300)
+    # Once a month, at its opening, and to tell of it.
+    assert (len(far.place.released), far.world.done["advance"]) == (2, 1 + 9 + 2 + 1)
+    is_whole(far)
 
 
 def test_it_wakes_up_on_the_newest_build() -> None:
@@ -396,6 +518,7 @@ def test_what_is_woken_between_two_openings_does_not_lose_its_alarm() -> None:
 
 # ---- anything at any time ----
 
+WAYS = (TaskAction.APPROVE, TaskAction.REJECT)
 CHANGES = (
     EnrollmentChange.PAUSE,
     EnrollmentChange.RESUME,
@@ -404,6 +527,8 @@ CHANGES = (
     EnrollmentChange.REACTIVATE,
     EnrollmentChange.MOVE_START,
     EnrollmentChange.SET_ACCESS,
+    EnrollmentChange.RESET,
+    EnrollmentChange.JUDGE,
 )
 
 
@@ -414,14 +539,18 @@ def _play(seed: str, mishaps: Mishaps) -> tuple[Learning, Counter[str]]:
     rules = [None, after_days(3), after_lesson(0, 1), after_lesson(1), hours, after_lesson(3, 5), after_days(20),
              Manual()]  # fmt: skip
     ends_at = START + chance.randrange(20, 200) * DAY if chance.random() < 0.5 else None
-    job = learning(course(*rules), seed, mishaps, access_ends_at=ends_at)
+    completion = chance.choice((CompletionRule.COMPLETE_ALL, CompletionRule.JUDGED))
+    rules = rules if completion is CompletionRule.COMPLETE_ALL else rules[:2]
+    job = learning(course(*rules), seed, mishaps, access_ends_at=ends_at, completion=completion)
     happened = Counter[str]()
     for _ in range(chance.randrange(15, 40)):
         job.simulation.suggests_continuing = chance.random() < 0.2
         job.simulation.build += chance.random() < 0.1
         job.world.is_mail_down = chance.random() < 0.1
         job.world.may_mail_at = job.simulation.now + timedelta(hours=chance.choice((0, 0, 9, 20)))
-        what = chance.choice(("wait", "wait", "report", "report", "report", "change", "edit", "wake", "stop"))
+        what = chance.choice(
+            ("wait", "wait", "report", "report", "report", "change", "edit", "wake", "stop", "cancel", "judge", "judge")
+        )
         happened[what] += 1
         try:
             match what:
@@ -436,6 +565,11 @@ def _play(seed: str, mishaps: Mishaps) -> tuple[Learning, Counter[str]]:
                 case "stop":
                     if chance.random() < 0.3:
                         job.run.signal(DripWorkflow.stop)
+                case "cancel":
+                    if chance.random() < 0.2:
+                        job.run.cancel()
+                case "judge":
+                    happened["judged"] += _judge(job, chance)
         except WorkflowUpdateFailedError as failed:
             happened[str(cast(ApplicationError, failed.cause).type)] += 1
         job.simulation.run_for(timedelta(minutes=chance.choice((0, 0, 1, 30, 600, 6000))))
@@ -448,14 +582,27 @@ def _change(job: Learning, chance: random.Random) -> None:
     job.change(
         chance.choice(CHANGES),
         until=now + chance.randrange(1, 60) * DAY,
-        lesson_ids=(lesson(chance.randrange(8)),),
+        lesson_ids=(lesson(chance.randrange(len(job.place.lessons))),),
         starts_at=START + chance.randrange(-10, 30) * DAY,
         access_ends_at=now + chance.randrange(1, 100) * DAY if chance.random() < 0.5 else None,
+        judgement=chance.choice(tuple(Judgement)),
     )
 
 
+def _judge(job: Learning, chance: random.Random) -> bool:
+    """Decide what is asked, if anything is; what was answered is written down."""
+    for task_id in job.world.tasks.keys() - job.world.closed.keys():
+        decision = DecideTask(task_id=task_id, action=chance.choice(WAYS), actor=STAFF)
+        answer = job.run.answered(job.run.send(DripWorkflow.decide, decision))
+        if not isinstance(answer, WorkflowUpdateFailedError):
+            job.wait(days=1)
+            assert task_id in job.place.changes
+            return True
+    return False
+
+
 def _edit(job: Learning, chance: random.Random) -> None:
-    edited = lesson(chance.randrange(1, 8))
+    edited = lesson(chance.randrange(1, len(job.place.lessons)))
     if chance.random() < 0.5:
         job.place.revise(edited, rule=after_days(chance.randrange(60)))
     else:
@@ -475,6 +622,10 @@ def test_whatever_happens_nothing_opens_early_twice_or_never(part: int) -> None:
         job.wait(days=3)
         is_whole(job)
         assert job.world.wrongs == [], seed
+        is_asked = bool(job.world.tasks.keys() - job.world.closed.keys())
+        results, place = job.place.results, job.place
+        wants = place.status is ACTIVE and wants_judgement(place.completion, results, place.judgement)
+        assert is_asked is wants, seed
         ends[job.place.status] += 1
         job.wait(days=400)
         is_whole(job)
@@ -486,12 +637,13 @@ def test_whatever_happens_nothing_opens_early_twice_or_never(part: int) -> None:
             assert job.run.ended is not None, seed
     assert {ACTIVE, SUSPENDED} <= ends.keys()
     assert min(happened[each] for each in ("report", "change", "edit", Reason.LESSON_NOT_OPEN)) > 20
+    assert happened["judged"]
 
 
 def test_messages_that_come_together_are_written_one_after_the_other() -> None:
     """Each sees what the one before has opened, if it comes after it."""
     for seed in range(50):
-        job = learning(course(None, after_lesson(0), after_lesson(1)), str(seed))
+        job = learning(course(None, after_lesson(0), after_lesson(1), after_days(9)), str(seed))
         job.wait(minutes=1)
         first, run = job.simulation.chance.randrange(3), job.run
         sent = [run.send(DripWorkflow.record_lesson, _told(number)) for number in (0, 1, 2)]

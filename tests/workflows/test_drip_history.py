@@ -38,7 +38,7 @@ async def test_events_of_a_year_with_two_hundred_lessons(fast_temporal: Workflow
         task_queue=REGISTRAR_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        search_attributes=drip_attributes(ENROLLMENT),
+        search_attributes=drip_attributes(ENROLLMENT, ENROLLMENT),
         static_summary=DRIP_SUMMARY,
     )
     async with Worker(
