@@ -274,11 +274,14 @@ async def test_a_course_is_edited_as_a_whole(changes: CourseChangeActivities) ->
     assert (await changes.begin_course_change(request(ContentChange.EDIT_COURSE, course=edit))).refusal in (
         Reason.INVALID_REQUEST, None,
     )  # fmt: skip
-    whole = CourseEdit(access_rule=AccessRule.UNTIL_DATE, access_until=BEGAN, completion_rule=CompletionRule.JUDGED)
+    until = now() + 30 * DAY
+    whole = CourseEdit(access_rule=AccessRule.UNTIL_DATE, access_until=until, completion_rule=CompletionRule.JUDGED)
+    past = request(ContentChange.EDIT_COURSE, course=whole.model_copy(update={"access_until": BEGAN}))
+    assert (await changes.begin_course_change(past)).refusal is Reason.INVALID_REQUEST
     await begun(changes, request(ContentChange.EDIT_COURSE, course=whole))
     async with changes.sessions() as session:
         course = await session.get_one(Course, COURSE)
-        assert (course.access_rule, course.access_days, course.access_until) == ("until_date", None, BEGAN)
+        assert (course.access_rule, course.access_days, course.access_until) == ("until_date", None, until)
 
 
 async def test_all_members_follow_page_by_page_and_are_counted_once(changes: CourseChangeActivities) -> None:
