@@ -176,9 +176,17 @@ async def _begin(session: AsyncSession, request: CourseChangeRequest) -> CourseC
 
 async def _look_at_once(session: AsyncSession, ids: Sequence[UUID], step: ReplanPage) -> None:
     """Their jobs look at them now; where a signal is lost, the sweep finds them."""
+    # Locked in the order of their ids, as a roll call or the end of many places locks them.
+    locked = (
+        select(col(Enrollment.id))
+        .where(col(Enrollment.id).in_(ids), col(Enrollment.status).in_(FOLLOWED))
+        .order_by(col(Enrollment.id))
+        .with_for_update(key_share=True)
+        .subquery("locked")
+    )
     await session.execute(
         update(Enrollment)
-        .where(col(Enrollment.id).in_(ids), col(Enrollment.status).in_(FOLLOWED))
+        .where(col(Enrollment.id) == locked.c.id)
         .values(wakes_at=step.moment)
         .execution_options(synchronize_session=False)
     )

@@ -1,11 +1,12 @@
 """Changes of a course that people learn in: what they would come to, what they write, and who follows, page by page."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlmodel import col
 
 from activities.course_changes import (
@@ -42,6 +43,7 @@ from models.vocabulary import (
 )
 from rules.decision import Refused
 from sandbox.sample_academy import sample_id
+from tests.eventually import eventually
 from tests.integration.learning_steps import BEGAN, CODE, DAY, advance, changing, enrolled, releases_of, teach
 from tests.integration.many_places import write_places
 
@@ -310,6 +312,30 @@ async def test_all_members_follow_page_by_page_and_are_counted_once(changes: Cou
             planned = await plan_of(session, place_id, now())
             assert planned is not None
             assert planned.paused_until in (until, None)
+
+
+async def test_a_page_waits_for_who_locks_its_enrollments_one_by_one(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    _, place_ids = await write_places(sessions, 3)
+    first, second, _ = sorted(place_ids)
+    # Its row is the last of the table now: a page that takes them as they lie comes to it with the others locked.
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).where(col(Enrollment.id) == first).values(planned_at=now()))
+    edit = request(ContentChange.EDIT_COURSE, course=CourseEdit(completion_rule=CompletionRule.JUDGED))
+    await begun(changes, edit)
+    async with sessions() as session:
+        await session.get_one(Enrollment, first, with_for_update=True)
+        page = asyncio.create_task(followed(changes, edit, 3))
+
+        async def it_waits() -> bool:
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            async with sessions() as other:
+                return (await other.execute(waiting)).scalar_one() > 0
+
+        await eventually(it_waits)
+        await session.get_one(Enrollment, second, with_for_update=True)
+        await session.commit()
+    assert await page == [sorted(place_ids)]
 
 
 async def test_who_learns_in_a_changed_course_is_looked_at(changes: CourseChangeActivities) -> None:
