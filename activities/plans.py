@@ -1,5 +1,6 @@
 """The plan of an enrollment as it is shown: when each lesson opens, and how far its learner is."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -61,11 +62,13 @@ def shown_plan(learning: Learning, moment: datetime) -> EnrollmentPlan:
     )
 
 
-def planned_lessons(learning: Learning, moment: datetime) -> tuple[PlannedLesson, ...]:
-    """The lessons in their order; those that are due are open."""
+def planned_lessons(
+    learning: Learning, moment: datetime, only: Collection[UUID] | None = None
+) -> tuple[PlannedLesson, ...]:
+    """The lessons, or only these, in their order; those that are due are open."""
     if learning.begins_at is None:
         return ()
-    planned = plan(learning.facts(moment), moment)
+    planned = plan(learning.facts(moment), moment, only)
     opening = {each.lesson_id for each in due(planned, moment)}
     return tuple(
         replace(each, status=ReleaseStatus.RELEASED) if each.lesson_id in opening else each for each in planned
