@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -82,7 +82,7 @@ async def preview_course_change(session: AsyncSession, request: CourseChangeRequ
     trial = _Trial(request, after.only(known), wanted, moment)
     moved: Counter[tuple[UUID, str]] = Counter()
     learners, last = 0, None
-    while ids := await followed_page(session, request.course_id, last, _at_once(known)):
+    while ids := await next_page(session, concerned_by(request, moment), last, _at_once(known)):
         learners, last = learners + len(ids), ids[-1]
         if wanted:
             found = await learning_of_many(session, ids, lesson_ids=known)
@@ -96,11 +96,23 @@ def _at_once(lesson_ids: Collection[UUID]) -> int:
     return max(20, min(_MOST_AT_ONCE, _ROWS_AT_ONCE // max(1, len(lesson_ids))))
 
 
-async def followed_page(session: AsyncSession, course_id: UUID, after: UUID | None, limit: int) -> Sequence[UUID]:
-    """The next enrollments of the course that are learned in, in the order of their ids."""
-    query = select(col(Enrollment.id)).where(
-        col(Enrollment.course_id) == course_id, col(Enrollment.status).in_(FOLLOWED)
-    )
+def concerned_by(request: CourseChangeRequest, moment: datetime) -> ColumnElement[bool]:
+    """The enrollments that a change of this moment concerns: those that are learned in. A change of all members
+    concerns nobody who enrolls later; one of access also those whose access is over.
+    """
+    of_course = col(Enrollment.course_id) == request.course_id
+    if request.members is None:
+        return of_course & col(Enrollment.status).in_(FOLLOWED)
+    is_of_access = request.members.change is EnrollmentChange.SET_ACCESS
+    statuses = (*FOLLOWED, EnrollmentStatus.EXPIRED) if is_of_access else FOLLOWED
+    return of_course & col(Enrollment.status).in_(statuses) & (col(Enrollment.enrolled_at) <= moment)
+
+
+async def next_page(
+    session: AsyncSession, concerned: ColumnElement[bool], after: UUID | None, limit: int
+) -> Sequence[UUID]:
+    """The next of these enrollments, in the order of their ids."""
+    query = select(col(Enrollment.id)).where(concerned)
     if after is not None:
         query = query.where(col(Enrollment.id) > after)
     return (await session.execute(query.order_by(col(Enrollment.id)).limit(limit))).scalars().all()
@@ -178,13 +190,19 @@ def _as_if_changed(learning: Learning, wish: ChangeEnrollment, moment: datetime)
         case EnrollmentChange.MOVE_START:
             enrollment.clock_started_at = wish.starts_at or enrollment.clock_started_at
         case EnrollmentChange.SET_ACCESS if pause is None:
-            enrollment.access_ends_at = wish.access_ends_at
+            _set_access(enrollment, wish.access_ends_at, moment)
         case EnrollmentChange.SUSPEND if learning.status is EnrollmentStatus.ACTIVE:
             enrollment.status = EnrollmentStatus.SUSPENDED
         case EnrollmentChange.REACTIVATE if learning.status is EnrollmentStatus.SUSPENDED:
             enrollment.status = EnrollmentStatus.ACTIVE
         case _:
             pass
+
+
+def _set_access(enrollment: Enrollment, ends_at: datetime | None, moment: datetime) -> None:
+    enrollment.access_ends_at = ends_at
+    if enrollment.status == EnrollmentStatus.EXPIRED and (ends_at is None or ends_at > moment):
+        enrollment.status = EnrollmentStatus.ACTIVE
 
 
 def _moves(before: Sequence[PlannedLesson], after: Sequence[PlannedLesson]) -> Iterator[tuple[UUID, str]]:

@@ -15,7 +15,8 @@ from activities.audit import StateChange, write_audit
 from activities.change_previews import (
     CourseImpact,
     LessonImpact,
-    followed_page,
+    concerned_by,
+    next_page,
     preview_course_change,
     preview_enrollment_change,
 )
@@ -87,7 +88,8 @@ class CourseChangeActivities:
             change = await session.get_one(CourseChange, step.change_id)
             request = CourseChangeRequest.model_validate(change.request)
             is_running = change.status == CourseChangeStatus.RUNNING
-            ids = await followed_page(session, change.course_id, step.after, step.limit) if is_running else ()
+            concerned = concerned_by(request, change.created_at)
+            ids = await next_page(session, concerned, step.after, step.limit) if is_running else ()
         if not ids:
             return Page()
         refused = 0 if request.members is None else await self._change_members(ids, request.members, step)
@@ -157,7 +159,7 @@ async def _begin(session: AsyncSession, request: CourseChangeRequest) -> CourseC
         refused = await write_content(session, course, request, moment)
         if refused is not None:
             return refused
-    concerned = select(func.count()).where(col(Enrollment.course_id) == course.id, col(Enrollment.status).in_(FOLLOWED))
+    concerned = select(func.count()).select_from(Enrollment).where(concerned_by(request, moment))
     change = CourseChange(
         id=request.change_id,
         course_id=course.id,

@@ -314,6 +314,37 @@ async def test_all_members_follow_page_by_page_and_are_counted_once(changes: Cou
             assert planned.paused_until in (until, None)
 
 
+async def test_access_for_all_reaches_those_whose_access_is_over_and_nobody_who_enrolls_later(
+    changes: CourseChangeActivities,
+) -> None:
+    sessions = changes.sessions
+    await teach(sessions, Immediately())
+    _, place_ids = await write_places(sessions, 4)
+    active, over, late, canceled = place_ids
+    values: dict[UUID, dict[str, object]] = {
+        active: {"access_ends_at": now() + DAY},
+        over: {"status": "expired", "access_ends_at": now() - DAY},
+        late: {"enrolled_at": now() + timedelta(minutes=5)},
+        canceled: {"status": "canceled"},
+    }
+    async with sessions.begin() as session:
+        for place_id, changed_ in values.items():
+            await session.execute(update(Enrollment).where(col(Enrollment.id) == place_id).values(**changed_))
+    ends_at = now() + 90 * DAY
+    wanted = members(EnrollmentChange.SET_ACCESS, access_ends_at=ends_at)
+    impact = await impact_of(sessions, wanted)
+    assert (impact.learners, [each.at_once for each in impact.lessons]) == (2, [1])
+    assert await begun(changes, wanted) == 2
+    assert await followed(changes, wanted, 3) == [sorted([active, over])]
+    assert await counts_of(sessions, wanted) == ("running", 2, 0)
+    async with sessions() as session:
+        stands = {each.id: each for each in (await session.execute(select(Enrollment))).scalars()}
+    assert [stands[each].status for each in place_ids] == ["active", "active", "active", "canceled"]
+    assert [stands[each].access_ends_at for each in place_ids] == [ends_at, ends_at, None, None]
+    paused = members(EnrollmentChange.PAUSE)
+    assert (await impact_of(sessions, paused)).learners == 2
+
+
 async def test_a_page_waits_for_who_locks_its_enrollments_one_by_one(changes: CourseChangeActivities) -> None:
     sessions = changes.sessions
     _, place_ids = await write_places(sessions, 3)
