@@ -31,7 +31,7 @@ from models.messages.learning import (
     LessonEdit,
     ReplanPage,
 )
-from models.tables import ClassSession, Course, CourseChange, Enrollment, Lesson
+from models.tables import ClassSession, Course, CourseChange, Enrollment, EnrollmentPause, Lesson
 from models.tables.columns import now
 from models.vocabulary import (
     AccessRule,
@@ -345,6 +345,43 @@ async def test_access_for_all_reaches_those_whose_access_is_over_and_nobody_who_
     assert (await impact_of(sessions, paused)).learners == 2
 
 
+async def test_a_page_that_breaks_off_in_the_middle_is_made_once_all_the_same(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    _, place_ids = await write_places(sessions, 30)
+    wanted = members(EnrollmentChange.PAUSE, until=now() + 30 * DAY)
+    await begun(changes, wanted)
+    step = ReplanPage(change_id=wanted.change_id, moment=now(), workflow_id=course_change_workflow_id(wanted.change_id))
+
+    async def paused() -> int:
+        async with sessions() as other:
+            return (await other.execute(select(func.count()).select_from(EnrollmentPause))).scalar_one()
+
+    async with sessions() as session:
+        await session.get_one(Enrollment, sorted(place_ids)[14], with_for_update=True)
+        page = asyncio.create_task(changes.follow_page(step))
+
+        async def it_waits() -> bool:
+            return await paused() == 15 and await _is_waiting(sessions)
+
+        await eventually(it_waits)
+        page.cancel()
+        await asyncio.gather(page, return_exceptions=True)
+    assert page.cancelled()
+    assert await counts_of(sessions, wanted) == ("running", 0, 0)
+    for _ in range(2):
+        followed_page = await changes.follow_page(step)
+        assert (len(followed_page.ids), followed_page.done, followed_page.refused) == (30, 30, 0)
+        assert await paused() == 30
+        assert await counts_of(sessions, wanted) == ("running", 30, 0)
+
+
+async def _is_waiting(sessions: Sessions) -> bool:
+    """Whether a transaction waits for another one."""
+    async with sessions() as session:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return (await session.execute(waiting)).scalar_one() > 0
+
+
 async def test_a_page_waits_for_who_locks_its_enrollments_one_by_one(changes: CourseChangeActivities) -> None:
     sessions = changes.sessions
     _, place_ids = await write_places(sessions, 3)
@@ -358,12 +395,7 @@ async def test_a_page_waits_for_who_locks_its_enrollments_one_by_one(changes: Co
         await session.get_one(Enrollment, first, with_for_update=True)
         page = asyncio.create_task(followed(changes, edit, 3))
 
-        async def it_waits() -> bool:
-            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            async with sessions() as other:
-                return (await other.execute(waiting)).scalar_one() > 0
-
-        await eventually(it_waits)
+        await eventually(lambda: _is_waiting(sessions))
         await session.get_one(Enrollment, second, with_for_update=True)
         await session.commit()
     assert await page == [sorted(place_ids)]
