@@ -141,6 +141,7 @@ def _cannot_be_had(course: type[Course], moment: datetime) -> ColumnElement[bool
     return or_(
         col(course.status) != CourseStatus.PUBLISHED,
         func.coalesce(col(course.enrollment_closes_at) <= moment, False),
+        func.coalesce(col(course.access_until) <= moment, False),
         func.coalesce(col(course.seats_taken) >= col(course.capacity), False) & ~holds_seat,
     )
 

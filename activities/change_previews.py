@@ -1,34 +1,35 @@
 """What a change of an enrollment, or of a course, would come to. Nothing is written."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.change_refusals import against_change, certified_among
 from activities.course_content import write_content
+from activities.course_impact import Content, content_of, looked_at, may_move
 from activities.drip_record import FOLLOWED
 from activities.enrollment_changes import write_enrollment_change
 from activities.learning_facts import Learning, Release, StandStill, learning_of_many
 from activities.plans import EnrollmentPlan, plan_of, planned_lessons
-from models.drip import DripRule, read_rule
 from models.errors import Reason
 from models.identifiers import drip_workflow_id, new_id
 from models.messages.learning import ChangeEnrollment, CourseChangeRequest, WriteEnrollmentChange
-from models.tables import ClassSession, Course, Enrollment, Lesson
+from models.tables import Course, Enrollment
 from models.tables.columns import now
 from models.vocabulary import DripKind, EnrollmentChange, EnrollmentStatus, ReleaseStatus
 from rules.access import LONGEST_PAUSE
 from rules.decision import DatedRefusal, Refused
 from rules.drip import PlannedLesson
 
-_AT_ONCE = 200
+_MOST_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000
 
 
 @dataclass(frozen=True)
@@ -71,75 +72,113 @@ async def preview_enrollment_change(
 
 
 async def preview_course_change(session: AsyncSession, request: CourseChangeRequest) -> CourseImpact | Refused:
-    """For how many learners the opening of which lessons moves: enrollment by enrollment, some hundreds at a time."""
+    """For how many learners the opening of which lessons moves.
+
+    Enrollment by enrollment, some hundreds at a time, and beside the event loop; of the lessons only those that may
+    move are looked at, with what they depend on.
+    """
     moment = now()
-    content = await _content(session, request, moment)
-    if isinstance(content, Refused):
-        return content
+    changed = await _changed(session, request, moment)
+    if isinstance(changed, Refused):
+        return changed
+    before, after = changed
+    wanted = may_move(before, after) if request.members is None else frozenset(each.id for each in after.lessons)
+    known = looked_at(before, after, wanted)
+    trial = _Trial(request, after.only(known), wanted, moment)
     moved: Counter[tuple[UUID, str]] = Counter()
     learners, refused, last = 0, 0, None
-    while ids := await followed_page(session, request.course_id, last, _AT_ONCE):
-        found = await learning_of_many(session, ids)
-        certified = await certified_among(session, ids)
-        session.expunge_all()
-        for learning in found.values():
-            if request.members is not None and against_change(
-                learning, request.members, moment, is_certified=learning.enrollment.id in certified
-            ):
-                refused += 1
-                continue
-            after = _as_if(copy(learning), request, content, moment)
-            moved += _moves(planned_lessons(learning, moment), planned_lessons(after, moment), moment)
+    while ids := await next_page(session, concerned_by(request, moment), last, _at_once(known)):
         learners, last = learners + len(ids), ids[-1]
-    return CourseImpact(learners, tuple(_impact(lesson_id, moved) for lesson_id in _ids(content, moved)), refused)
+        if wanted or request.members is not None:
+            found = await learning_of_many(session, ids, lesson_ids=known)
+            certified = set() if request.members is None else await certified_among(session, ids)
+            session.expunge_all()
+            moves, refusals = await asyncio.to_thread(trial.moves, list(found.values()), certified)
+            moved.update(moves)
+            refused += refusals
+    return CourseImpact(learners, tuple(_impact(lesson_id, moved) for lesson_id in _ids(after, moved)), refused)
 
 
-async def followed_page(session: AsyncSession, course_id: UUID, after: UUID | None, limit: int) -> Sequence[UUID]:
-    """The next enrollments of the course that are learned in, in the order of their ids."""
-    query = select(col(Enrollment.id)).where(
-        col(Enrollment.course_id) == course_id, col(Enrollment.status).in_(FOLLOWED)
-    )
+def _at_once(lesson_ids: Collection[UUID]) -> int:
+    """How many enrollments at a time: the fewer, the more lessons are read of each."""
+    return max(20, min(_MOST_AT_ONCE, _ROWS_AT_ONCE // max(1, len(lesson_ids))))
+
+
+def concerned_by(request: CourseChangeRequest, moment: datetime) -> ColumnElement[bool]:
+    """The enrollments that a change of this moment concerns: those that are learned in. A change of all members
+    concerns nobody who enrolls later; one of access also those whose access is over.
+    """
+    of_course = col(Enrollment.course_id) == request.course_id
+    if request.members is None:
+        return of_course & col(Enrollment.status).in_(FOLLOWED)
+    is_of_access = request.members.change is EnrollmentChange.SET_ACCESS
+    statuses = (*FOLLOWED, EnrollmentStatus.EXPIRED) if is_of_access else FOLLOWED
+    return of_course & col(Enrollment.status).in_(statuses) & (col(Enrollment.enrolled_at) <= moment)
+
+
+async def next_page(
+    session: AsyncSession, concerned: ColumnElement[bool], after: UUID | None, limit: int
+) -> Sequence[UUID]:
+    """The next of these enrollments, in the order of their ids."""
+    query = select(col(Enrollment.id)).where(concerned)
     if after is not None:
         query = query.where(col(Enrollment.id) > after)
     return (await session.execute(query.order_by(col(Enrollment.id)).limit(limit))).scalars().all()
 
 
 @dataclass(frozen=True)
-class _Content:
-    """What the course teaches as it would be."""
+class _Trial:
+    """A change that is tried out on enrollments: what is taught after it, and the lessons that it may move."""
 
-    course: Course
-    lessons: Sequence[Lesson]
-    rules: dict[UUID, DripRule]
-    meetings: Sequence[ClassSession]
+    request: CourseChangeRequest
+    content: Content
+    lesson_ids: Collection[UUID]
+    moment: datetime
+
+    def moves(self, found: Sequence[Learning], certified: Collection[UUID]) -> tuple[Counter[tuple[UUID, str]], int]:
+        """What moves for them, and how many of them would be refused."""
+        moved: Counter[tuple[UUID, str]] = Counter()
+        refused = 0
+        for learning in found:
+            if self._is_refused(learning, certified):
+                refused += 1
+                continue
+            before = planned_lessons(learning, self.moment, self.lesson_ids)
+            after = planned_lessons(self._as_if(copy(learning)), self.moment, self.lesson_ids)
+            moved.update(_moves(before, after))
+        return moved, refused
+
+    def _is_refused(self, learning: Learning, certified: Collection[UUID]) -> bool:
+        wish, is_certified = self.request.members, learning.enrollment.id in certified
+        return wish is not None and bool(against_change(learning, wish, self.moment, is_certified=is_certified))
+
+    def _as_if(self, learning: Learning) -> Learning:
+        """The enrollment as it would be after the change."""
+        content = self.content
+        learning.course, learning.lessons, learning.rules = content.course, content.lessons, content.rules
+        learning.meetings = content.meetings if learning.meetings else ()
+        if self.request.members is not None:
+            _as_if_changed(learning, self.request.members, self.moment)
+        return learning
 
 
-async def _content(session: AsyncSession, request: CourseChangeRequest, moment: datetime) -> _Content | Refused:
-    refused = None
+async def _changed(
+    session: AsyncSession, request: CourseChangeRequest, moment: datetime
+) -> tuple[Content, Content] | Refused:
+    """What the course teaches, and what it would teach."""
+    before = await content_of(session, request.course_id)
+    if before is None:
+        return Refused(Reason.NOT_FOUND, "There is no such course.")
+    if request.content is None:
+        return before, before
     async with session.begin_nested() as made:
-        course = await session.get(Course, request.course_id)
-        if course is None:
-            return Refused(Reason.NOT_FOUND, "There is no such course.")
-        if request.content is not None:
-            refused = await write_content(session, course, request, moment)
+        course = await session.get_one(Course, request.course_id)
+        refused = await write_content(session, course, request, moment)
         await session.flush()
-        of_course = select(Lesson).where(col(Lesson.course_id) == course.id).order_by(col(Lesson.position))
-        lessons = (await session.execute(of_course.execution_options(populate_existing=True))).scalars().all()
-        held = select(ClassSession).where(col(ClassSession.course_id) == course.id)
-        meetings = (await session.execute(held)).scalars().all()
+        after = await content_of(session, request.course_id)
         session.expunge_all()
         await made.rollback()
-    rules = {lesson.id: read_rule(lesson.drip_rule) for lesson in lessons}
-    return refused or _Content(course, lessons, rules, meetings)
-
-
-def _as_if(learning: Learning, request: CourseChangeRequest, content: _Content, moment: datetime) -> Learning:
-    """The enrollment as it would be after the change."""
-    learning.course, learning.lessons, learning.rules = content.course, content.lessons, content.rules
-    learning.meetings = content.meetings if learning.meetings else ()
-    if request.members is not None:
-        _as_if_changed(learning, request.members, moment)
-    return learning
+    return refused or (before, after or before)
 
 
 def _as_if_changed(learning: Learning, wish: ChangeEnrollment, moment: datetime) -> None:
@@ -168,7 +207,7 @@ def _as_if_changed(learning: Learning, wish: ChangeEnrollment, moment: datetime)
         case EnrollmentChange.MOVE_START:
             enrollment.clock_started_at = wish.starts_at or enrollment.clock_started_at
         case EnrollmentChange.SET_ACCESS:
-            enrollment.access_ends_at = wish.access_ends_at
+            _set_access(enrollment, wish.access_ends_at, moment)
         case EnrollmentChange.SUSPEND:
             enrollment.status = EnrollmentStatus.SUSPENDED
         case EnrollmentChange.REACTIVATE:
@@ -177,12 +216,18 @@ def _as_if_changed(learning: Learning, wish: ChangeEnrollment, moment: datetime)
             pass
 
 
-def _moves(
-    before: Sequence[PlannedLesson], after: Sequence[PlannedLesson], moment: datetime
-) -> Counter[tuple[UUID, str]]:
+def _set_access(enrollment: Enrollment, ends_at: datetime | None, moment: datetime) -> None:
+    enrollment.access_ends_at = ends_at
+    if enrollment.status == EnrollmentStatus.EXPIRED and (ends_at is None or ends_at > moment):
+        enrollment.status = EnrollmentStatus.ACTIVE
+
+
+def _moves(before: Sequence[PlannedLesson], after: Sequence[PlannedLesson]) -> Iterator[tuple[UUID, str]]:
     was, will = {each.lesson_id: each for each in before}, {each.lesson_id: each for each in after}
-    found = {lesson_id: _move(was.get(lesson_id), will.get(lesson_id)) for lesson_id in {*was, *will}}
-    return Counter((lesson_id, how) for lesson_id, how in found.items() if how is not None)
+    for lesson_id in was.keys() | will.keys():
+        how = _move(was.get(lesson_id), will.get(lesson_id))
+        if how is not None:
+            yield lesson_id, how
 
 
 def _move(was: PlannedLesson | None, will: PlannedLesson | None) -> str | None:
@@ -204,7 +249,7 @@ def _opening(planned: PlannedLesson | None) -> datetime | None:
     return planned.opens_at if planned is not None and planned.status is ReleaseStatus.PLANNED else None
 
 
-def _ids(content: _Content, moved: Counter[tuple[UUID, str]]) -> list[UUID]:
+def _ids(content: Content, moved: Counter[tuple[UUID, str]]) -> list[UUID]:
     """The lessons that move, in their order."""
     ids = {lesson_id for lesson_id, _ in moved}
     return [lesson.id for lesson in content.lessons if lesson.id in ids]

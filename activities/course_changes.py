@@ -16,7 +16,8 @@ from activities.audit import StateChange, write_audit
 from activities.change_previews import (
     CourseImpact,
     LessonImpact,
-    followed_page,
+    concerned_by,
+    next_page,
     preview_course_change,
     preview_enrollment_change,
 )
@@ -89,7 +90,8 @@ class CourseChangeActivities:
             change = await session.get_one(CourseChange, step.change_id)
             request = CourseChangeRequest.model_validate(change.request)
             is_running = change.status == CourseChangeStatus.RUNNING
-            ids = await followed_page(session, change.course_id, step.after, step.limit) if is_running else ()
+            concerned = concerned_by(request, change.created_at)
+            ids = await next_page(session, concerned, step.after, step.limit) if is_running else ()
         if not ids:
             return Page(change.course_id)
         refused = 0 if request.members is None else await self._change_members(ids, request.members, step)
@@ -165,7 +167,7 @@ async def _begin(session: AsyncSession, request: CourseChangeRequest) -> CourseC
         refused = await write_content(session, course, request, moment)
         if refused is not None:
             return refused
-    concerned = select(func.count()).where(col(Enrollment.course_id) == course.id, col(Enrollment.status).in_(FOLLOWED))
+    concerned = select(func.count()).select_from(Enrollment).where(concerned_by(request, moment))
     change = CourseChange(
         id=request.change_id,
         course_id=course.id,
@@ -184,9 +186,17 @@ async def _begin(session: AsyncSession, request: CourseChangeRequest) -> CourseC
 
 async def _look_at_once(session: AsyncSession, ids: Sequence[UUID], step: ReplanPage) -> None:
     """Their jobs look at them now; where a signal is lost, the sweep finds them."""
+    # Locked in the order of their ids, as a roll call or the end of many places locks them.
+    locked = (
+        select(col(Enrollment.id))
+        .where(col(Enrollment.id).in_(ids), col(Enrollment.status).in_(FOLLOWED))
+        .order_by(col(Enrollment.id))
+        .with_for_update(key_share=True)
+        .subquery("locked")
+    )
     await session.execute(
         update(Enrollment)
-        .where(col(Enrollment.id).in_(ids), col(Enrollment.status).in_(FOLLOWED))
+        .where(col(Enrollment.id) == locked.c.id)
         .values(wakes_at=step.moment)
         .execution_options(synchronize_session=False)
     )

@@ -155,6 +155,8 @@ async def _edit_course(
     until = until if rule is AccessRule.UNTIL_DATE else None
     if (rule in _DAYS) != (days is not None) or (rule is AccessRule.UNTIL_DATE) != (until is not None):
         return Refused(Reason.INVALID_REQUEST, f"The access rule {rule} needs its number of days, or its date.")
+    if edit.access_until is not None and edit.access_until <= moment:
+        return Refused(Reason.INVALID_REQUEST, "Access ends in the future: nobody could enroll any more.")
     course.access_rule, course.access_days, course.access_until = rule, days, until
     course.completion_rule = edit.completion_rule or course.completion_rule
     course.release_mails = edit.release_mails or course.release_mails

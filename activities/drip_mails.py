@@ -38,18 +38,21 @@ def tell_at(learning: Learning, planned: PlannedLesson, moment: datetime) -> dat
     morning = _morning(moment, learning.zone)
     if mails is ReleaseMails.EACH or moment <= morning:
         return max(moment, morning)
-    return _morning(moment + timedelta(days=1), learning.zone)
+    return _morning(moment, learning.zone, days=1)
 
 
 def _is_open_from_the_beginning(learning: Learning, planned: PlannedLesson) -> bool:
-    enrolled_at, begins_at = learning.enrollment.enrolled_at, learning.begins_at
-    if learning.enrollment.planned_at is not None or enrolled_at is None or begins_at is None:
+    """Whether the first look since the enrollment opens it. One by a clock that is behind came before it."""
+    enrolled_at, looked_at = learning.enrollment.enrolled_at, learning.enrollment.planned_at
+    if enrolled_at is None or learning.enrollment.clock_started_at is not None:
         return False
-    return planned.opens_at is not None and planned.opens_at <= begins_at <= enrolled_at
+    is_first_look = looked_at is None or looked_at < enrolled_at
+    return is_first_look and planned.opens_at is not None and planned.opens_at <= enrolled_at
 
 
-def _morning(moment: datetime, zone: ZoneInfo) -> datetime:
-    return at_local(moment.astimezone(zone).date(), MAILS_AT, zone)
+def _morning(moment: datetime, zone: ZoneInfo, days: int = 0) -> datetime:
+    """09:00 of the learner's day, or of one so many days later; a day is not always 24 hours."""
+    return at_local(moment.astimezone(zone).date() + timedelta(days=days), MAILS_AT, zone)
 
 
 async def bundle_news(session: AsyncSession, learning: Learning, moment: datetime) -> None:

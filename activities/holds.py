@@ -89,14 +89,15 @@ async def release_places(session: AsyncSession, order_id: UUID) -> list[StateCha
 
 
 async def end_places(session: AsyncSession, enrollment_ids: Collection[UUID]) -> list[StateChange]:
-    """Cancel those of the enrollments that are not over; give back their seats and the lessons that are still to come.
+    """Cancel the enrollments, whether or not their access is over; give back the seats that they still hold, and the
+    lessons that are still to come.
 
     Lessons that have begun stay as they are. Wants the order locked.
     """
     if not enrollment_ids:
         return []
     lines = select(col(Enrollment.order_line_id)).where(col(Enrollment.id).in_(enrollment_ids))
-    open_ = (*SEATED, EnrollmentStatus.COMPLETED)
+    open_ = (*SEATED, EnrollmentStatus.COMPLETED, EnrollmentStatus.EXPIRED)
     running = col(Enrollment.id).in_(enrollment_ids) & col(Enrollment.status).in_(open_)
     changes = await _end(session, running, EnrollmentStatus.CANCELED)
     to_come = (

@@ -231,9 +231,13 @@ async def learning_of(session: AsyncSession, enrollment_id: UUID, *, lock: bool 
 
 
 async def learning_of_many(
-    session: AsyncSession, enrollment_ids: Collection[UUID], *, lock: bool = False
+    session: AsyncSession,
+    enrollment_ids: Collection[UUID],
+    *,
+    lock: bool = False,
+    lesson_ids: Collection[UUID] | None = None,
 ) -> dict[UUID, Learning]:
-    """Those of the enrollments that there are, by id."""
+    """Those of the enrollments that there are, by id; with `lesson_ids` as if their course had these lessons alone."""
     query = (
         select(
             Enrollment,
@@ -257,7 +261,7 @@ async def learning_of_many(
         query = query.with_for_update(of=Enrollment)
     rows = (await session.execute(query)).all()
     courses = {course.id: course for _, course, *_ in rows}
-    lessons = await _lessons(session, courses)
+    lessons = await _lessons(session, courses, lesson_ids)
     rules = {lesson.id: read_rule(lesson.drip_rule) for of_course in lessons.values() for lesson in of_course}
     meetings = await _meetings(session, courses.values())
     found: dict[UUID, Learning] = {}
@@ -275,7 +279,7 @@ async def learning_of_many(
             is_ending=is_ending,
         )
     if rules:
-        await _read_progress(session, found)
+        await _read_progress(session, found, lesson_ids)
     await _read_held(session, found)
     await _read_pauses(session, found, [enrollment.id for enrollment, *_, has_pauses in rows if has_pauses])
     return found
@@ -294,10 +298,12 @@ def _is_ending() -> ColumnElement[bool]:
     )
 
 
-async def _lessons(session: AsyncSession, course_ids: Collection[UUID]) -> dict[UUID, list[Lesson]]:
+async def _lessons(
+    session: AsyncSession, course_ids: Collection[UUID], lesson_ids: Collection[UUID] | None
+) -> dict[UUID, list[Lesson]]:
     query = (
         select(Lesson)
-        .where(col(Lesson.course_id).in_(course_ids))
+        .where(col(Lesson.course_id).in_(course_ids), _is_one_of(Lesson.id, lesson_ids))
         .order_by(col(Lesson.course_id), col(Lesson.position))
         .execution_options(populate_existing=True)
     )
@@ -319,7 +325,13 @@ async def _meetings(session: AsyncSession, courses: Iterable[Course]) -> dict[UU
     return {course_id: list(each) for course_id, each in groupby(found, lambda meeting: meeting.course_id)}
 
 
-async def _read_progress(session: AsyncSession, found: Mapping[UUID, Learning]) -> None:
+def _is_one_of(lesson_id: UUID, lesson_ids: Collection[UUID] | None) -> ColumnElement[bool]:
+    return true() if lesson_ids is None else col(lesson_id).in_(lesson_ids)
+
+
+async def _read_progress(
+    session: AsyncSession, found: Mapping[UUID, Learning], lesson_ids: Collection[UUID] | None
+) -> None:
     opened = select(
         col(LessonRelease.enrollment_id),
         col(LessonRelease.lesson_id),
@@ -328,11 +340,13 @@ async def _read_progress(session: AsyncSession, found: Mapping[UUID, Learning]) 
         col(LessonRelease.reason),
         col(LessonRelease.tell_at),
         col(LessonRelease.mail_key),
-    ).where(col(LessonRelease.enrollment_id).in_(found))
+    ).where(col(LessonRelease.enrollment_id).in_(found), _is_one_of(LessonRelease.lesson_id, lesson_ids))
     for enrollment_id, lesson_id, opened_at, written_at, reason, tell_at, mail_key in await session.execute(opened):
         release = Release(lesson_id, opened_at, written_at, DripKind(reason), tell_at, mail_key)
         found[enrollment_id].releases[lesson_id] = release
-    learned = select(LessonProgress).where(col(LessonProgress.enrollment_id).in_(found))
+    learned = select(LessonProgress).where(
+        col(LessonProgress.enrollment_id).in_(found), _is_one_of(LessonProgress.lesson_id, lesson_ids)
+    )
     for progress in (await session.execute(learned.execution_options(populate_existing=True))).scalars():
         found[progress.enrollment_id].progress[progress.lesson_id] = progress
     graded = {

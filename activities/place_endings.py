@@ -51,6 +51,7 @@ from rules.refund import STAFFS_CAUSES
 
 CARTS_QUIET = timedelta(days=30)
 GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
+_WAS_HAD = (*GIVES_ACCESS, EnrollmentStatus.EXPIRED)
 _PAID = (OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED)
 _STUDENTS_CAUSES = tuple(cause for cause in RefundCause if cause not in STAFFS_CAUSES)
 _OWN, _SIBLING = aliased(Enrollment), aliased(Enrollment)
@@ -88,16 +89,17 @@ async def end_with_all(
     """
     if not is_course_gone:
         await _lock_orders(session, await _entitlements(session, order.id, [place.id for place in places]))
-    if any(place.status in GIVES_ACCESS for place in places):
+    if any(place.status in _WAS_HAD for place in places):
         await keep_cart_mails_quiet(session, order.payer_id)
     changes = await end_places(session, [place.id for place in places])
     ended = {
         change.subject_id: EnrollmentStatus(change.from_state)
         for change in changes
-        if change.subject_kind == "enrollment" and change.from_state in GIVES_ACCESS
+        if change.subject_kind == "enrollment" and change.from_state in _WAS_HAD
     }
-    # A course or a tutor that is gone is gone for the buyers of bundles, too.
-    entitled = [] if is_course_gone else await _entitlements(session, order.id, ended)
+    # A course or a tutor that is gone is gone for the buyers of bundles, too; and nobody goes on where access is over.
+    lives_on = [] if is_course_gone else [place_id for place_id, was in ended.items() if was in GIVES_ACCESS]
+    entitled = await _entitlements(session, order.id, lives_on)
     changes += await _hand_over(session, entitled, ended)
     return changes + await _revoke_certificates(session, ended.keys() - {other.place_id for other in entitled})
 

@@ -1,5 +1,6 @@
 """The plan of an enrollment as it is shown: when each lesson opens, and how far its learner is."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -65,12 +66,14 @@ def _shown(learning: Learning, moment: datetime, looked_at: datetime) -> Enrollm
 
 
 def planned_lessons(
-    learning: Learning, moment: datetime, *, after: datetime | None = None
+    learning: Learning, moment: datetime, only: Collection[UUID] | None = None, *, after: datetime | None = None
 ) -> tuple[PlannedLesson, ...]:
-    """The lessons in their order; those that are due are open, or only those of them that open after this moment."""
+    """The lessons, or only these, in their order; those that are due are open, or only those of them that open after
+    this moment.
+    """
     if learning.begins_at is None:
         return ()
-    planned = plan(learning.facts(moment), moment)
+    planned = plan(learning.facts(moment), moment, only)
     opening = {
         each.lesson_id
         for each in due(planned, moment)

@@ -283,8 +283,10 @@ async def _load_screened(
 
 def _on_sale(course: Course, included: Sequence[Course]) -> CourseOnSale:
     """The course as an offer. A bundle shares its courses' deadlines, and is on sale only while all of them are."""
+    of_all = (course, *included)
     is_whole = all(each.status == CourseStatus.PUBLISHED and each.kind in _IN_A_BUNDLE for each in included)
-    deadlines = [each.enrollment_closes_at for each in (course, *included) if each.enrollment_closes_at is not None]
+    deadlines = [each.enrollment_closes_at for each in of_all if each.enrollment_closes_at is not None]
+    ends = [each.access_until for each in of_all if each.access_until is not None]
     # Prices in several currencies cannot be weighed against each other.
     is_comparable = {each.currency for each in included} == {course.currency}
     return CourseOnSale(
@@ -299,6 +301,7 @@ def _on_sale(course: Course, included: Sequence[Course]) -> CourseOnSale:
         sale_starts_at=course.sale_starts_at,
         sale_ends_at=course.sale_ends_at,
         enrollment_closes_at=min(deadlines, default=None),
+        access_until=min(ends, default=None),
         lessons_included=course.lessons_included,
         included=tuple(IncludedCourse(each.id, each.price_amount if is_comparable else 1) for each in included)
         if is_whole

@@ -109,7 +109,9 @@ class CourseEditBody(CourseEdit):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    access_until: MomentOfOurTime | None = None
+    access_until: MomentOfOurTime | None = Field(
+        default=None, description="of `until_date`: in the future; from then on nobody can enroll"
+    )
     starts_at: MomentOfOurTime | None = Field(default=None, description="of a cohort")
 
     @model_validator(mode="after")

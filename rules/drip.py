@@ -4,10 +4,11 @@ One function answers for the workflow, the API, the preview of a change and the 
 locks again. Days, weeks and months open at 06:00 of the learner's day; hours are exact; months keep to their end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -32,11 +33,6 @@ from models.vocabulary import DripKind, DripUnit, LessonStatus, ReleaseStatus
 from rules.local_time import at_local
 
 OPENS_AT = time(6)
-_STEPS = {
-    DripUnit.DAYS: lambda amount: relativedelta(days=amount),
-    DripUnit.WEEKS: lambda amount: relativedelta(weeks=amount),
-    DripUnit.MONTHS: lambda amount: relativedelta(months=amount),
-}
 _Delayed = AfterRegistration | AfterStart | AfterCohortStart | AfterMeeting | AfterLesson | AfterModule
 
 
@@ -112,15 +108,17 @@ class _Opening:
     counts: bool = True
 
 
-def plan(facts: EnrollmentToPlan, moment: datetime) -> tuple[PlannedLesson, ...]:
-    """How every lesson of the enrollment stands at `moment` (UTC), in their order.
+def plan(facts: EnrollmentToPlan, moment: datetime, only: Collection[UUID] | None = None) -> tuple[PlannedLesson, ...]:
+    """How every lesson of the enrollment, or only these, stand at `moment` (UTC), in their order.
 
     A lesson that is due is `planned` with an `opens_at` that is not later than `moment`: whoever keeps the record
     releases it (`due`).
     """
     lessons = {lesson.id: lesson for lesson in facts.lessons}
     return tuple(
-        _planned(lesson, facts, lessons, moment) for lesson in facts.lessons if not lesson.is_gone or _is_open(lesson)
+        _planned(lesson, facts, lessons, moment)
+        for lesson in facts.lessons
+        if (only is None or lesson.id in only) and (not lesson.is_gone or _is_open(lesson))
     )
 
 
@@ -307,7 +305,14 @@ def _after(anchor: datetime, amount: int, unit: DripUnit, zone: ZoneInfo) -> dat
         return anchor + timedelta(hours=amount)
     if amount == 0:
         return anchor
-    return at_local(anchor.astimezone(zone).date() + _STEPS[unit](amount), OPENS_AT, zone)
+    return at_local(_day_after(anchor.astimezone(zone).date(), amount, unit), OPENS_AT, zone)
+
+
+@lru_cache(maxsize=4096)
+def _day_after(day: date, amount: int, unit: DripUnit) -> date:
+    if unit is DripUnit.MONTHS:
+        return day + relativedelta(months=amount)
+    return day + timedelta(days=7 * amount if unit is DripUnit.WEEKS else amount)
 
 
 def _shifted(at: datetime, anchor: datetime, pauses: Sequence[Pause]) -> datetime:

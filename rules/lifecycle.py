@@ -35,7 +35,8 @@ _ENROLLMENT = {
     EnrollmentStatus.SUSPENDED: {EnrollmentStatus.ACTIVE, EnrollmentStatus.CANCELED, EnrollmentStatus.EXPIRED},
     # What is learned stays completed when access ends; a reset begins anew.
     EnrollmentStatus.COMPLETED: {EnrollmentStatus.ACTIVE, EnrollmentStatus.CANCELED},
-    EnrollmentStatus.EXPIRED: {EnrollmentStatus.ACTIVE},
+    # Access is given longer, or what was paid goes back all the same.
+    EnrollmentStatus.EXPIRED: {EnrollmentStatus.ACTIVE, EnrollmentStatus.CANCELED},
     # A place that was given back while its payment was on its way is taken again when the money arrives.
     EnrollmentStatus.CANCELED: {EnrollmentStatus.PENDING_PAYMENT},
 }

@@ -1,9 +1,11 @@
 """Local wall-clock times as moments: one answer where clocks are turned (DESIGN §4)."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
+@lru_cache(maxsize=4096)
 def at_local(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """The moment (UTC) at which the zone's clocks show this.
 

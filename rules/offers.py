@@ -22,7 +22,8 @@ class CourseOnSale:
     """What pricing has to know of a course.
 
     `sale_price` is in the currency of `price` and below it; it is asked from `sale_starts_at` until before
-    `sale_ends_at`, and a bound that is missing is open (Academy of Mine R16).
+    `sale_ends_at`, and a bound that is missing is open (Academy of Mine R16). `access_until` is when access ends for
+    everybody, if it does.
     """
 
     id: UUID
@@ -36,6 +37,7 @@ class CourseOnSale:
     sale_starts_at: datetime | None = None
     sale_ends_at: datetime | None = None
     enrollment_closes_at: datetime | None = None
+    access_until: datetime | None = None
     lessons_included: int | None = None
     included: tuple[IncludedCourse, ...] = ()
 

@@ -72,7 +72,8 @@ def _why_not(line: OrderLineRequest, course: CourseOnSale | None, moment: dateti
         return Refused(Reason.UNKNOWN_COURSE, f"There is no course {line.course_id}.")
     if course.status is not CourseStatus.PUBLISHED or (course.kind is CourseKind.BUNDLE and not course.included):
         return Refused(Reason.COURSE_NOT_PUBLISHED, f"Course {course.id} is not on sale.")
-    if course.enrollment_closes_at is not None and moment >= course.enrollment_closes_at:
+    # A place whose access is over already is worth nothing.
+    if any(at is not None and moment >= at for at in (course.enrollment_closes_at, course.access_until)):
         return Refused(Reason.ENROLLMENT_CLOSED, f"Enrollment in course {course.id} has closed.")
     if course.kind is not CourseKind.TUTOR_PACK and line.slot_ids:
         return Refused(Reason.SLOTS_NOT_ALLOWED, f"Course {course.id} has no lesson slots to book.")

@@ -38,9 +38,9 @@ STAFFS_CAUSES = frozenset(
     }
 )
 _USED = (LessonOutcome.COMPLETED, LessonOutcome.STUDENT_NO_SHOW)
-# Who has learned all there is may still ask, as long as nothing is certified.
-_CAN_BE_ASKED_FOR = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)
-_CAN_END = (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED, EnrollmentStatus.COMPLETED)
+# Who has learned all there is may still ask, as long as nothing is certified; so may those whose access has ended.
+_CAN_BE_ASKED_FOR = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED, EnrollmentStatus.EXPIRED)
+_CAN_END = (*_CAN_BE_ASKED_FOR, EnrollmentStatus.SUSPENDED)
 
 
 @dataclass(frozen=True)

@@ -466,6 +466,7 @@ def upgrade() -> None:
     op.add_column("enrollments", sa.Column("clock_started_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("enrollments", sa.Column("started_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("enrollments", sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute("UPDATE enrollments SET completed_at = updated_at WHERE status = 'completed'")
     op.add_column("enrollments", sa.Column("judgement", sa.String(length=32), nullable=True))
     op.add_column("enrollments", sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("enrollments", sa.Column("wakes_at", sa.DateTime(timezone=True), nullable=True))
@@ -513,6 +514,18 @@ def upgrade() -> None:
         " CROSS JOIN LATERAL (SELECT greatest(e.enrolled_at, c.starts_at)"
         " + make_interval(days => l.release_after_days) AS at) o"
         " WHERE e.status IN ('active', 'suspended', 'completed') AND o.at <= now()"
+    )
+    # What was had before is learned: a lesson was done without an attempt when its tutor had said so.
+    op.execute(
+        "INSERT INTO lesson_progress (enrollment_id, lesson_id, status, attempts, time_spent_seconds,"
+        " started_at, done_at, passed_at, last_accessed_at)"
+        " SELECT enrollment_id, lesson_id, 'completed', 0, 0, updated_at, updated_at, updated_at, updated_at"
+        " FROM lesson_records WHERE lesson_id IS NOT NULL AND outcome = 'completed'"
+    )
+    op.execute(
+        "UPDATE enrollments e SET started_at = p.at"
+        " FROM (SELECT enrollment_id, min(started_at) AS at FROM lesson_progress GROUP BY enrollment_id) p"
+        " WHERE p.enrollment_id = e.id"
     )
     op.add_column("lessons", sa.Column("is_considered", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("lessons", sa.Column("max_attempts", sa.Integer(), server_default="0", nullable=False))

@@ -326,6 +326,7 @@ async def test_an_order_in_other_hands_is_waited_for(
         ("spanish-a1", {"status": "retired"}),
         ("language-bundle", {"status": "retired"}),
         ("spanish-a1", {"enrollment_closes_at": "past"}),
+        ("spanish-a1", {"access_rule": "until_date", "access_days": None, "access_until": "past"}),
         ("spanish-a1", {"capacity": 1, "seats_taken": 1}),
         ("language-bundle", {"capacity": 1, "seats_taken": 1}),
     ],

@@ -1,12 +1,13 @@
 """Changes of a course that people learn in: what they would come to, what they write, and who follows, page by page."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlmodel import col
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 
@@ -32,7 +33,7 @@ from models.messages.learning import (
     LessonEdit,
     ReplanPage,
 )
-from models.tables import ClassSession, Course, CourseChange, CourseModule, Enrollment, Lesson
+from models.tables import ClassSession, Course, CourseChange, CourseModule, Enrollment, EnrollmentPause, Lesson
 from models.tables.columns import now
 from models.vocabulary import (
     AccessRule,
@@ -46,6 +47,7 @@ from models.vocabulary import (
 )
 from rules.decision import Refused
 from sandbox.sample_academy import sample_id
+from tests.eventually import eventually
 from tests.integration.learning_steps import BEGAN, CODE, DAY, advance, changing, enrolled, releases_of, teach
 from tests.integration.many_places import write_places
 
@@ -385,11 +387,14 @@ async def test_a_course_is_edited_as_a_whole(changes: CourseChangeActivities) ->
     assert (await changes.begin_course_change(request(ContentChange.EDIT_COURSE, course=edit))).refusal in (
         Reason.INVALID_REQUEST, None,
     )  # fmt: skip
-    whole = CourseEdit(access_rule=AccessRule.UNTIL_DATE, access_until=BEGAN, completion_rule=CompletionRule.JUDGED)
+    until = now() + 30 * DAY
+    whole = CourseEdit(access_rule=AccessRule.UNTIL_DATE, access_until=until, completion_rule=CompletionRule.JUDGED)
+    past = request(ContentChange.EDIT_COURSE, course=whole.model_copy(update={"access_until": BEGAN}))
+    assert (await changes.begin_course_change(past)).refusal is Reason.INVALID_REQUEST
     await begun(changes, request(ContentChange.EDIT_COURSE, course=whole))
     async with changes.sessions() as session:
         course = await session.get_one(Course, COURSE)
-        assert (course.access_rule, course.access_days, course.access_until) == ("until_date", None, BEGAN)
+        assert (course.access_rule, course.access_days, course.access_until) == ("until_date", None, until)
 
 
 async def test_all_members_follow_page_by_page_and_are_counted_once(changes: CourseChangeActivities) -> None:
@@ -422,6 +427,93 @@ async def test_all_members_follow_page_by_page_and_are_counted_once(changes: Cou
             planned = await plan_of(session, place_id, now())
             assert planned is not None
             assert planned.paused_until in (until, None)
+
+
+async def test_access_for_all_reaches_those_whose_access_is_over_and_nobody_who_enrolls_later(
+    changes: CourseChangeActivities,
+) -> None:
+    sessions = changes.sessions
+    await teach(sessions, Immediately())
+    _, place_ids = await write_places(sessions, 4)
+    active, over, late, canceled = place_ids
+    values: dict[UUID, dict[str, object]] = {
+        active: {"access_ends_at": now() + DAY},
+        over: {"status": "expired", "access_ends_at": now() - DAY},
+        late: {"enrolled_at": now() + timedelta(minutes=5)},
+        canceled: {"status": "canceled"},
+    }
+    async with sessions.begin() as session:
+        for place_id, changed_ in values.items():
+            await session.execute(update(Enrollment).where(col(Enrollment.id) == place_id).values(**changed_))
+    ends_at = now() + 90 * DAY
+    wanted = members(EnrollmentChange.SET_ACCESS, access_ends_at=ends_at)
+    impact = await impact_of(sessions, wanted)
+    assert (impact.learners, [each.at_once for each in impact.lessons]) == (2, [1])
+    assert await begun(changes, wanted) == 2
+    assert await followed(changes, wanted, 3) == [sorted([active, over])]
+    assert await counts_of(sessions, wanted) == ("running", 2, 0)
+    async with sessions() as session:
+        stands = {each.id: each for each in (await session.execute(select(Enrollment))).scalars()}
+    assert [stands[each].status for each in place_ids] == ["active", "active", "active", "canceled"]
+    assert [stands[each].access_ends_at for each in place_ids] == [ends_at, ends_at, None, None]
+    paused = members(EnrollmentChange.PAUSE)
+    assert (await impact_of(sessions, paused)).learners == 2
+
+
+async def test_a_page_that_breaks_off_in_the_middle_is_made_once_all_the_same(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    _, place_ids = await write_places(sessions, 30)
+    wanted = members(EnrollmentChange.PAUSE, until=now() + 30 * DAY)
+    await begun(changes, wanted)
+    step = ReplanPage(change_id=wanted.change_id, moment=now(), workflow_id=course_change_workflow_id(wanted.change_id))
+
+    async def paused() -> int:
+        async with sessions() as other:
+            return (await other.execute(select(func.count()).select_from(EnrollmentPause))).scalar_one()
+
+    async with sessions() as session:
+        await session.get_one(Enrollment, sorted(place_ids)[14], with_for_update=True)
+        page = asyncio.create_task(changes.follow_page(step))
+
+        async def it_waits() -> bool:
+            return await paused() == 15 and await _is_waiting(sessions)
+
+        await eventually(it_waits)
+        page.cancel()
+        await asyncio.gather(page, return_exceptions=True)
+    assert page.cancelled()
+    assert await counts_of(sessions, wanted) == ("running", 0, 0)
+    for _ in range(2):
+        followed_page = await changes.follow_page(step)
+        assert (len(followed_page.ids), followed_page.done, followed_page.refused) == (30, 30, 0)
+        assert await paused() == 30
+        assert await counts_of(sessions, wanted) == ("running", 30, 0)
+
+
+async def _is_waiting(sessions: Sessions) -> bool:
+    """Whether a transaction waits for another one."""
+    async with sessions() as session:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return (await session.execute(waiting)).scalar_one() > 0
+
+
+async def test_a_page_waits_for_who_locks_its_enrollments_one_by_one(changes: CourseChangeActivities) -> None:
+    sessions = changes.sessions
+    _, place_ids = await write_places(sessions, 3)
+    first, second, _ = sorted(place_ids)
+    # Its row is the last of the table now: a page that takes them as they lie comes to it with the others locked.
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).where(col(Enrollment.id) == first).values(planned_at=now()))
+    edit = request(ContentChange.EDIT_COURSE, course=CourseEdit(completion_rule=CompletionRule.JUDGED))
+    await begun(changes, edit)
+    async with sessions() as session:
+        await session.get_one(Enrollment, first, with_for_update=True)
+        page = asyncio.create_task(followed(changes, edit, 3))
+
+        await eventually(lambda: _is_waiting(sessions))
+        await session.get_one(Enrollment, second, with_for_update=True)
+        await session.commit()
+    assert await page == [sorted(place_ids)]
 
 
 async def test_who_learns_in_a_changed_course_is_looked_at(changes: CourseChangeActivities) -> None:

@@ -123,6 +123,23 @@ async def test_daily_mails_wait_for_the_next_morning(drips: DripActivities) -> N
     assert answer.step.wakes_at == TOLD + DAY
 
 
+async def test_what_is_open_from_the_beginning_is_not_told_whichever_clock_is_behind(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Immediately())
+    early = await advance(drips, place.id, BEGAN - timedelta(milliseconds=5))
+    assert (early.released, early.wakes_at) == (0, BEGAN)
+    step = await advance(drips, place.id, BEGAN)
+    assert (step.released, step.wakes_at, step.mails) == (1, None, ())
+
+
+async def test_the_next_morning_is_that_of_the_next_day_where_clocks_are_put_forward(drips: DripActivities) -> None:
+    place = await enrolled(drips.sessions, Manual(), release_mails=ReleaseMails.DAILY)
+    # 23:30 of 28 March in Berlin: 24 hours later it is 00:30 of the 30th.
+    late = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)
+    answer = await changed(drips, place.id, EnrollmentChange.RELEASE, late)
+    assert answer.step is not None
+    assert answer.step.wakes_at == datetime(2026, 3, 29, 7, 0, tzinfo=UTC)
+
+
 async def test_access_is_warned_of_and_ends_once(drips: DripActivities) -> None:
     place = await enrolled(drips.sessions, WEEK, Manual(), code="python-cohort", capacity=12)
     ends_at = BEGAN + 30 * DAY

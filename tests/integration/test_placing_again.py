@@ -169,6 +169,10 @@ async def test_who_has_all_of_a_bundle_is_not_charged(orders: OrderActivities, s
     [
         ({"status": CourseStatus.DRAFT}, Reason.COURSE_NOT_PUBLISHED),
         ({"enrollment_closes_at": datetime(2020, 1, 1, tzinfo=UTC)}, Reason.ENROLLMENT_CLOSED),
+        (
+            {"access_rule": "until_date", "access_days": None, "access_until": datetime(2020, 1, 1, tzinfo=UTC)},
+            Reason.ENROLLMENT_CLOSED,
+        ),
         ({"capacity": 1, "seats_taken": 0}, Reason.COURSE_FULL),
     ],
 )

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import SQLModel, col
 
 from activities.database import Sessions
+from activities.holds import expire_places
 from activities.lesson_records import LessonToRecord, record_lesson
 from activities.orders import OrderActivities
 from activities.place_endings import CARTS_QUIET
@@ -37,6 +38,7 @@ from models.tables import (
 )
 from models.tables.columns import now
 from models.vocabulary import (
+    CertificateStatus,
     DisputeStatus,
     EnrollmentStatus,
     LessonOutcome,
@@ -426,6 +428,32 @@ async def test_a_completed_place_ends_without_giving_back_a_seat_it_does_not_hol
     assert (await place_of(sessions, step)).status == "canceled"
     async with sessions() as session:
         assert (await session.get_one(Course, course("python-cohort"))).seats_taken == 0
+
+
+async def test_a_place_whose_access_has_ended_is_paid_back_and_its_seat_is_not_given_back_twice(
+    orders: OrderActivities, requests: RefundRequestActivities
+) -> None:
+    sessions = orders.sessions
+    step = await enroll(sessions, orders, "python-cohort")
+    other = await enroll(sessions, orders, "python-cohort", person("grace"))
+    place = await place_of(sessions, step)
+    await set_place(sessions, place.id, access_ends_at=now() - timedelta(days=1))
+    async with sessions.begin() as session:
+        await expire_places(session, [place.id], [place.course_id])
+    await add(sessions, Certificate(enrollment_id=place.id))
+    refused = await requests.request_refund(asking(place.id, RefundTerms()))
+    assert refused.grounds == (RefundGround.CERTIFICATE_ISSUED,)
+    await change(sessions, Certificate, status=CertificateStatus.EXPIRED)
+    await change(sessions, Person, cart_mails_quiet_until=None)
+    await grant(requests, place.id)
+    assert (await place_of(sessions, step)).status == "canceled"
+    assert await status_of(sessions, step) == "refunded"
+    async with sessions() as session:
+        payer = await session.get_one(Person, LUKASZ)
+        assert payer.cart_mails_quiet_until is not None
+        assert (await session.get_one(Course, place.course_id)).seats_taken == 1
+    await seats_add_up(sessions)
+    assert (await place_of(sessions, other)).status == "active"
 
 
 async def test_a_free_place_ends_without_money(orders: OrderActivities, requests: RefundRequestActivities) -> None:

@@ -36,8 +36,8 @@ def test_no_state_follows_itself_and_ends_are_ends(words: type[StrEnum]) -> None
         assert not any(a == end for a, _ in steps(words))
 
 
-def test_a_place_whose_access_has_ended_can_only_be_prolonged() -> None:
-    assert {b for a, b in steps(EnrollmentStatus) if a == "expired"} == {"active"}
+def test_a_place_whose_access_has_ended_is_prolonged_or_paid_back() -> None:
+    assert {b for a, b in steps(EnrollmentStatus) if a == "expired"} == {"active", "canceled"}
 
 
 def test_a_canceled_place_can_only_be_taken_again_for_the_payment_that_comes_late() -> None:

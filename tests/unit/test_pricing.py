@@ -226,6 +226,7 @@ def test_refusals() -> None:
     assert refusal(asked_for(a_course(status=CourseStatus.RETIRED))) is Reason.COURSE_NOT_PUBLISHED
     assert refusal(asked_for(a_course(kind=CourseKind.BUNDLE))) is Reason.COURSE_NOT_PUBLISHED
     assert refusal(asked_for(a_course(enrollment_closes_at=NOW))) is Reason.ENROLLMENT_CLOSED
+    assert refusal(asked_for(a_course(access_until=NOW))) is Reason.ENROLLMENT_CLOSED
     assert refusal(asked_for(a_course(), a_course(currency="USD"))) is Reason.MIXED_CURRENCIES
     assert refusal(asked_for(a_course(), coupon=fixed(1, "USD"))) is Reason.COUPON_CURRENCY
     assert refusal(with_slots(a_course(), slot)) is Reason.SLOTS_NOT_ALLOWED

@@ -148,8 +148,16 @@ def test_who_has_completed_the_course_may_ask_until_it_is_certified(is_certified
     completed = a_place(RefundPolicy.FIRST_LESSON, COMPLETED, status=EnrollmentStatus.COMPLETED)
     found = eligibility(replace(completed, certificate_issued=is_certified), NOW)
     assert found.is_eligible is not is_certified
-    expired = eligibility(replace(completed, status=EnrollmentStatus.EXPIRED), NOW)
-    assert expired.grounds == (RefundGround.ENROLLMENT_NOT_ACTIVE,)
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_eligible"),
+    [(RefundPolicy.FIRST_LESSON, True), (RefundPolicy.WINDOW, True), (RefundPolicy.NONE, False)],
+)
+def test_whose_access_has_ended_may_still_ask_by_their_policy(policy: RefundPolicy, is_eligible: bool) -> None:
+    expired = a_place(policy, COMPLETED, status=EnrollmentStatus.EXPIRED)
+    assert eligibility(expired, NOW).is_eligible is is_eligible
+    assert by_staff(expired, RefundShare.FULL, None, RefundAccess.REVOKED, False, NOW).is_eligible
 
 
 def test_everything_that_speaks_against_it_is_told() -> None:
