@@ -185,3 +185,11 @@ def prints(taken: Canvas) -> None:
     assert float(page.mediabox.width) == pytest.approx(taken.width, abs=0.01)
     assert float(page.mediabox.height) == pytest.approx(taken.height, abs=0.01)
     page.extract_text()
+
+
+def test_a_text_that_the_record_cannot_keep_is_refused() -> None:
+    box = {"key": "custom_text", "value": "a\x00b", "top": 1, "left": 1, "width": 100, "height": 20}
+    with pytest.raises(ApplicationError) as failed:
+        canvas_from({"width": 842, "height": 595, "boxes": [box]})
+    assert failed.value.type == Reason.TEMPLATE_INVALID
+    assert "boxes.0.value" in failed.value.details[0]
