@@ -22,7 +22,13 @@ from routes import (
     cart_settings,
     carts,
     cascades,
+    certificate_batches,
+    certificate_corrections,
+    certificate_steps,
+    certificate_templates,
+    certificates,
     checkout_pages,
+    course_certificates,
     course_changes,
     course_lessons,
     courses,
@@ -33,6 +39,7 @@ from routes import (
     enrollments,
     health,
     jobs,
+    legal_names,
     lessons,
     order_decisions,
     orders,
@@ -45,6 +52,7 @@ from routes import (
     tasks,
     tutor_applications,
     unsubscribing,
+    verification,
     webhooks,
 )
 from routes.envelope import Envelope
@@ -52,6 +60,14 @@ from routes.parts import Connections, Parts
 from settings import Settings
 from settings import settings as settings_from_environment
 from workflows.connection import connect
+
+_LARGER_BODIES = {
+    **application_documents.UPLOADS,
+    **certificate_corrections.UPLOADS,
+    **certificate_templates.UPLOADS,
+    **certificate_batches.UPLOADS,
+    **verification.UPLOADS,
+}
 
 
 def create_app(settings: Settings, *, temporal: Client | None = None, sessions: Sessions | None = None) -> FastAPI:
@@ -110,13 +126,22 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         cart_settings,
         subscriptions,
         unsubscribing,
+        certificates,
+        certificate_steps,
+        certificate_corrections,
+        certificate_templates,
+        course_certificates,
+        certificate_batches,
+        legal_names,
         jobs,
         webhooks,
         checkout_pages,
+        verification,
         health,
     ):
         app.include_router(resource.router)
-    app.add_middleware(Envelope, larger_bodies=application_documents.UPLOADS)
+    app.include_router(certificates.links)
+    app.add_middleware(Envelope, larger_bodies=_LARGER_BODIES)
     return app
 
 

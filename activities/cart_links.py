@@ -8,27 +8,12 @@ from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
-import jwt
-
+from activities.signed_links import LinkInvalidError, read_link, sign_link
 from models.messages.carts import MAX_REMINDERS
 from models.tables import CartSettings
 from rules.cart import LINK_VALID_FOR, LOST_AFTER
 
-_ALGORITHM = "HS256"
 _RECOVER, _NO_THANKS = "cart", "cart-no-thanks"
-_CLAIMS = ["aud", "exp", "sub", "n"]
-
-
-class LinkError(Exception):
-    """The token of a link is not good."""
-
-
-class LinkInvalidError(LinkError):
-    """Nobody here has signed it, or not for this."""
-
-
-class LinkExpiredError(LinkError):
-    """It was ours; its time is over."""
 
 
 @dataclass(frozen=True)
@@ -80,22 +65,15 @@ def _address(public_url: str, page: str, token: str) -> str:
     return f"{public_url.rstrip('/')}/v1/{page}/{token}"
 
 
-def _signed(secret: str, link: CartLink, audience: str, expires_at: datetime) -> str:
-    claims = {"aud": audience, "sub": str(link.cart_id), "n": link.number, "exp": int(expires_at.timestamp())}
-    return jwt.encode(claims, secret, algorithm=_ALGORITHM)
+def _signed(secret: str, link: CartLink, purpose: str, expires_at: datetime) -> str:
+    return sign_link(secret, purpose, {"sub": str(link.cart_id), "n": link.number}, expires_at)
 
 
-def _read(secret: str, token: str, audience: str, moment: datetime) -> CartLink:
-    try:
-        # Its end is compared below, with the caller's clock.
-        claims = jwt.decode(
-            token, secret, algorithms=[_ALGORITHM], audience=audience, options={"verify_exp": False, "require": _CLAIMS}
-        )
-        link, ends_at = CartLink(UUID(claims["sub"]), int(claims["n"])), int(claims["exp"])
-    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
-        raise LinkInvalidError from None
-    if not 1 <= link.number <= MAX_REMINDERS:
+def _read(secret: str, token: str, purpose: str, moment: datetime) -> CartLink:
+    cart_id, number = read_link(secret, purpose, token, ("sub", "n"), moment)
+    if not isinstance(number, int) or not 1 <= number <= MAX_REMINDERS:
         raise LinkInvalidError
-    if moment.timestamp() >= ends_at:
-        raise LinkExpiredError
-    return link
+    try:
+        return CartLink(UUID(str(cart_id)), number)
+    except ValueError:
+        raise LinkInvalidError from None

@@ -25,6 +25,22 @@ from activities.application_letters import (
     reviewer_of,
 )
 from activities.cart_letters import CartErrand, CartLetterFacts, cart_reminder, facts_of_cart
+from activities.certificate_letters import (
+    CertificateErrand,
+    NameErrand,
+    ToldCertificate,
+    ToldName,
+    bearer_of,
+    certificate_correction_rejected,
+    certificate_expired,
+    certificate_expiring,
+    certificate_issued,
+    certificate_name_needed,
+    certificate_revoked,
+    facts_of_certificate,
+    facts_of_name,
+    holder_of,
+)
 from activities.confirmation_letter import order_confirmation
 from activities.errand import Addressed, Draft, Errand, MailWithoutSubjectError, Pages, Skipped, Told
 from activities.learning_letters import (
@@ -86,6 +102,8 @@ OrderLetter = Letter[OrderFacts, Errand]
 TaskLetter = Letter[TaskFacts, TaskErrand]
 ApplicationLetter = Letter[ToldApplication, ApplicationErrand]
 LearningLetter = Letter[LearningFacts, LearningErrand]
+CertificateLetter = Letter[ToldCertificate, CertificateErrand]
+NameLetter = Letter[ToldName, NameErrand]
 
 
 def _payer_of(facts: OrderFacts) -> Collection[UUID]:
@@ -109,6 +127,10 @@ def _about_application(
     recipients: Callable[[ToldApplication], Collection[UUID]] = applicant_of,
 ) -> ApplicationLetter:
     return Letter(ApplicationErrand, facts_of_application, recipients, write)
+
+
+def _about_certificate(write: Callable[[CertificateErrand], Draft | Skipped]) -> CertificateLetter:
+    return Letter(CertificateErrand, facts_of_certificate, holder_of, write)
 
 
 @dataclass(frozen=True)
@@ -163,6 +185,18 @@ APPLICATION_LETTERS: Mapping[MailTemplate, ApplicationLetter] = {
     MailTemplate.APPLICATION_ASSIGNED: _about_application(application_assigned, recipients=reviewer_of),
 }
 
+CERTIFICATE_LETTERS: Mapping[MailTemplate, CertificateLetter] = {
+    MailTemplate.CERTIFICATE_ISSUED: _about_certificate(certificate_issued),
+    MailTemplate.CERTIFICATE_EXPIRING: _about_certificate(certificate_expiring),
+    MailTemplate.CERTIFICATE_EXPIRED: _about_certificate(certificate_expired),
+    MailTemplate.CERTIFICATE_REVOKED: _about_certificate(certificate_revoked),
+    MailTemplate.CERTIFICATE_CORRECTION_REJECTED: _about_certificate(certificate_correction_rejected),
+}
+
+NAME_LETTERS: Mapping[MailTemplate, NameLetter] = {
+    MailTemplate.CERTIFICATE_NAME_NEEDED: Letter(NameErrand, facts_of_name, bearer_of, certificate_name_needed)
+}
+
 CART_LETTERS: Mapping[MailTemplate, CartLetter] = {MailTemplate.CART_REMINDER: CartLetter(cart_reminder)}
 
 LEARNING_LETTERS: Mapping[MailTemplate, LearningLetter] = {
@@ -171,11 +205,21 @@ LEARNING_LETTERS: Mapping[MailTemplate, LearningLetter] = {
     MailTemplate.ACCESS_ENDED: Letter(LearningErrand, facts_of_access, learner_of, access_ended),
 }
 
+AnyLetter = OrderLetter | TaskLetter | ApplicationLetter | CertificateLetter | NameLetter | CartLetter | LearningLetter
+EVERY_LETTER: Mapping[MailTemplate, AnyLetter] = {
+    **LETTERS,
+    **TASK_LETTERS,
+    **APPLICATION_LETTERS,
+    **CERTIFICATE_LETTERS,
+    **NAME_LETTERS,
+    **CART_LETTERS,
+    **LEARNING_LETTERS,
+}
 
-def letter_of(template: MailTemplate) -> OrderLetter | TaskLetter | ApplicationLetter | CartLetter | LearningLetter:
+
+def letter_of(template: MailTemplate) -> AnyLetter:
     """How this mail comes about."""
-    about_no_order = TASK_LETTERS.get(template) or APPLICATION_LETTERS.get(template) or CART_LETTERS.get(template)
-    return about_no_order or LEARNING_LETTERS.get(template) or LETTERS[template]
+    return EVERY_LETTER[template]
 
 
 def set_letter(template: MailTemplate, errand: Addressed[Told], draft: Draft) -> RenderedMail:

@@ -207,6 +207,16 @@ def name_correction_id_for(certificate_id: UUID, principal: str, idempotency_key
     return uuid5(REGISTRAR_NAMESPACE, f"name-correction:{certificate_id}:{principal}:{idempotency_key}")
 
 
+def certificate_template_id_for(principal: str, idempotency_key: str) -> UUID:
+    """The template of certificates that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"certificate-template:{principal}:{idempotency_key}")
+
+
+def certificate_copy_id_for(certificate_id: UUID, principal: str, idempotency_key: str) -> UUID:
+    """The copy of a certificate's mail that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"certificate-copy:{certificate_id}:{principal}:{idempotency_key}")
+
+
 def certificate_batch_id_for(principal: str, idempotency_key: str) -> UUID:
     """The run over many learners that this caller's `Idempotency-Key` stands for."""
     return uuid5(REGISTRAR_NAMESPACE, f"certificate-batch:{principal}:{idempotency_key}")
@@ -215,3 +225,8 @@ def certificate_batch_id_for(principal: str, idempotency_key: str) -> UUID:
 def certificate_batch_workflow_id(batch_id: UUID) -> str:
     """The workflow that certifies many learners."""
     return f"certificate-batch-{batch_id}"
+
+
+def verification_address(public_url: str, code: str) -> str:
+    """Where anybody can check the certificate with this code; what its QR code says."""
+    return f"{public_url.rstrip('/')}/verify/{code}"

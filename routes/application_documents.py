@@ -30,7 +30,7 @@ from activities.application_documents import (
 from activities.application_record import academy_day, file_key_of, was_shown
 from activities.database import Sessions
 from activities.files import FileMissingError
-from activities.media_types import EXTENSIONS, media_type_of
+from activities.media_types import EXTENSIONS
 from models.errors import Reason
 from models.identifiers import new_id
 from models.tables import ApplicationDocument
@@ -44,14 +44,14 @@ from routes.parts import Connections, Parts, TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.stored_files import IfNoneMatch, file_answer, file_answers
 from routes.tokens import Principal
+from routes.uploads import MAX_UPLOAD_BYTES, looked_at
 from routes.validation import InvalidField, SubjectCode
 from rules.decision import Refused
 
 router = APIRouter(prefix="/v1/tutor-applications", tags=["tutor applications"], route_class=AuthenticatedRoute)
 
-MAX_FILE_BYTES = 10_000_000
-# The paths of uploads and what may be posted there: a file with its fields.
-UPLOADS = {re.compile(r"/v1/tutor-applications/[^/]+/documents"): MAX_FILE_BYTES + 100_000}
+# The paths of uploads and what may be posted there.
+UPLOADS = {re.compile(r"/v1/tutor-applications/[^/]+/documents"): MAX_UPLOAD_BYTES}
 
 _TheCaller = Annotated[Principal, Depends(require())]
 _ThePerson = Annotated[Principal, Depends(require(Role.STUDENT, Role.TUTOR, Role.STAFF, Role.ADMIN))]
@@ -59,7 +59,6 @@ _Link = Annotated[
     str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?$", max_length=500)
 ]
 _LONGEST_NAME = 200
-_PIECE = 65_536
 _LOCATION = location_header(f"/v1/tutor-applications/{APPLICATION.id}/documents/{DOCUMENT.id}/file")
 _FILE = file_answers("The file", EXTENSIONS, "…")
 
@@ -224,28 +223,15 @@ async def _require_editable(
 
 def _looked_at(upload: UploadFile, shown: NewDocument, application_id: UUID) -> NewDocument:
     """The document with what its file is. Raises the problems `payload_too_large` and `unsupported_file`."""
-    size = upload.size or 0
-    if size > MAX_FILE_BYTES:
-        raise ProblemError(Reason.PAYLOAD_TOO_LARGE, "A file may have 10 MB at most.")
-    media_type = media_type_of(upload.file, size)
-    if media_type is None:
-        raise ProblemError(Reason.UNSUPPORTED_FILE, "Send a PDF, or a picture as PNG, JPEG or HEIC.")
+    found = looked_at(upload)
     return replace(
         shown,
-        sha256=_digest(upload.file),
+        sha256=found.sha256,
         file_key=file_key_of(application_id, shown.id),
         file_name=_plain_name(upload.filename or ""),
-        media_type=media_type,
-        size=size,
+        media_type=found.media_type,
+        size=found.size,
     )
-
-
-def _digest(file: IO[bytes]) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while piece := file.read(_PIECE):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 @asynccontextmanager

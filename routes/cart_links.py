@@ -22,13 +22,12 @@ from starlette.datastructures import FormData
 
 from activities.cart_links import (
     CartLink,
-    LinkExpiredError,
-    LinkInvalidError,
     read_no_thanks_token,
     read_recovery_token,
 )
 from activities.cart_pricing import CartOffer, OfferedLine, Priced, offer_of
 from activities.one_line import one_line
+from activities.signed_links import LinkExpiredError, LinkInvalidError
 from activities.translations import Texts, texts_for
 from models.errors import Reason
 from models.money import Money, percent_text

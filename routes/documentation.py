@@ -49,6 +49,10 @@ TAGS = [
     {"name": "subjects", "description": "What can be taught, and what has to be shown for it."},
     {"name": "carts", "description": "What people are about to buy, how they are reminded of it, and what came back."},
     {"name": "subscriptions", "description": "Who has said yes or no to which marketing mail."},
+    {
+        "name": "certificates",
+        "description": "Who has completed what: issued, renewed, corrected, revoked, and checked.",
+    },
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
     {"name": "webhooks", "description": "Where Stripe reports that something changed."},
     {
@@ -62,6 +66,10 @@ _EXAMPLE_REQUEST_ID = "0198f3a2-7c1e-7b54-9d10-3f6f0f0c2a11"
 _EXAMPLE_ERRORS = {
     Reason.INVALID_REQUEST: [InvalidField(pointer="#/lines/0/course_id", detail="Field required")],
     Reason.APPLICATION_INCOMPLETE: [InvalidField(pointer="#/bio", detail="Say something about yourself.")],
+    Reason.CERTIFICATE_NOT_ELIGIBLE: [
+        InvalidField(pointer="grounds/not_completed", detail="The course is not completed.")
+    ],
+    Reason.TEMPLATE_INVALID: [InvalidField(pointer="#/canvas/boxes/3/font_color", detail="is no color: write #rrggbb")],
 }
 _EXAMPLE_OPENING = datetime(2026, 3, 9, 5, 0, tzinfo=UTC)
 # Served from here: the page works without the internet, and no third party sees who reads it.

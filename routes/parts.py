@@ -10,6 +10,7 @@ from temporalio.client import Client
 from activities.database import Sessions
 from activities.files import FileStore
 from routes.metrics import Metrics
+from routes.rate_limits import RateLimit
 from routes.tokens import TokenVerifier
 from settings import Settings
 
@@ -30,11 +31,12 @@ class Parts:
     files: FileStore
     metrics: Metrics
     tokens: TokenVerifier
+    verification_limit: RateLimit
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
         """The parts of an application with these settings, its counters at zero."""
-        return cls(settings, FileStore(settings.files_url), Metrics(), TokenVerifier(settings))
+        return cls(settings, FileStore(settings.files_url), Metrics(), TokenVerifier(settings), RateLimit())
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -158,8 +158,9 @@ class ProblemDocument(BaseModel):
     reason: Reason
     errors: tuple[InvalidField, ...] | None = Field(
         default=None,
-        description="which parts of the request are not valid, or of an application are missing; only with "
-        "`invalid_request` and `application_incomplete`",
+        description="which parts of the request or a template are not valid, or of an application are missing, or what "
+        "stands between an enrollment and its certificate; only with `invalid_request`, `template_invalid`, "
+        "`application_incomplete` and `certificate_not_eligible`",
     )
     opens_at: datetime | None = Field(
         default=None, description="when the lesson opens, if that is known; only with `lesson_not_open`"

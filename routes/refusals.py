@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from models.errors import Reason
+from models.vocabulary import CertificateGround
 from routes.outages import RUN_CLOSED, is_not_found
 from routes.problems import ProblemError
 from routes.validation import InvalidField
@@ -20,6 +21,15 @@ _MISSING = {
     "subjects": ("#/subjects", "Choose at least one subject."),
     "identity": ("#/documents/identity", "A valid proof of identity is needed."),
     "video": ("#/documents/video", "A video in which you teach is needed."),
+}
+
+# Those of CertificateGround.
+_GROUNDS = {
+    CertificateGround.NOT_COMPLETED: "The course is not completed.",
+    CertificateGround.NAME_UNCONFIRMED: "The name is not confirmed.",
+    CertificateGround.NO_TEMPLATE: "The course brings no certificate.",
+    CertificateGround.ENROLLMENT_CANCELED: "The enrollment is canceled.",
+    CertificateGround.REVOKED_BEFORE: "It was revoked, and can be reinstated.",
 }
 
 
@@ -57,12 +67,14 @@ def problem_of(failed: WorkflowUpdateFailedError, refusals: Collection[Reason]) 
 
 
 def missing_parts(words: Sequence[object]) -> tuple[InvalidField, ...]:
-    """What an application lacks, each with a pointer to where it belongs."""
+    """What an application or a certificate lacks, each with a pointer to where it belongs."""
     return tuple(_missing_part(word) for word in words if isinstance(word, str))
 
 
 def _missing_part(word: str) -> InvalidField:
     about, _, subject = word.partition(":")
+    if word in set(CertificateGround):
+        return InvalidField(pointer=f"grounds/{word}", detail=_GROUNDS[CertificateGround(word)])
     if about == "certification":
         pointer, detail = f"#/documents/{word}", f"A valid certification for `{subject}` is needed."
     elif about == "subject_closed":

@@ -34,7 +34,9 @@ class InvalidField(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pointer: str = Field(description="JSON Pointer into the body (`#/…`), or `query/…`, `header/…`, `path/…`")
+    pointer: str = Field(
+        description="JSON Pointer into the body (`#/…`), or `query/…`, `header/…`, `path/…`, `grounds/…`"
+    )
     detail: str = Field(description="what was expected there")
 
 

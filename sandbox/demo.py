@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from sandbox.cart_scenes import CART_SCENES, CLOCK_SPEED
+from sandbox.certificate_scenes import CERTIFICATE_SCENES
 from sandbox.home import Home, claim_home
 from sandbox.learning_scenes import LEARNING_SCENES
 from sandbox.play import Player, Scene
@@ -38,7 +39,7 @@ async def play(console: Console) -> int:
             Stack(home, _progress(console), environment=_hastened()) as stack,
             Player.on(stack, console) as player,
         ):
-            for scene in (*SCENES, *CART_SCENES, *LEARNING_SCENES):
+            for scene in (*SCENES, *CART_SCENES, *LEARNING_SCENES, *CERTIFICATE_SCENES):
                 await player.play(scene)
             await player.collect(home.path)
             _print_ending(console, player.scenes, home.path)
@@ -142,7 +143,7 @@ def _print_ending(console: Console, scenes: list[Scene], home: Path) -> None:
     summary.write_text(json.dumps([scene.as_json() for scene in scenes], indent=2, ensure_ascii=False))
     console.print(
         f"\nSummary {_shown(summary)}, receipts {_shown(home / 'receipts')}, decision records"
-        f" {_shown(home / 'records')}, mails {_shown(home / 'mails')}."
+        f" {_shown(home / 'records')}, certificates {_shown(home / 'certificates')}, mails {_shown(home / 'mails')}."
     )
     console.print("`make up` keeps such a stack running, with the Web UI, for you to look around.", style="dim")
 

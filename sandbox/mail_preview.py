@@ -7,7 +7,7 @@ from pathlib import Path
 
 from activities.mail_rendering import RenderedMail
 from models.vocabulary import MailTemplate
-from sandbox.mail_samples import write
+from sandbox.sample_mails import write
 
 # Mails that come in several wordings; the others have one.
 _OCCASIONS = {

@@ -1,23 +1,13 @@
-"""Mails about made-up orders, tasks and carts: for the preview, and for the tests of what letters say."""
+"""Mails about made-up orders and tasks: for the preview, and for the tests of what letters say."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid5
 
-from activities.application_letters import ApplicationErrand, ToldApplication
 from activities.calendar import CalendarEntry
-from activities.cart_coupons import MailedCoupon
-from activities.cart_letters import CartErrand, CartLetterFacts
-from activities.cart_pricing import CartOffer, OfferedLine, Priced
-from activities.cart_settings import default_cart_settings
 from activities.errand import Draft, Errand, Pages, PublicPages, Skipped
-from activities.learning_letters import LearningErrand, LearningFacts, OpenLesson
 from activities.letters import (
-    APPLICATION_LETTERS,
-    CART_LETTERS,
-    LEARNING_LETTERS,
     LETTERS,
     TASK_LETTERS,
     set_letter,
@@ -25,15 +15,8 @@ from activities.letters import (
 from activities.mail_rendering import RenderedMail
 from activities.order_facts import BoughtLine, GrantedWish, MoneyBack, OrderFacts, Place
 from activities.task_letters import TaskErrand, TaskFacts
-from models.identifiers import hand_over_occasion
-from models.money import Money
-from models.quote import Quote, QuotedLine
 from models.tables import (
     Academy,
-    ApplicationDecision,
-    ApplicationDocument,
-    Cart,
-    CartSettings,
     Course,
     Document,
     Enrollment,
@@ -46,15 +29,10 @@ from models.tables import (
     Refund,
     RefundRequest,
     TaskContact,
-    TutorApplication,
 )
 from models.vocabulary import (
-    ApplicationDocumentKind,
-    ApplicationStatus,
-    CartStatus,
     CourseKind,
     DocumentKind,
-    DocumentVerdict,
     EnrollmentStatus,
     MailTemplate,
     OrderStatus,
@@ -65,24 +43,25 @@ from models.vocabulary import (
     RefundPolicy,
     RefundRequestStatus,
     RefundStatus,
-    ReviewReason,
-    TaskAction,
     TaskKind,
     TaskQueue,
 )
-from rules.cart import CartFacts
-from rules.decision import Refused
-from rules.tutor_application import Earlier
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = "https://academy.test/orders/{order_id}?a=b&c=d"
-LESSON_PAGE = "https://academy.test/lessons/{lesson_id}?a=b&c=d"
 APPLICATION_PAGE = "https://academy.test/applications/{application_id}?a=b&c=d"
 JOB = "https://temporal.test/workflows/{workflow_id}"
 PUBLIC = PublicPages("https://academy.test/back-office", "a-secret-of-the-preview-that-signs-nothing")
 CHECKOUT = "https://checkout.stripe.test/c/pay/cs_test_1?x=1&y=2"
 LANGUAGES = ("en", "de", "pl", "ar", "zh")
 ORDER = UUID("00000000-0000-7000-8000-000000000001")
+
+
+def drafted(written: Draft | Skipped) -> Draft:
+    """What is sent. Raises `TypeError` if nothing is."""
+    if isinstance(written, Skipped):
+        raise TypeError(f"nothing is sent: {written.reason}")
+    return written
 
 
 def an_id(name: str) -> UUID:
@@ -223,7 +202,7 @@ _TRUE_FOR: dict[MailTemplate, dict[str, object]] = {
 }
 
 
-_ABOUT_A_REFUND = {
+ABOUT_A_REFUND = {
     MailTemplate.REFUND_ACTION_REQUIRED: RefundStatus.REQUIRES_ACTION,
     MailTemplate.REFUND_RETURNED: RefundStatus.FAILED,
 }
@@ -240,8 +219,8 @@ def facts_for(template: MailTemplate, **told: object) -> OrderFacts:
             approver_id=facts.recipient.id,
         )  # fmt: skip
         return replace(facts, lines=(asked,))
-    if template in _ABOUT_A_REFUND:
-        facts.refunds[0].refund.status = _ABOUT_A_REFUND[template]
+    if template in ABOUT_A_REFUND:
+        facts.refunds[0].refund.status = ABOUT_A_REFUND[template]
     if template is MailTemplate.PLACE_ENDED:
         facts.places[0].enrollment.status = EnrollmentStatus.CANCELED
         return replace(facts, wishes=(a_wish(facts.places[0], amount=0),))
@@ -280,222 +259,8 @@ def task_errand(
 def write_about_task(**told: object) -> RenderedMail:
     """The reminder of a task."""
     errand = task_errand(**told)  # type: ignore[arg-type]
-    draft = _drafted(TASK_LETTERS[MailTemplate.TASK_REMINDER].write(errand))
+    draft = drafted(TASK_LETTERS[MailTemplate.TASK_REMINDER].write(errand))
     return set_letter(MailTemplate.TASK_REMINDER, errand, draft)
-
-
-_APPLICATIONS: dict[MailTemplate, ApplicationStatus] = {
-    MailTemplate.APPLICATION_DRAFT_REMINDER: ApplicationStatus.DRAFT,
-    MailTemplate.APPLICATION_RECEIVED: ApplicationStatus.SUBMITTED,
-    MailTemplate.APPLICATION_INFO_REQUESTED: ApplicationStatus.INFO_REQUESTED,
-    MailTemplate.APPLICATION_INFO_REMINDER: ApplicationStatus.INFO_REQUESTED,
-    MailTemplate.APPLICATION_LATE: ApplicationStatus.INACTIVE,
-    MailTemplate.APPLICATION_APPROVED: ApplicationStatus.APPROVED,
-    MailTemplate.APPLICATION_REJECTED: ApplicationStatus.REJECTED_SOFT,
-    MailTemplate.APPLICATION_CLOSED: ApplicationStatus.WITHDRAWN,
-    MailTemplate.APPLICATION_ASSIGNED: ApplicationStatus.IN_REVIEW,
-}
-
-
-def a_rejected_document(
-    kind: ApplicationDocumentKind, reason: ReviewReason, subject: str | None = None
-) -> ApplicationDocument:
-    """A current document that is not good enough."""
-    return ApplicationDocument(
-        id=an_id(f"{kind} {reason}"), application_id=ORDER, kind=kind, subject=subject, first_version_id=an_id(kind),
-        sha256="a" * 64, verdict=DocumentVerdict.REJECTED, verdict_reason=reason, judged_by="staff:7", judged_at=NOW,
-    )  # fmt: skip
-
-
-def application_errand(
-    template: MailTemplate, *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper",
-    occasion: str = "", page: str | None = APPLICATION_PAGE, job_page: str | None = JOB, moment: datetime = NOW,
-    status: ApplicationStatus | None = None, title: str = "Spanish for beginners", rounds: int = 1,
-    reasons: tuple[ReviewReason, ...] = (ReviewReason.PROFILE_TOO_THIN,), message: str | None = "Say more.\nThanks.",
-    rejected: tuple[ApplicationDocument, ...] | None = None, reapply_at: datetime | None = NOW,
-    erase_at: datetime | None = NOW + timedelta(days=365), erased_at: datetime | None = None,
-    applications: Sequence[Earlier] | None = None,
-) -> ApplicationErrand:  # fmt: skip
-    """A mail about an application, of which the letter has something to say."""
-    reader = a_person(name, locale=locale, zone=zone)
-    status = status or _APPLICATIONS[template]
-    is_asked = status is ApplicationStatus.INFO_REQUESTED
-    application = TutorApplication(
-        id=ORDER, applicant_id=reader.id, status=status, subjects=["spanish"], reviewer_id=reader.id, rounds=rounds,
-        submitted_at=None if status is ApplicationStatus.DRAFT else NOW - timedelta(days=2),
-        info_due_at=NOW + timedelta(days=14) if is_asked else None, reapply_at=reapply_at, erase_at=erase_at,
-        erased_at=erased_at, workflow_id=f"tutor-application-{ORDER}", created_at=NOW - timedelta(days=7),
-    )  # fmt: skip
-    task = HumanTask(
-        id=an_id("review"), kind=TaskKind.TUTOR_REVIEW, subject_kind="tutor_application", subject_id=ORDER,
-        workflow_id=application.workflow_id, reason="", queue=TaskQueue.REVIEW, due_at=NOW + timedelta(days=3),
-        allowed_actions=["approve", "request_info", "reject_soft", "reject_hard"],
-    )  # fmt: skip
-    decision = ApplicationDecision(
-        id=an_id("decided"), application_id=ORDER, action=TaskAction.REQUEST_INFO, reasons=list(reasons),
-        decided_by="staff:7", documents=[],
-    )  # fmt: skip
-    if rejected is None:
-        kind, reason = ApplicationDocumentKind.CERTIFICATION, ReviewReason.DOCUMENT_EXPIRED
-        rejected = (a_rejected_document(kind, reason, "spanish"),)
-    facts = ToldApplication(
-        reader, application, order_facts().academy, task, decision, message, rejected, {"spanish": title},
-        [Earlier(status, application.submitted_at, reapply_at)] if applications is None else applications,
-    )  # fmt: skip
-    return ApplicationErrand(facts, application.id, occasion, moment, Pages(job=job_page, application=page))
-
-
-def write_about_application(template: MailTemplate, **told: object) -> RenderedMail:
-    """The mail that a letter about an application makes."""
-    errand = application_errand(template, **told)  # type: ignore[arg-type]
-    draft = _drafted(APPLICATION_LETTERS[template].write(errand))
-    return set_letter(template, errand, draft)
-
-
-STANDING = CartFacts(
-    status=CartStatus.ABANDONED, is_watched=True, is_empty=False, is_bought=False, is_sold_out=False,
-    refused_because=None, last_purchase_at=None, quiet_until=None, has_dispute=False, other_reminded_at=None,
-    reminded_at=None,
-)  # fmt: skip
-
-
-def a_quote(*prices: tuple[str, int], currency: str = "EUR") -> Quote:
-    """Courses at these prices."""
-    lines = tuple(
-        QuotedLine(
-            course_id=an_id(title), student_id=an_id("reader"), title=title, list_amount=amount, discount_amount=0,
-            total_amount=amount,
-        )
-        for title, amount in prices
-    )  # fmt: skip
-    total = sum(line.total_amount for line in lines)
-    return Quote(
-        currency=currency, lines=lines, list_amount=total, discount_amount=0, total_amount=total, reasons=()
-    )  # fmt: skip
-
-
-def an_offer(quote: Quote | Refused, seen: dict[UUID, int | None], coupon: MailedCoupon | None = None) -> CartOffer:
-    """A cart that can be bought at these prices, was chosen at others in euros, and is cheaper with the coupon."""
-    if isinstance(quote, Refused):
-        return CartOffer((), quote, quote)
-    priced = Priced(quote, quote, None if coupon is None else coupon.code)
-    lines = [
-        OfferedLine(
-            line.course_id, line.title, Money(amount=line.list_amount - line.discount_amount, currency=quote.currency),
-            None if (price := seen.get(line.course_id)) is None else Money(amount=price, currency="EUR"),
-        )
-        for line in quote.lines
-    ]  # fmt: skip
-    return CartOffer(tuple(lines), priced, priced)
-
-
-def a_cart_coupon() -> MailedCoupon:
-    return MailedCoupon("CART-7QK2M9", Decimal(10), NOW + timedelta(hours=48))
-
-
-def cart_errand(
-    *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper", occasion: str = "1",
-    title: str = "Spanish for beginners", quote: Quote | Refused | None = None,
-    seen: dict[UUID, int | None] | None = None, coupon: MailedCoupon | None = None,
-    settings: CartSettings | None = None,
-    standing: CartFacts = STANDING, moment: datetime = NOW, pages: PublicPages = PUBLIC,
-) -> CartErrand:  # fmt: skip
-    """A cart of two courses, one of which has become cheaper, that was left an hour ago."""
-    reader = a_person(name, locale=locale, zone=zone)
-    cart = Cart(
-        id=an_id("cart"), person_id=reader.id, status=CartStatus.ABANDONED, currency="EUR", total_amount=11800,
-        changed_at=NOW - timedelta(hours=1, minutes=30), abandoned_at=NOW - timedelta(hours=1), workflow_id="w",
-    )  # fmt: skip
-    watercolor = "Watercolor painting"
-    quote = quote or a_quote((title, 4900), (watercolor, 5900))
-    seen = {an_id(title): 4900, an_id(watercolor): 6900} if seen is None else seen
-    academy = order_facts().academy
-    facts = CartLetterFacts(
-        reader, cart, academy, settings or default_cart_settings(academy.id), standing, an_offer(quote, seen, coupon),
-        coupon, "k7Wj2mQpX9sVtR4bN8cYhA",
-    )  # fmt: skip
-    return CartErrand(facts, cart.id, occasion, moment, Pages(public=pages))
-
-
-def write_about_cart(**told: object) -> RenderedMail:
-    """The reminder of a cart."""
-    errand = cart_errand(**told)  # type: ignore[arg-type]
-    draft = _drafted(CART_LETTERS[MailTemplate.CART_REMINDER].write(errand))
-    return set_letter(MailTemplate.CART_REMINDER, errand, draft)
-
-
-RELEASES = "r-20260301t0800"
-
-
-def learning_errand(
-    template: MailTemplate, *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper",
-    occasion: str = "", title: str = "Spanish for beginners", lessons: int = 3, module: str | None = "Getting around",
-    status: EnrollmentStatus | None = None, ends_at: datetime | None = None, completed_at: datetime | None = None,
-    moment: datetime = NOW, page: str | None = LESSON_PAGE, pages: PublicPages = PUBLIC,
-) -> LearningErrand:  # fmt: skip
-    """An enrollment of which so many lessons have just opened, and whose access ends in a week, or ended just now."""
-    reader = a_person(name, locale=locale, zone=zone)
-    is_over = template is MailTemplate.ACCESS_ENDED
-    course = Course(
-        id=an_id(title), code="c", title=title, category="x", kind=CourseKind.SELF_PACED, price_amount=4900,
-        currency="EUR",
-    )  # fmt: skip
-    enrollment = Enrollment(
-        id=an_id("enrollment"), order_line_id=an_id("line"), course_id=course.id, student_id=reader.id,
-        status=status or (EnrollmentStatus.EXPIRED if is_over else EnrollmentStatus.ACTIVE),
-        refund_policy=RefundPolicy.NONE, enrolled_at=NOW - timedelta(days=30), completed_at=completed_at,
-        access_ends_at=ends_at or (NOW if is_over else NOW + timedelta(days=7)),
-    )  # fmt: skip
-    opened = [OpenLesson(an_id(f"lesson {n}"), f"Lesson {n}: {title}", module, RELEASES) for n in range(1, lessons + 1)]
-    if template is MailTemplate.LESSONS_RELEASED:
-        occasion = occasion or RELEASES
-    elif enrollment.access_ends_at is not None:
-        occasion = occasion or f"{enrollment.access_ends_at:%Y%m%d%H%M}"
-    facts = LearningFacts(
-        reader, order_facts().academy, enrollment, course, opened, unsubscribe_token="k7Wj2mQpX9sVtR4bN8cYhA"  # noqa: S106
-    )  # fmt: skip
-    return LearningErrand(facts, enrollment.id, occasion, moment, Pages(lesson=page, public=pages))
-
-
-def write_about_learning(template: MailTemplate, **told: object) -> RenderedMail:
-    """A mail to a learner."""
-    errand = learning_errand(template, **told)  # type: ignore[arg-type]
-    return set_letter(template, errand, _drafted(LEARNING_LETTERS[template].write(errand)))
-
-
-def _drafted(written: Draft | Skipped) -> Draft:
-    if isinstance(written, Skipped):
-        raise TypeError(f"nothing is sent: {written.reason}")
-    return written
-
-
-def write(
-    template: MailTemplate, facts: OrderFacts | None = None, *, occasion: str = "", subject_id: UUID | None = None,
-    page: str | None = PAGE, moment: datetime = NOW, **told: object,
-) -> RenderedMail:  # fmt: skip
-    """The mail that a letter makes of the facts, or of usual ones."""
-    if template in TASK_LETTERS:
-        known = {name: told[name] for name in ("locale", "zone", "name") if name in told}
-        return write_about_task(occasion=occasion, moment=moment, **known)
-    if template in APPLICATION_LETTERS:
-        told.pop("is_test", None)
-        if template is MailTemplate.APPLICATION_ASSIGNED:
-            occasion = occasion or hand_over_occasion(an_id("review"), 1)
-        return write_about_application(template, occasion=occasion, moment=moment, **told)
-    if template in CART_LETTERS:
-        told.pop("is_test", None)
-        coupon = a_cart_coupon() if occasion == "3" else None
-        return write_about_cart(occasion=occasion or "1", moment=moment, coupon=coupon, **told)
-    if template in LEARNING_LETTERS:
-        told.pop("is_test", None)
-        if occasion.isdigit():
-            occasion, told["lessons"] = "", int(occasion)
-        return write_about_learning(template, occasion=occasion, moment=moment, **told)
-    facts = facts or facts_for(template, **told)
-    if template in _ABOUT_A_REFUND:
-        occasion = occasion or f"{facts.refunds[0].refund.id.hex}:3:{int(NOW.timestamp()):x}"
-    errand = errand_of(facts, occasion=occasion, subject_id=subject_id, page=page, moment=moment)
-    return set_letter(template, errand, _drafted(LETTERS[template].write(errand)))
 
 
 def why_skipped(template: MailTemplate, facts: OrderFacts, **asked: object) -> str:

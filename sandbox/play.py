@@ -192,6 +192,31 @@ class Player:
                     raise TimeoutError(f"not {times} mails about application {application_id} after a minute")
                 await asyncio.sleep(0.1)
 
+    async def told_of(self, words: str, reader: str, times: int = 1) -> None:
+        """Wait until the sample person has got so many mails with these words, where the mailbox is ours."""
+        mailbox = self._stack.endpoints.mailbox
+        if not mailbox:
+            return
+        address = next(person.email for person in read_academy().people if person.key == reader)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        async with httpx.AsyncClient(base_url=mailbox) as http:
+            while sum(address in mail["envelope_to"] and words in mail["text"] for mail in await _mails(http)) < times:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"not {times} mails to {reader} that say “{words}” after a minute")
+                await asyncio.sleep(0.1)
+
+    async def certificate_is_rendered(self, enrollment_id: str, caller: str) -> Json:
+        """Wait until the enrollment has a certificate, and its PDF is there."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            found = (await self.get(f"/v1/certificates?enrollment_id={enrollment_id}", caller))["items"]
+            if found and found[0]["is_rendered"]:
+                certificate: Json = found[0]
+                return certificate
+            if time.monotonic() > deadline:
+                raise TimeoutError("there is no certificate after a minute")
+            await asyncio.sleep(0.1)
+
     async def mail_to(self, address: str) -> Json:
         """Wait until a mail to this address has arrived. Raises `LookupError` where the mailbox is not ours."""
         mailbox = self._stack.endpoints.mailbox
@@ -283,10 +308,10 @@ class Player:
         return f"{self._stack.endpoints.temporal_ui}/namespaces/default/workflows/{workflow_id}"
 
     async def collect(self, home: Path) -> None:
-        """Put the receipts, decision records and mails where people find them."""
-        self.current = "collecting receipts, decision records and mails"
-        (home / "receipts").mkdir(exist_ok=True)
-        (home / "records").mkdir(exist_ok=True)
+        """Put the receipts, decision records, certificates and mails where people find them."""
+        self.current = "collecting receipts, decision records, certificates and mails"
+        for folder in ("receipts", "records", "certificates"):
+            (home / folder).mkdir(exist_ok=True)
         for scene in self.scenes:
             if "order_id" in scene.facts:
                 pdf = await self.receipt(scene.facts["order_id"], scene.facts["caller"], Role(scene.facts["role"]))
@@ -295,6 +320,10 @@ class Player:
                 application_id = scene.facts["application_id"]
                 path = f"/v1/tutor-applications/{application_id}/decision-record.pdf"
                 answer = await self._http.get(path, headers=self._as("lead", Role.STAFF))
+                (home / str(scene.to_open)).write_bytes(answer.raise_for_status().content)
+            if "certificate_id" in scene.facts:
+                path = f"/v1/certificates/{scene.facts['certificate_id']}.pdf"
+                answer = await self._http.get(path, headers=self._as(scene.facts["caller"]))
                 (home / str(scene.to_open)).write_bytes(answer.raise_for_status().content)
         if self._stack.endpoints.mailbox:
             await self._collect_mails(home / "mails", self._stack.endpoints.mailbox)

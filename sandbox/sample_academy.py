@@ -54,6 +54,7 @@ from models.vocabulary import (
     TaxBehavior,
 )
 from rules.local_time import at_local
+from sandbox.sample_certificates import CertificateFiles, load_certificates
 from sandbox.sample_lessons import LessonEntry, lessons_of, modules_of, with_ids, wrong_with_lessons
 from sandbox.sample_lessons import sample_id as sample_id  # noqa: PLC0414 - told on
 
@@ -254,6 +255,7 @@ class AcademyFiles(BaseModel):
     coupons: tuple[CouponEntry, ...]
     cart_settings: CartSettingsEntry
     subscriptions: tuple[SubscriptionEntry, ...]
+    certificates: CertificateFiles = CertificateFiles()
 
 
 def read_academy(folder: Path = DATA) -> AcademyFiles:
@@ -274,6 +276,7 @@ def read_academy(folder: Path = DATA) -> AcademyFiles:
             "coupons": tables("coupons").get("coupon", []),
             "cart_settings": tables("carts").get("settings"),
             "subscriptions": tables("carts").get("subscription", []),
+            "certificates": tables("certificates"),
         }
     )
 
@@ -301,7 +304,12 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
     async with sessions.begin() as session:
         await _upsert(session, Academy, [Academy(id=sample_id("academy", "one"), **files.academy.model_dump())])
         await _upsert(session, TaxRate, [TaxRate(**rate.model_dump()) for rate in files.tax_rates])
-        await _upsert(session, Person, [_person(person) for person in files.people])
+        await _upsert(
+            session,
+            Person,
+            [_person(person) for person in files.people],
+            keep={"legal_name", "legal_name_confirmed_at"},
+        )
         await _upsert(session, TaskContact, [_task_contact(contact) for contact in files.task_contacts])
         reviewers = [Reviewer(person_id=sample_id("person", each.person)) for each in files.reviewers]
         await _upsert(session, Reviewer, reviewers, keep={"away_since", "last_assigned_at"})
@@ -316,6 +324,14 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         await _upsert(session, ScreeningMeeting, screenings)
         await _upsert(session, Coupon, [_coupon(coupon) for coupon in files.coupons], keep={"uses"})
         await _upsert(session, CartSettings, [_cart_settings(files.cart_settings)])
+        await load_certificates(
+            session,
+            files.certificates,
+            courses={course.code: sample_id("course", course.code) for course in files.courses},
+            people={person.key: sample_id("person", person.key) for person in files.people},
+            templates={each.name: sample_id("certificate_template", each.name) for each in files.certificates.template},
+            moment=now(),
+        )
         for wish in files.subscriptions:
             await subscribe(
                 session,
@@ -338,6 +354,8 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         "screening meetings": len(screenings),
         "coupons": len(files.coupons),
         "subscriptions": len(files.subscriptions),
+        "certificate templates": len(files.certificates.template),
+        "confirmed names": len(files.certificates.legal_name),
         "tax rates": len(files.tax_rates),
     }
 

@@ -44,6 +44,7 @@ _LONGEST = (
     "test_demo.py",
     "test_other_steps_killed.py",
     "test_order_end_to_end.py",
+    "test_certificate_end_to_end.py",
     "test_worker_killed.py",
     "test_cascade_killed.py",
     "test_application_killed.py",

@@ -47,13 +47,14 @@ class RecordingTemporal:
         self.started.append((options["id"], argument))
 
     async def execute_update_with_start_workflow(
-        self, update: str, argument: object, *, start_workflow_operation: Any, **_options: Any
-    ) -> None:
+        self, update: str, argument: object = None, *, start_workflow_operation: Any, **_options: Any
+    ) -> object:
         """Record the update, and the start as (workflow id, argument); refuse with `refused` while one is set."""
         start = start_workflow_operation._start_workflow_input
         start_workflow_operation._workflow_handle.set_result(None)
         self.started.append((start.id, start.args[0]))
         self.take(start.id, update, argument)
+        return self.answers.get(update)
 
     def take(self, workflow_id: str, update: str, argument: object) -> None:
         """Record an update as (workflow id, update, argument), or fail as it was told to."""

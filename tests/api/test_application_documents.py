@@ -18,7 +18,7 @@ from activities.files import FileStore, FileStoreAwayError
 from models.tables import ApplicationDocument, AuditEntry, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import ApplicationStatus, Role, TaskAction
-from routes.application_documents import MAX_FILE_BYTES
+from routes.uploads import MAX_FILE_BYTES
 from settings import Settings
 from tests.api.applications_on_record import Staffroom, write_application, write_decision, write_staffroom
 from tests.api.callers import as_, as_student

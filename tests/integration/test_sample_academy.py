@@ -6,16 +6,19 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
+from activities.certificate_samples import shipped_templates
 from activities.database import Sessions
 from activities.orders import OrderActivities
 from activities.subscriptions import unsubscribe
 from models.drip import leaves
 from models.tables import (
     CartSettings,
+    CertificateTemplate,
     ClassSession,
     Consent,
     Coupon,
     Course,
+    CourseCertificate,
     LessonSlot,
     Person,
     Reviewer,
@@ -170,3 +173,29 @@ def test_lessons_that_wait_for_each_other_are_no_sample() -> None:
     told = course.model_dump() | {"lessons": [{"title": "One", "drip_rule": {"kind": "after_lesson", "lesson": 1}}]}
     with pytest.raises(ValidationError, match="waits for itself"):
         CourseEntry.model_validate(told)
+
+
+def test_it_shows_certificates_for_good_and_for_a_year() -> None:
+    files = read_academy().certificates
+    assert {each.name for each in files.template} == set(shipped_templates())
+    assert {(each.valid_days, each.grace_days) for each in files.certified} == {(None, 0), (365, 30)}
+    people = {entry.key for entry in read_academy().people}
+    assert {each.person for each in files.legal_name} < people
+
+
+async def test_loading_it_again_changes_no_template_choice_or_name(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    classic = sample_id("certificate_template", "classic")
+    grace = sample_id("person", "grace")
+    async with sessions.begin() as session:
+        person = await session.get_one(Person, grace)
+        assert person.legal_name_confirmed_at is not None
+        person.legal_name = "Grace Hopper"
+        chosen = await session.get_one(CourseCertificate, (sample_id("course", "study-skills"), classic))
+        chosen.series = "STUDY"
+    await load_academy(sessions)
+    async with sessions() as session:
+        assert (await session.get_one(Person, grace)).legal_name == "Grace Hopper"
+        chosen = await session.get_one(CourseCertificate, (sample_id("course", "study-skills"), classic))
+        assert chosen.series == "STUDY"
+        assert (await session.get_one(CertificateTemplate, classic)).version == 1

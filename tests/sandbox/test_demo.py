@@ -72,6 +72,7 @@ def _look_at_results(home: Path, told: str) -> None:
         "A tutor is rejected by two people": "rejected_hard",
         "A cart is left, and won back by a mail": "recovered",
         "A cart that is bought in time": "ordered",
+        "A certificate, checked by anybody": "issued",
     }
     assert [scene["title"] for scene in scenes if scene["state"] == "refunded"] == ["Refund after the first lesson"]
     assert all(scene["workflow_id"] in told for scene in scenes)
@@ -80,8 +81,11 @@ def _look_at_results(home: Path, told: str) -> None:
     assert all(PdfReader(file).pages for file in receipts)
     # One confirmation each; the asking for an approval, its answer, an invoice, a refund and its notice, the word about
     # the declines. A removed course brings three orders with three mails each, and one about an unpaid order. Two
-    # applications bring five and three, two carts a confirmation each, and one of them a reminder.
-    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 6 + 3 * 3 + 1 + 5 + 3 + 3
+    # applications bring five and three, two carts a confirmation each, and one of them a reminder. A certificate brings
+    # a confirmation of its course, the asking for a name, the certificate, and the word that it is revoked.
+    assert len(list((home / "mails").glob("*.html"))) == len(completed) + 6 + 3 * 3 + 1 + 5 + 3 + 3 + 4
+    [certificate] = (home / "certificates").glob("CERT-*.pdf")
+    assert "Żółciński" in PdfReader(certificate).pages[0].extract_text()
     records = sorted((home / "records").glob("*.pdf"))
     assert len(records) == 2
     assert all(PdfReader(file).pages for file in records)

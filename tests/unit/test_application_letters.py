@@ -9,13 +9,8 @@ from activities.letters import APPLICATION_LETTERS
 from models.identifiers import hand_over_occasion
 from models.vocabulary import ApplicationDocumentKind, ApplicationStatus, MailTemplate, ReviewReason
 from rules.tutor_application import Earlier
-from sandbox.mail_samples import (
-    NOW,
-    a_rejected_document,
-    an_id,
-    application_errand,
-    write_about_application,
-)
+from sandbox.application_mail_samples import a_rejected_document, application_errand, write_about_application
+from sandbox.mail_samples import NOW, an_id
 
 T, S = MailTemplate, ApplicationStatus
 

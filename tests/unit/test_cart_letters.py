@@ -19,18 +19,9 @@ from models.errors import Reason
 from models.tables import CartSettings
 from models.vocabulary import CartStatus, MailList, MailTemplate
 from rules.decision import Refused
-from sandbox.mail_samples import (
-    LANGUAGES,
-    NOW,
-    PUBLIC,
-    STANDING,
-    a_cart_coupon,
-    a_quote,
-    an_id,
-    cart_errand,
-    write,
-    write_about_cart,
-)
+from sandbox.cart_mail_samples import STANDING, a_cart_coupon, a_quote, cart_errand, write_about_cart
+from sandbox.mail_samples import LANGUAGES, NOW, PUBLIC, an_id
+from sandbox.sample_mails import write
 
 MAIL_ID = UUID("00000000-0000-5000-8000-000000000001")
 

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from activities.cart_links import (
     CartLink,
-    LinkExpiredError,
-    LinkInvalidError,
     no_thanks_address,
     no_thanks_token,
     read_no_thanks_token,
@@ -21,6 +19,7 @@ from activities.cart_links import (
     unsubscribe_address,
 )
 from activities.cart_settings import default_cart_settings
+from activities.signed_links import LinkExpiredError, LinkInvalidError
 
 SECRET = "a secret of more than thirty-two bytes"
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

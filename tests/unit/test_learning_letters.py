@@ -10,16 +10,14 @@ from activities.learning_letters import learner_of
 from activities.letters import LEARNING_LETTERS
 from models.vocabulary import ConsentMode, EnrollmentStatus, MailList, MailTemplate
 from rules.marketing import LISTS, Standing, refused_because
+from sandbox.learning_mail_samples import LESSON_PAGE, learning_errand, write_about_learning
 from sandbox.mail_samples import (
     LANGUAGES,
-    LESSON_PAGE,
     NOW,
     PUBLIC,
     an_id,
-    learning_errand,
-    write,
-    write_about_learning,
 )
+from sandbox.sample_mails import write
 
 RELEASED, ENDING, ENDED = MailTemplate.LESSONS_RELEASED, MailTemplate.ACCESS_ENDING, MailTemplate.ACCESS_ENDED
 

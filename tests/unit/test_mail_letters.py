@@ -25,8 +25,8 @@ from sandbox.mail_samples import (
     money_back,
     order_facts,
     why_skipped,
-    write,
 )
+from sandbox.sample_mails import write
 
 LATE = NOW + timedelta(days=2)
 

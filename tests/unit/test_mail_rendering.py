@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from activities import mail_rendering
 from activities.calendar import MEDIA_TYPE, MEDIA_TYPE_PARAMETERS
-from activities.letters import APPLICATION_LETTERS, CART_LETTERS, LEARNING_LETTERS, LETTERS, TASK_LETTERS
+from activities.letters import EVERY_LETTER, LETTERS
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
 from activities.mail_rendering import RenderedMail, Words
 from activities.one_line import one_line
@@ -25,34 +25,35 @@ from activities.translations import Texts, languages, texts_for
 from models.vocabulary import (
     ApplicationDocumentKind,
     ApplicationStatus,
+    CertificateOrigin,
     EnrollmentStatus,
     MailTemplate,
     PaymentMethod,
     ReviewReason,
+    RevocationReason,
     TaskKind,
 )
+from sandbox.application_mail_samples import a_rejected_document, write_about_application
+from sandbox.learning_mail_samples import LESSON_PAGE
 from sandbox.mail_samples import (
     CHECKOUT,
     LANGUAGES,
-    LESSON_PAGE,
     NOW,
     PUBLIC,
     a_date,
     a_line,
-    a_rejected_document,
     a_wish,
     an_id,
     asked_for,
     facts_for,
     money_back,
     order_facts,
-    write,
-    write_about_application,
     write_about_task,
 )
+from sandbox.sample_mails import write
 from tests.unit.names import NAMES, STEERING
 
-ABOUT_NO_ORDER = {*TASK_LETTERS, *APPLICATION_LETTERS, *CART_LETTERS, *LEARNING_LETTERS}
+ABOUT_NO_ORDER = {*MailTemplate} - {*LETTERS}
 MAIL_ID = UUID("00000000-0000-5000-8000-000000000001")
 VOID = {"meta", "br", "img", "link", "hr"}
 HOSTILE = [*NAMES, *STEERING, '" onmouseover="alert(1)', "</style><img src=x>", "&lt;b&gt;"]
@@ -91,7 +92,7 @@ class Outline(HTMLParser):
 
 
 def test_every_mail_has_its_letter_and_its_pair_of_templates() -> None:
-    assert sorted([*LETTERS, *ABOUT_NO_ORDER]) == sorted(MailTemplate)
+    assert sorted(EVERY_LETTER) == sorted(MailTemplate)
     written = {path.name.split(".")[0] for path in Path("templates/mail").glob("*.j2")} - {"layout", "parts"}
     assert written == set(MailTemplate)
 
@@ -161,6 +162,14 @@ class Watched(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def write_every_letter_about_a_certificate() -> None:
+    for origin in CertificateOrigin:
+        write(MailTemplate.CERTIFICATE_ISSUED, origin=origin)
+    for reason in RevocationReason:
+        write(MailTemplate.CERTIFICATE_REVOKED, reason=reason)
+    write(MailTemplate.CERTIFICATE_NAME_NEEDED, occasion="3d")
 
 
 def write_every_letter_about_an_application() -> None:
@@ -259,6 +268,7 @@ def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> Non
     write_every_letter_about_an_application()
     for occasion in ("1", "2", "3"):
         write(MailTemplate.CART_REMINDER, occasion=occasion)
+    write_every_letter_about_a_certificate()
     assert watched.texts.keys() - watched.read == set()
 
 
@@ -315,9 +325,11 @@ def test_links_lead_to_the_web_and_nowhere_else(template: MailTemplate) -> None:
         for job in ("order", "tutor-application")
     }
     ours = {address for address in links if address and address.startswith(f"{PUBLIC.url}/v1/")}
-    assert len(ours) == {MailTemplate.CART_REMINDER: 3, MailTemplate.LESSONS_RELEASED: 1}.get(template, 0)
+    told = {MailTemplate.CART_REMINDER: 3, MailTemplate.LESSONS_RELEASED: 1, MailTemplate.CERTIFICATE_ISSUED: 1}
+    assert len(ours) == told.get(template, 0)
     lessons = {LESSON_PAGE.replace("{lesson_id}", str(an_id(f"lesson {number}"))) for number in (1, 2, 3)}
-    assert set(links) <= {page, application, CHECKOUT, "https://meet.test/1", *jobs, *ours, *lessons}
+    check = f"{PUBLIC.url}/verify/01J9Z3V6T1Q8N4W2X7C5B0KDMH"
+    assert set(links) <= {page, application, CHECKOUT, "https://meet.test/1", check, *jobs, *ours, *lessons}
     assert all(address is not None and address in mail.text for address in links)
 
 

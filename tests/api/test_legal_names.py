@@ -1,0 +1,77 @@
+"""The name that certificates bear: confirmed once, by its bearer or staff, and told to the jobs that wait for it."""
+
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from activities.database import Sessions
+from models.vocabulary import Role
+from settings import Settings
+from tests.api.callers import as_, as_staff, as_student
+from tests.api.certificates_on_record import ReadPlace, certify_course, complete_place, place_of, write_academy
+from tests.api.orders_on_record import write_order, write_school
+from tests.api.recording_temporal import RecordingTemporal, not_found, unreachable
+
+
+@pytest.fixture
+async def place(sessions: Sessions) -> ReadPlace:
+    await write_academy(sessions)
+    school = await write_school(sessions)
+    await certify_course(sessions, school.course)
+    place = await place_of(sessions, await write_order(sessions, school, school.anna, 1, paid=True))
+    await complete_place(sessions, place)
+    return place
+
+
+def path_of(person_id: UUID) -> str:
+    return f"/v1/people/{person_id}/legal-name"
+
+
+async def test_it_is_confirmed_once_and_wakes_who_waits(
+    client: httpx.AsyncClient, settings: Settings, recorder: RecordingTemporal, place: ReadPlace
+) -> None:
+    own, path = as_student(settings, place.student), path_of(place.student)
+    before = (await client.get(path, headers=own)).json()
+    assert (before["name"], before["is_confirmed"], before["confirmed_at"]) == ("Student", False, None)
+    confirmed = await client.put(path, json={"name": "  Łukasz \n Żółciński "}, headers=own)
+    assert confirmed.status_code == 200, confirmed.text
+    assert (confirmed.json()["name"], confirmed.json()["is_confirmed"]) == ("Łukasz Żółciński", True)
+    assert recorder.signals == [(f"certificate-{place.id}", "facts_changed")]
+    again = await client.put(path, json={"name": "Łukasz Żółciński"}, headers=own)
+    assert again.json() == confirmed.json()
+    other = await client.put(path, json={"name": "Łukasz Nowak"}, headers=own)
+    assert (other.status_code, other.json()["reason"]) == (409, "name_already_confirmed")
+    assert (await client.get(path, headers=own)).json() == confirmed.json()
+
+
+@pytest.mark.parametrize("name", ["123", "-", "Anna\u202eannA", "a" * 201])
+async def test_what_is_no_name_is_refused(
+    client: httpx.AsyncClient, settings: Settings, place: ReadPlace, name: str
+) -> None:
+    refused = await client.put(path_of(place.student), json={"name": name}, headers=as_student(settings, place.student))
+    assert (refused.status_code, refused.json()["reason"]) == (422, "name_invalid")
+
+
+async def test_nobody_confirms_somebody_elses_but_staff(
+    client: httpx.AsyncClient, settings: Settings, place: ReadPlace
+) -> None:
+    path, body = path_of(place.student), {"name": "Anna Ó Briain"}
+    for headers in (as_student(settings, uuid4()), as_(settings, uuid4(), Role.TUTOR)):
+        assert (await client.get(path, headers=headers)).status_code == 404
+        assert (await client.put(path, json=body, headers=headers)).status_code == 404
+    assert (await client.put(path, json=body, headers=as_staff(settings))).json()["is_confirmed"] is True
+    assert (await client.put(path_of(uuid4()), json=body, headers=as_staff(settings))).status_code == 404
+
+
+@pytest.mark.parametrize("failure", [not_found(), unreachable()])
+async def test_a_job_that_does_not_hear_of_it_loses_nothing(
+    client: httpx.AsyncClient, settings: Settings, recorder: RecordingTemporal, place: ReadPlace, failure: Exception
+) -> None:
+    recorder.failure = failure  # type: ignore[assignment]
+    own = as_student(settings, place.student)
+    confirmed = await client.put(path_of(place.student), json={"name": "Anna Ó Briain"}, headers=own)
+    assert confirmed.json()["is_confirmed"] is True
+    recorder.failure = None
+    await client.put(path_of(place.student), json={"name": "Anna Ó Briain"}, headers=own)
+    assert recorder.signals == [(f"certificate-{place.id}", "facts_changed")]
