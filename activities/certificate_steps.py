@@ -16,6 +16,7 @@ from activities.certificate_record import (
     brought_by,
     certificates_of,
     move,
+    term_of,
     write_certificates,
 )
 from activities.people import lock_people
@@ -142,10 +143,11 @@ async def renew(session: AsyncSession, wish: RenewCertificate, step: Certificate
     certificate, around, successor = found.certificate, found.around, found.successor
     if successor is not None and successor.origin == CertificateOrigin.RENEWAL:
         return answer_of(successor)
+    term = term_of(certificate, found.certificates)
     if successor is not None or not is_renewable(
-        CertificateStatus(certificate.status), certificate.expires_at, certificate.renewable_until, by.moment
+        CertificateStatus(certificate.status), term, certificate.renewable_until, by.moment
     ):
-        detail = "A certificate can be renewed from 60 days before it expires until its grace is over."
+        detail = "A certificate can be renewed in its last 60 days, the second half of its time, or its grace."
         return refused(certificate, Refused(Reason.CERTIFICATE_NOT_RENEWABLE, detail))
     brought = await brought_by(session, around.enrollment.course_id)
     kind = next((each for each in brought if each.template_id == certificate.template_id), None)

@@ -24,7 +24,9 @@ from activities.certificate_record import (
     Writing,
     brought_by,
     certificates_of,
+    has_lapsed,
     latest_by_template,
+    term_of,
     write_certificates,
 )
 from activities.certificate_steps import reinstate, renew, revoke
@@ -49,7 +51,15 @@ from models.messages.certificates import (
 )
 from models.tables import Certificate, Enrollment, Mail
 from models.vocabulary import CertificateGround, CertificateOrigin, CertificateStatus, EnrollmentStatus, MailTemplate
-from rules.certificates import Candidate, due_notice, grounds_against, next_notice, stamp, validity
+from rules.certificates import (
+    Candidate,
+    due_notice,
+    grounds_against,
+    may_be_followed,
+    next_notice,
+    stamp,
+    validity,
+)
 
 _FIRST = "first"
 _COUNTS_OR_DID = (CertificateStatus.ISSUED, CertificateStatus.EXPIRED)
@@ -70,9 +80,9 @@ class CertificateActivities:
     async def issue_certificates(self, step: IssueCertificates) -> CertificatesIssued:
         """Issue what the enrollment is due, by rules.certificates.grounds_against, or say what stands between.
 
-        Answers the latest certificate of each kind. Of a kind that it has, or had until it expired, there is no second
-        one; what was revoked is not issued anew. With `takes_name_on_file` the name on file is confirmed, if nothing
-        else stands between.
+        Answers the latest certificate of each kind. Of a kind that it has, or can renew, there is no second one; what
+        was revoked is not issued anew; what has expired for good may be followed (`may_be_followed`). With
+        `takes_name_on_file` the name on file is confirmed, if nothing else stands between.
         """
         async with self.sessions.begin() as session:
             if step.takes_name_on_file:
@@ -83,7 +93,7 @@ class CertificateActivities:
             by = Writing(step.actor, step.moment, step.workflow_id)
             brought = await brought_by(session, around.enrollment.course_id)
             certificates = await certificates_of(session, step.enrollment_id, step.moment, step.workflow_id)
-            grounds = _grounds(around, brought, certificates, step.origin)
+            grounds = _grounds(around, brought, certificates, step.origin, step.moment)
             if step.takes_name_on_file and grounds == (CertificateGround.NAME_UNCONFIRMED,):
                 await take_name_on_file(session, around.student, by)
                 grounds = ()
@@ -161,17 +171,38 @@ def _grounds(
     brought: Sequence[BroughtCertificate],
     certificates: Sequence[Certificate],
     origin: CertificateOrigin,
+    moment: datetime,
 ) -> tuple[CertificateGround, ...]:
-    latest = latest_by_template(certificates)
+    latest, due = latest_by_template(certificates), _due(around, brought, certificates, origin, moment)
+    lapsed = {template_id for template_id, each in latest.items() if has_lapsed(each, moment)}
     candidate = Candidate(
         status=EnrollmentStatus(around.enrollment.status),
         is_completed=around.enrollment.completed_at is not None,
         is_name_confirmed=around.legal_name is not None,
         templates=len(brought),
-        due=sum(each.template_id not in latest for each in brought),
-        has_certificate=any(each.status in _COUNTS_OR_DID for each in latest.values()),
+        due=len(due),
+        has_certificate=any(each.status in _COUNTS_OR_DID and key not in lapsed for key, each in latest.items()),
+        has_lapsed=any(each.template_id in lapsed for each in brought if each not in due),
+        is_ending=around.is_ending,
     )
     return grounds_against(candidate, origin)
+
+
+def _due(
+    around: EnrollmentToCertify,
+    brought: Sequence[BroughtCertificate],
+    certificates: Sequence[Certificate],
+    origin: CertificateOrigin,
+    moment: datetime,
+) -> list[BroughtCertificate]:
+    """The kinds of which it has none, or one that has expired for good and may be followed anew."""
+    latest, completed_at = latest_by_template(certificates), around.enrollment.completed_at
+    return [
+        each
+        for each in brought
+        if (last := latest.get(each.template_id)) is None
+        or (has_lapsed(last, moment) and may_be_followed(last.issued_at, completed_at, origin))
+    ]
 
 
 async def _issue_due(
@@ -183,22 +214,24 @@ async def _issue_due(
     by: Writing,
 ) -> list[Certificate]:
     latest, name = latest_by_template(certificates), around.legal_name
-    due = [each for each in brought if each.template_id not in latest]
+    due = _due(around, brought, certificates, origin, by.moment)
     if not due or name is None:
         return []
     fields = await person_fields(session, around.student.id)
     wanted = []
     for each in due:
         valid = validity(by.moment, each.valid_days, each.grace_days, around.zone)
+        before = latest[each.template_id].id if each.template_id in latest else None
         wanted.append(
             NewCertificate(
-                certificate_id=certificate_id_for(around.enrollment.id, each.template_id, _FIRST),
+                certificate_id=certificate_id_for(around.enrollment.id, each.template_id, str(before or _FIRST)),
                 template_id=each.template_id,
                 version=each.version,
                 origin=origin,
                 series=each.series,
                 validity=valid,
                 facts=facts_to_freeze(around, name, fields, issued_at=by.moment, expires_at=valid.expires_at),
+                predecessor_id=before,
             )
         )
     return await write_certificates(session, around, wanted, by, origin.value)
@@ -237,7 +270,7 @@ def _wanted_mails(certificates: Sequence[Certificate], moment: datetime) -> list
                     )
                 )
         if each.status in _COUNTS_OR_DID and each.id not in followed:
-            notice = due_notice(each.issued_at, each.expires_at, moment)
+            notice = due_notice(term_of(each, certificates), moment)
             if notice is not None:
                 mails.append(
                     CertificateMail(template=notice.template, certificate_id=each.id, occasion=notice.occasion)
@@ -247,7 +280,7 @@ def _wanted_mails(certificates: Sequence[Certificate], moment: datetime) -> list
 
 def _wakes_at(certificates: Sequence[Certificate], moment: datetime) -> datetime | None:
     coming = [
-        next_notice(each.issued_at, each.expires_at, moment)
+        next_notice(term_of(each, certificates), moment)
         for each in certificates
         if each.status == CertificateStatus.ISSUED
     ]
