@@ -15,6 +15,7 @@ from activities.audit import StateChange, write_audit
 from activities.certificate_facts import EnrollmentToCertify
 from activities.numbers import next_certificate_numbers
 from models.certificate_facts import CertificateFacts
+from models.identifiers import certificate_workflow_id
 from models.tables import Certificate, CertificateTemplate, CourseCertificate
 from models.vocabulary import CertificateOrigin, CertificateStatus
 from rules.certificates import Term, Validity, code_of, is_lapsed, is_over, renewed_from
@@ -159,6 +160,8 @@ def _written(around: EnrollmentToCertify, wanted: NewCertificate, number: str, b
         issued_at=by.moment,
         expires_at=wanted.validity.expires_at,
         renewable_until=wanted.validity.renewable_until,
+        # The job of a place that was handed over has written it: that of the place it is has to look.
+        wakes_at=None if by.workflow_id == certificate_workflow_id(around.enrollment.id) else by.moment,
         actor=by.actor,
         updated_at=by.moment,
     )

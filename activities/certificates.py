@@ -1,6 +1,6 @@
 """The steps of certificates: issued, looked after, revoked, reinstated, renewed, corrected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
 
-from activities.certificate_corrections import correct, decide
+from activities.certificate_corrections import correct, decide, open_wishes
 from activities.certificate_facts import (
     EnrollmentToCertify,
     enrollment_to_certify,
@@ -99,6 +99,7 @@ class CertificateActivities:
                 grounds = ()
             if not grounds:
                 certificates += await _issue_due(session, around, brought, certificates, step.origin, by)
+                certificates.sort(key=lambda each: (each.issued_at, each.id))
             return CertificatesIssued(
                 student_id=around.student.id, grounds=grounds, certificates=_as_they_stand(certificates, step.moment)
             )
@@ -108,22 +109,27 @@ class CertificateActivities:
         """Expire what is over, and say which PDFs are to be made, which mails are to be sent, and when to look again.
 
         A certificate is mailed once its PDF is there. Mails are those that the ledger does not know yet; of several
-        about the same end only the latest. One that was revoked a second time is told a second time. Raises
-        `LookupError` if there is no such enrollment.
+        about the same end only the latest. One that was revoked a second time is told a second time. Wishes for another
+        name are those that no other job has put before a person. Answers nothing if there is no such enrollment.
         """
         async with self.sessions.begin() as session:
             student_id = await lock_enrollment(session, step.enrollment_id)
             if student_id is None:
-                raise LookupError("there is no such enrollment")
+                return CertificatesTended()
             certificates = await certificates_of(session, step.enrollment_id, step.moment, step.workflow_id)
             ours = [each for each in certificates if each.template_id is not None and each.status in _LOOKED_AFTER]
             wanted = _wanted_mails(ours, step.moment)
+            for each in certificates:
+                each.wakes_at = None
+            # What is wanted from here on wakes the job anew.
+            await session.flush()
             return CertificatesTended(
                 student_id=student_id,
                 wakes_at=_wakes_at(ours, step.moment),
                 unrendered=tuple(each.id for each in ours if each.file_sha256 is None)[:_MOST],
                 mails=tuple(await _unknown_to_ledger(session, student_id, wanted))[:_MOST],
                 status=_status_of(certificates),
+                corrections=tuple(await open_wishes(session, ours, step.workflow_id))[:_MOST],
             )
 
     @activity.defn
@@ -292,12 +298,28 @@ async def _unknown_to_ledger(
 ) -> list[CertificateMail]:
     if not wanted:
         return []
-    query = select(col(Mail.template), col(Mail.subject_id), col(Mail.occasion)).where(
+    query = select(col(Mail.template), col(Mail.subject_id), col(Mail.occasion), col(Mail.status_reason)).where(
         col(Mail.recipient_id) == student_id,
         col(Mail.subject_id).in_({each.certificate_id for each in wanted}),
     )
-    known = {(template, subject_id, occasion) for template, subject_id, occasion in await session.execute(query)}
-    return [each for each in wanted if (each.template, each.certificate_id, each.occasion) not in known]
+    reasons = {
+        (template, subject, occasion): reason for template, subject, occasion, reason in await session.execute(query)
+    }
+    named = [_named_anew(each, reasons) for each in wanted]
+    return [each for each in named if (each.template, each.certificate_id, each.occasion) not in reasons]
+
+
+def _named_anew(mail: CertificateMail, reasons: Mapping[tuple[str, UUID, str], str | None]) -> CertificateMail:
+    """A certificate that was revoked before its mail went out, and counts again, is mailed after all."""
+    if mail.template is not MailTemplate.CERTIFICATE_ISSUED:
+        return mail
+    of_it = [
+        reason
+        for (template, about, _), reason in reasons.items()
+        if (template, about) == (mail.template, mail.certificate_id)
+    ]
+    is_passed_over = bool(of_it) and all(reason == CertificateStatus.REVOKED for reason in of_it)
+    return mail.model_copy(update={"occasion": f"again_{len(of_it)}"}) if is_passed_over else mail
 
 
 def _status_of(certificates: Sequence[Certificate]) -> CertificateStatus | None:

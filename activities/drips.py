@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
 
+from activities.certificate_jobs import changed_certificates, wake_certificates
 from activities.database import Sessions
 from activities.drip_jobs import start_jobs, wake_jobs
 from activities.drip_record import Step, bring_up, conclude, locked_learning
@@ -85,12 +86,15 @@ class DripActivities:
     @activity.defn
     async def wake_drips(self, step: WakeDrips) -> DripsWoken:
         """Wake, or start, the jobs of enrollments that should have been looked at two minutes ago and were not, of
-        those that nobody ever looked at, and of those that have just ended.
+        those that nobody ever looked at, and of those that have just ended. So are the jobs of certificates that
+        another has changed.
         """
         async with self.sessions() as session:
             late = await late_enrollments(session, step.limit)
+            changed = await changed_certificates(session, step.limit)
         await wake_jobs(activity.client(), activity.info().task_queue, late)
-        return DripsWoken(woken=len(late))
+        await wake_certificates(activity.client(), activity.info().task_queue, changed)
+        return DripsWoken(woken=max(len(late), len(changed)))
 
 
 async def late_enrollments(session: AsyncSession, limit: int) -> list[UUID]:

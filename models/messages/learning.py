@@ -274,7 +274,7 @@ class WakeDrips(Message):
 
 
 class DripsWoken(Message):
-    """How many there were."""
+    """How many there were, of the kind of which there were most."""
 
     woken: int = 0
 

@@ -38,6 +38,7 @@ from models.vocabulary import (
     CertificateOrigin,
     CertificateStatus,
     EnrollmentStatus,
+    MailStatus,
     MailTemplate,
     RevocationReason,
 )
@@ -155,6 +156,15 @@ async def test_what_is_printed_is_frozen_at_issue(steps: CertificateActivities, 
         "is_test": False,
     }
     assert await story_of(steps.sessions, told.certificate_id) == [(None, "issued", "completion")]
+
+
+async def test_who_has_no_language_of_ours_keeps_the_shapes_of_theirs(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    async with steps.sessions.begin() as session:
+        await session.execute(update(Person).values(locale="ja-JP"))
+    facts = facts_of(await the(steps.sessions, await issued(steps, await a_place(steps.sessions, orders))))
+    assert (facts["language"], facts["issue_date"]) == ("ja-JP", "March 1, 2026")
 
 
 async def test_a_bundle_is_the_learning_path(steps: CertificateActivities, orders: OrderActivities) -> None:
@@ -469,6 +479,27 @@ async def test_revoked_and_reinstated(steps: CertificateActivities, orders: Orde
     ]
 
 
+async def test_a_mail_that_a_revocation_overtook_goes_out_once_it_counts_again(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    place = await a_place(steps.sessions, orders)
+    certificate_id = await issued(steps, place)
+    await rendered(steps.sessions, certificate_id)
+    for n, occasion in enumerate(("", "again_1", "again_2")):
+        moment = NOON + timedelta(days=n)
+        [mail] = (await tended(steps, place, moment)).mails
+        assert (mail.template, mail.occasion) == (MailTemplate.CERTIFICATE_ISSUED, occasion)
+        await steps.change_certificate(revoking(certificate_id, moment + timedelta(hours=1)))
+        await sent(steps.sessions, [mail])
+        async with steps.sessions.begin() as session:
+            of_it = update(Mail).where(col(Mail.template) == mail.template)
+            await session.execute(of_it.values(status=MailStatus.SKIPPED, status_reason="revoked"))
+        await steps.change_certificate(reinstating(certificate_id, moment + timedelta(hours=2)))
+    [mail] = (await tended(steps, place, moment)).mails
+    await sent(steps.sessions, [mail])
+    assert (await tended(steps, place, moment)).mails == ()
+
+
 async def test_reinstated_when_its_time_is_over_it_has_expired(
     steps: CertificateActivities, orders: OrderActivities
 ) -> None:
@@ -666,4 +697,4 @@ async def test_the_statements_are_few_however_many_kinds(
         with statements_of(engine) as expiring:
             await tended(steps, place, NOON + 2 * YEAR)
         counts.append([len(each) for each in (issuing_, repeating, tending, expiring)])
-    assert counts == [[7, 3, 3, 5], [7, 3, 3, 3]]
+    assert counts == [[7, 3, 4, 6], [7, 3, 4, 4]]
