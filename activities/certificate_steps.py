@@ -154,7 +154,9 @@ async def renew(session: AsyncSession, wish: RenewCertificate, step: Certificate
     if successor is not None or not is_renewable(
         CertificateStatus(certificate.status), term, certificate.renewable_until, by.moment
     ):
-        detail = "A certificate can be renewed in its last 60 days, the second half of its time, or its grace."
+        detail = (
+            "A certificate can be renewed in its last 60 days, in the second half of its time, until its grace is over."
+        )
         return refused(certificate, Refused(Reason.CERTIFICATE_NOT_RENEWABLE, detail))
     brought = await brought_by(session, around.enrollment.course_id)
     kind = next((each for each in brought if each.template_id == certificate.template_id), None)

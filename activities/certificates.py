@@ -302,7 +302,7 @@ async def _unknown_to_ledger(
         col(Mail.recipient_id) == student_id,
         col(Mail.subject_id).in_({each.certificate_id for each in wanted}),
     )
-    reasons = {
+    reasons: dict[tuple[str, UUID, str], str | None] = {
         (template, subject, occasion): reason for template, subject, occasion, reason in await session.execute(query)
     }
     named = [_named_anew(each, reasons) for each in wanted]

@@ -1,4 +1,4 @@
-"""Certificates that somebody else changes, by a refund or a hand-over, or a wish without its update: the job is woken."""
+"""Certificates that somebody else changes, by a refund or a hand-over, or a wish without its update: it is woken."""
 
 from collections.abc import Sequence
 from datetime import timedelta
