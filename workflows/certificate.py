@@ -47,6 +47,7 @@ _TO_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 _WAITING = "waiting"
 _NAME = "name"
 _ONLY_THE_NAME = {CertificateGround.NAME_UNCONFIRMED}
+_FOR_GOOD = {CertificateGround.REVOKED_BEFORE, CertificateGround.EXPIRED_BEFORE}
 _SUMMARIES = {
     MailTemplate.CERTIFICATE_ISSUED: "Mail the certificate",
     MailTemplate.CERTIFICATE_NAME_NEEDED: "Ask the learner to confirm their name",
@@ -384,7 +385,8 @@ class CertificateWorkflow:
         issued = await self._issue(wish)
         if issued.student_id is None:
             raise refusal(Reason.NOT_FOUND, "There is no such enrollment.")
-        if not issued.certificates and set(issued.grounds) != _ONLY_THE_NAME:
+        between = set(issued.grounds)
+        if between & _FOR_GOOD or (not issued.certificates and between != _ONLY_THE_NAME):
             grounds = ", ".join(issued.grounds)
             raise refusal(Reason.CERTIFICATE_NOT_ELIGIBLE, f"Not eligible: {grounds}.", *issued.grounds)
         first = issued.certificates[0] if issued.certificates else None

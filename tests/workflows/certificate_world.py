@@ -153,7 +153,8 @@ class CertificateWorld:
             return CertificatesIssued(student_id=STUDENT, certificates=(_told(live[-1]),))
         grounds = tuple(self._grounds(step))
         if grounds:
-            return CertificatesIssued(student_id=STUDENT, grounds=grounds)
+            known = tuple(_told(row) for row in self.by_number()[-1:])
+            return CertificatesIssued(student_id=STUDENT, grounds=grounds, certificates=known)
         row = self._insert("first", step.origin, step.moment, self.name_on_file or "", None)
         return CertificatesIssued(student_id=STUDENT, certificates=(_told(row),))
 

@@ -100,6 +100,14 @@ def test_of_an_enrollment_that_is_not_there_nothing_is_written() -> None:
     assert _refusal(certificates.run.update, CertificateWorkflow.issue, other) == Reason.NOT_FOUND
 
 
+def test_what_was_revoked_is_not_issued_anew() -> None:
+    certificates = certified()
+    certificates.revoke(certificates.only)
+    assert _refusal(certificates.issue) == Reason.CERTIFICATE_NOT_ELIGIBLE
+    certificates.wait(minutes=5)
+    assert certificates.world.statuses() == [REVOKED]
+
+
 def test_staff_may_certify_what_is_not_completed() -> None:
     certificates = certifying(CertificateWorld(is_completed=False))
     assert certificates.issue(EXCEPTION).status is ISSUED
