@@ -13,12 +13,18 @@ from sqlalchemy import values as table_of
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, column
 from temporalio import activity
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from activities.audit import StateChange, write_audit
 from activities.certificate_eligibility import MAX_LEARNERS, BatchSelection, Standing, chosen, standings_of_all
@@ -98,7 +104,7 @@ class CertificateBatchActivities:
 
         Raises `NotIssuedYetError`, and what the server says if it cannot be reached: who had their turn keeps it. The
         fifth attempt passes over whoever is still not certified, as `waiting` without a ground: one workflow that does
-        not answer holds up nobody else.
+        not answer holds up nobody else. An outage has nobody passed over, however long it lasts.
         """
         async with self.sessions() as session:
             batch = await session.get(CertificateBatch, page.batch_id)
@@ -117,9 +123,10 @@ class CertificateBatchActivities:
             turns = (self._issue(client, each, batch.requested_by) for each in group)
             failed = [error for error in await asyncio.gather(*turns, return_exceptions=True) if error is not None]
             # Whatever went wrong with one, the others have had their turn.
-            late = len(group) - await self._write(batch, group, passes_over=passes_over)
+            outages = [error for error in failed if not _is_silence(error)]
+            late = len(group) - await self._write(batch, group, passes_over=passes_over and not outages)
             if late:
-                raise failed[0] if failed else NotIssuedYetError(late)
+                raise (*outages, *failed, NotIssuedYetError(late))[0]
         return BatchPageDone(done=len(waiting))
 
     @activity.defn
@@ -189,6 +196,13 @@ class CertificateBatchActivities:
             }
             await _write_outcomes(session, batch.id, outcomes)
             return len(outcomes)
+
+
+def _is_silence(error: BaseException) -> bool:
+    """Whether a workflow alone has not answered in time. A server that does not answer says so by its RPC."""
+    if isinstance(error, RPCTimeoutOrCancelledError):
+        return not isinstance(error.__cause__, RPCError)
+    return isinstance(error, TimeoutError)
 
 
 async def _begin(session: AsyncSession, request: BatchRequest) -> int | Refused:

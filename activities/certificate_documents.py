@@ -82,20 +82,19 @@ class CertificateDocumentActivities:
         pdf = await asyncio.get_running_loop().run_in_executor(
             self.executor, render_certificate_pdf, page, facts, background, address
         )
+        if certificate.file_sha256 not in (None, sha256(pdf).hexdigest()):
+            raise CertificateDiffersError
         return await self._store(certificate.id, pdf)
 
     async def _store(self, certificate_id: UUID, pdf: bytes) -> RenderedCertificate:
+        """The same facts are the same bytes, so attempts at once write the same file; no row is held meanwhile."""
+        stored = await self.files.put(certificate_key(certificate_id), pdf, _PDF)
         async with self.sessions.begin() as session:
-            # Locked until the row names the file, so that an attempt that lost its race overwrites nothing.
             certificate = await session.get_one(Certificate, certificate_id, with_for_update={"key_share": True})
-            digest = certificate.file_sha256
-            if digest is not None and await self._is_there(certificate_id):
-                return RenderedCertificate(sha256=digest)
-            if digest is not None and digest != sha256(pdf).hexdigest():
+            if certificate.file_sha256 not in (None, stored.sha256):
                 raise CertificateDiffersError
-            stored = await self.files.put(certificate_key(certificate_id), pdf, _PDF)
             certificate.file_sha256 = stored.sha256
-            return RenderedCertificate(sha256=stored.sha256)
+        return RenderedCertificate(sha256=stored.sha256)
 
     async def _is_there(self, certificate_id: UUID) -> bool:
         try:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, exists, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, exists, false, func, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from activities.learning_facts import ends_by_refund
 from models.tables import Certificate, Course, CourseCertificate, Enrollment, Person
+from models.tables.columns import now
 from models.vocabulary import (
     BatchOutcome,
     CertificateGround,
@@ -21,6 +24,8 @@ from models.vocabulary import (
 from rules.certificates import Candidate, grounds_against, outcome_of
 
 MAX_LEARNERS = 10_000
+
+_SUCCESSOR = aliased(Certificate)
 
 
 @dataclass(frozen=True)
@@ -92,39 +97,48 @@ async def standings_of(
     session: AsyncSession, *conditions: ColumnElement[bool], origin: CertificateOrigin = CertificateOrigin.COMPLETION
 ) -> Mapping[UUID, Standing]:
     """How the enrollments stand that meet the conditions, in one statement."""
-    of_kind = (
-        exists()
-        .where(
-            col(Certificate.enrollment_id) == col(Enrollment.id),
-            col(Certificate.template_id) == col(CourseCertificate.template_id),
-        )
-        .correlate(Enrollment, CourseCertificate)
+    is_lapsed = _is_lapsed(now())
+    may_be_followed = is_lapsed & (
+        true()
+        if origin is CertificateOrigin.EXCEPTION
+        else func.coalesce(col(Enrollment.completed_at) > col(Certificate.issued_at), false())
     )
-    kinds = select(func.count()).where(col(CourseCertificate.course_id) == col(Course.id))
-    has_one = exists().where(
+    latest = exists().where(
         col(Certificate.enrollment_id) == col(Enrollment.id),
         col(Certificate.template_id).is_not(None),
-        col(Certificate.status).in_((CertificateStatus.ISSUED, CertificateStatus.EXPIRED)),
+        ~exists().where(col(_SUCCESSOR.predecessor_id) == col(Certificate.id)),
     )
+    of_kind = latest.where(col(Certificate.template_id) == col(CourseCertificate.template_id))
+    of_kind = of_kind.correlate(Enrollment, CourseCertificate)
+    kinds = select(func.count()).where(col(CourseCertificate.course_id) == col(Course.id))
+    kinds = kinds.correlate(Course, Enrollment)
+    counts_or_did = col(Certificate.status).in_((CertificateStatus.ISSUED, CertificateStatus.EXPIRED))
     query = (
         select(
             col(Enrollment.id),
             col(Enrollment.status),
             col(Enrollment.completed_at).is_not(None),
             col(Person.legal_name_confirmed_at).is_not(None),
-            kinds.correlate(Course).scalar_subquery(),
-            kinds.where(~of_kind).correlate(Course, Enrollment).scalar_subquery(),
-            has_one,
+            kinds.scalar_subquery(),
+            kinds.where(~of_kind.where(~may_be_followed)).scalar_subquery(),
+            latest.where(counts_or_did, ~is_lapsed),
+            kinds.where(of_kind.where(is_lapsed, ~may_be_followed)).scalar_subquery() > 0,
+            ends_by_refund(),
         )
         .join(Person, col(Person.id) == col(Enrollment.student_id))
         .join(Course, col(Course.id) == col(Enrollment.course_id))
         .where(*conditions)
     )
     standings = {}
-    for enrollment_id, status, is_completed, is_confirmed, templates, due, has_certificate in await session.execute(
-        query
-    ):
-        candidate = Candidate(EnrollmentStatus(status), is_completed, is_confirmed, templates, due, has_certificate)
+    for enrollment_id, status, *stands in await session.execute(query):
+        candidate = Candidate(EnrollmentStatus(status), *stands)
         grounds = grounds_against(candidate, origin)
         standings[enrollment_id] = Standing(outcome_of(candidate, grounds), grounds)
     return standings
+
+
+def _is_lapsed(moment: datetime) -> ColumnElement[bool]:
+    """As rules.certificates.is_lapsed, also of what nobody has looked at since its time was over."""
+    ends_at = func.coalesce(col(Certificate.renewable_until), col(Certificate.expires_at))
+    is_over = col(Certificate.status).in_((CertificateStatus.ISSUED, CertificateStatus.EXPIRED)) & (ends_at < moment)
+    return func.coalesce(is_over, false())

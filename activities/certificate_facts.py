@@ -6,13 +6,13 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel import Locale
 from babel.dates import format_date
 from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from activities.learning_facts import ends_by_refund
 from activities.translations import texts_for
 from models.certificate_facts import CertificateFacts
 from models.tables import Academy, Course, Enrollment, Order, OrderLine, Person, PersonField
@@ -23,7 +23,8 @@ _MOST_FIELDS = 50  # as many as CertificateFacts takes
 
 @dataclass(frozen=True)
 class EnrollmentToCertify:
-    """The locked enrollment with all that stands around it. `path` is the bundle that brought the place, if one did."""
+    """The locked enrollment with all that stands around it. `path` is the bundle that brought the place, if one did,
+    and `is_ending` whether a refund was granted that takes it away."""
 
     enrollment: Enrollment
     student: Person
@@ -32,6 +33,7 @@ class EnrollmentToCertify:
     is_test: bool
     instructor: str | None
     path: Course | None
+    is_ending: bool
 
     @property
     def zone(self) -> ZoneInfo:
@@ -55,7 +57,7 @@ async def enrollment_to_certify(session: AsyncSession, enrollment_id: UUID) -> E
     """The enrollment, locked as by `lock_enrollment`; none if there is none."""
     tutor, bought = aliased(Person), aliased(Course)
     query = (
-        select(Enrollment, Person, Course, Academy, col(Order.is_test), col(tutor.full_name), bought)
+        select(Enrollment, Person, Course, Academy, col(Order.is_test), col(tutor.full_name), bought, ends_by_refund())
         .join(Person, col(Person.id) == col(Enrollment.student_id))
         .join(Course, col(Course.id) == col(Enrollment.course_id))
         .join(OrderLine, col(OrderLine.id) == col(Enrollment.order_line_id))
@@ -70,9 +72,9 @@ async def enrollment_to_certify(session: AsyncSession, enrollment_id: UUID) -> E
     found = (await session.execute(query)).one_or_none()
     if found is None:
         return None
-    enrollment, student, course, academy, is_test, instructor, line_course = found
+    enrollment, student, course, academy, is_test, instructor, line_course, ends = found
     path = None if line_course.id == course.id else line_course
-    return EnrollmentToCertify(enrollment, student, course, academy, is_test, instructor, path)
+    return EnrollmentToCertify(enrollment, student, course, academy, is_test, instructor, path, ends)
 
 
 async def person_fields(session: AsyncSession, person_id: UUID) -> Sequence[tuple[str, str]]:
@@ -91,9 +93,7 @@ def facts_to_freeze(
     expires_at: datetime | None,
 ) -> CertificateFacts:
     """All that is printed, but for its number; dates are those of the academy's calendar, in the holder's language."""
-    texts = texts_for("documents", around.student.locale)
-    language = texts.locale.replace("_", "-")
-    path, zone = around.path, around.zone
+    language, path, zone = around.student.locale, around.path, around.zone
     facts = CertificateFacts(
         course_name=around.course.title,
         issue_date=printed_day(issued_at, zone, language),
@@ -117,8 +117,8 @@ def with_name(facts: CertificateFacts, name: str) -> CertificateFacts:
 
 
 def printed_day(moment: datetime, zone: ZoneInfo, language: str) -> str:
-    """The day of this moment in the zone, as a language writes it."""
-    return format_date(moment.astimezone(zone).date(), "long", locale=Locale.parse(language, sep="-"))
+    """The day of this moment in the zone, as the documents in a language write it."""
+    return format_date(moment.astimezone(zone).date(), "long", locale=texts_for("documents", language).locale)
 
 
 def _credit(course: Course) -> str | None:

@@ -15,9 +15,10 @@ from activities.audit import StateChange, write_audit
 from activities.certificate_facts import EnrollmentToCertify
 from activities.numbers import next_certificate_numbers
 from models.certificate_facts import CertificateFacts
+from models.identifiers import certificate_workflow_id
 from models.tables import Certificate, CertificateTemplate, CourseCertificate
 from models.vocabulary import CertificateOrigin, CertificateStatus
-from rules.certificates import Validity, code_of, is_over
+from rules.certificates import Term, Validity, code_of, is_lapsed, is_over, renewed_from
 from rules.lifecycle import require_transition
 
 CERTIFICATE = "certificate"
@@ -98,6 +99,25 @@ def latest_by_template(certificates: Sequence[Certificate]) -> dict[UUID, Certif
     return {each.template_id: each for each in certificates if each.template_id is not None}
 
 
+def term_of(certificate: Certificate, certificates: Sequence[Certificate]) -> Term:
+    """Its time, by all certificates of the enrollment: what corrects another counts as that one does, and what renews
+    another from the end of that one."""
+    by_id, first = {each.id: each for each in certificates}, certificate
+    while first.origin == CertificateOrigin.CORRECTION and first.predecessor_id in by_id:
+        first = by_id[first.predecessor_id]
+    begins_at = first.issued_at
+    before = by_id.get(first.predecessor_id) if first.predecessor_id is not None else None
+    if first.origin == CertificateOrigin.RENEWAL and before is not None and before.expires_at is not None:
+        begins_at = renewed_from(begins_at, before.expires_at)
+    return Term(certificate.issued_at, begins_at, certificate.expires_at)
+
+
+def has_lapsed(certificate: Certificate, moment: datetime) -> bool:
+    """Whether it has expired, and cannot be renewed any more."""
+    status = CertificateStatus(certificate.status)
+    return is_lapsed(status, certificate.expires_at, certificate.renewable_until, moment)
+
+
 def move(certificate: Certificate, status: CertificateStatus, moment: datetime) -> StateChange:
     """Change its state; answers what to write into the audit log. Raises `IllegalTransitionError`."""
     before = CertificateStatus(certificate.status)
@@ -140,6 +160,8 @@ def _written(around: EnrollmentToCertify, wanted: NewCertificate, number: str, b
         issued_at=by.moment,
         expires_at=wanted.validity.expires_at,
         renewable_until=wanted.validity.renewable_until,
+        # The job of a place that was handed over has written it: that of the place it is has to look.
+        wakes_at=None if by.workflow_id == certificate_workflow_id(around.enrollment.id) else by.moment,
         actor=by.actor,
         updated_at=by.moment,
     )

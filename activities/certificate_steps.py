@@ -16,6 +16,7 @@ from activities.certificate_record import (
     brought_by,
     certificates_of,
     move,
+    term_of,
     write_certificates,
 )
 from activities.people import lock_people
@@ -57,10 +58,15 @@ class CertificateToChange:
 
 
 async def certificate_to_change(
-    session: AsyncSession, certificate_id: UUID, by: Writing, *, locks_person: bool = False
+    session: AsyncSession,
+    certificate_id: UUID,
+    by: Writing,
+    *,
+    of_enrollment: UUID | None = None,
+    locks_person: bool = False,
 ) -> CertificateToChange | None:
-    """The certificate, with what is over by now expired; none if there is none. Its holder is locked before it if their
-    name may change."""
+    """The certificate, with what is over by now expired; none if there is none, or not of this enrollment. Its holder
+    is locked before it if their name may change."""
     query = (
         select(col(Enrollment.id), col(Enrollment.student_id))
         .join(Certificate, col(Certificate.enrollment_id) == col(Enrollment.id))
@@ -70,6 +76,8 @@ async def certificate_to_change(
     if found is None:
         return None
     enrollment_id, student_id = found
+    if of_enrollment not in (None, enrollment_id):
+        return None
     if locks_person:
         await lock_people(session, [student_id])
     around = await enrollment_to_certify(session, enrollment_id)
@@ -96,7 +104,7 @@ def refused(certificate: Certificate, refusal: Refused) -> CertificateAnswer:
 async def revoke(session: AsyncSession, wish: RevokeCertificate, step: CertificateStep) -> CertificateAnswer:
     """It does not count any more. One that was revoked for the same reason before stays so."""
     by = Writing(wish.actor, step.moment, step.workflow_id)
-    found = await certificate_to_change(session, wish.certificate_id, by)
+    found = await certificate_to_change(session, wish.certificate_id, by, of_enrollment=step.enrollment_id)
     if found is None:
         return UNKNOWN
     certificate = found.certificate
@@ -114,7 +122,7 @@ async def revoke(session: AsyncSession, wish: RevokeCertificate, step: Certifica
 async def reinstate(session: AsyncSession, wish: ReinstateCertificate, step: CertificateStep) -> CertificateAnswer:
     """It counts again, unless its time has come to an end meanwhile."""
     by = Writing(wish.actor, step.moment, step.workflow_id)
-    found = await certificate_to_change(session, wish.certificate_id, by)
+    found = await certificate_to_change(session, wish.certificate_id, by, of_enrollment=step.enrollment_id)
     if found is None:
         return UNKNOWN
     certificate = found.certificate
@@ -136,16 +144,19 @@ async def renew(session: AsyncSession, wish: RenewCertificate, step: Certificate
     """A new certificate follows on it, by what its course brings and what its holder is called now; one that was
     renewed before is followed by that one for good."""
     by = Writing(wish.actor, step.moment, step.workflow_id)
-    found = await certificate_to_change(session, wish.certificate_id, by)
+    found = await certificate_to_change(session, wish.certificate_id, by, of_enrollment=step.enrollment_id)
     if found is None:
         return UNKNOWN
     certificate, around, successor = found.certificate, found.around, found.successor
     if successor is not None and successor.origin == CertificateOrigin.RENEWAL:
         return answer_of(successor)
+    term = term_of(certificate, found.certificates)
     if successor is not None or not is_renewable(
-        CertificateStatus(certificate.status), certificate.expires_at, certificate.renewable_until, by.moment
+        CertificateStatus(certificate.status), term, certificate.renewable_until, by.moment
     ):
-        detail = "A certificate can be renewed from 60 days before it expires until its grace is over."
+        detail = (
+            "A certificate can be renewed in its last 60 days, in the second half of its time, until its grace is over."
+        )
         return refused(certificate, Refused(Reason.CERTIFICATE_NOT_RENEWABLE, detail))
     brought = await brought_by(session, around.enrollment.course_id)
     kind = next((each for each in brought if each.template_id == certificate.template_id), None)

@@ -14,6 +14,7 @@ from models.canvas import Canvas
 from models.errors import Reason
 from models.messages.certificates import MAX_TEMPLATES
 from models.tables import CertificateTemplate, CertificateTemplateVersion, Course, CourseCertificate
+from models.tables.certificates import MAX_GRACE_DAYS, MAX_VALID_DAYS
 from models.tables.columns import now
 from rules.decision import Refused
 
@@ -22,7 +23,8 @@ _TEMPLATE = "certificate_template"
 
 @dataclass(frozen=True)
 class AssignedTemplate:
-    """A template by which a course certifies; without `valid_days` its certificates never expire."""
+    """A template by which a course certifies; without `valid_days` its certificates never expire. At most 36,500 days
+    (`MAX_VALID_DAYS`), and 3,650 of grace."""
 
     template_id: UUID
     valid_days: int | None = None
@@ -93,11 +95,15 @@ async def assign_templates(
 ) -> Refused | None:
     """From now on the course certifies by these, and by no others; what is issued stays as it is.
 
-    Refused with `unknown_course`, `not_found` (a template), and `invalid_request` (one twice, or more than ten).
+    Refused with `unknown_course`, `not_found` (a template), and `invalid_request` (one twice, more than ten, or one
+    that is valid for longer than the record takes).
     """
     wanted = {each.template_id: each for each in assigned}
     if len(wanted) < len(assigned) or len(assigned) > MAX_TEMPLATES:
         return Refused(Reason.INVALID_REQUEST, f"A course has each template once, and at most {MAX_TEMPLATES}.")
+    if any((each.valid_days or 0) > MAX_VALID_DAYS or each.grace_days > MAX_GRACE_DAYS for each in assigned):
+        detail = f"Certificates are valid for at most {MAX_VALID_DAYS} days, with {MAX_GRACE_DAYS} of grace."
+        return Refused(Reason.INVALID_REQUEST, detail)
     course = await session.get(Course, course_id, with_for_update={"key_share": True})
     if course is None:
         return Refused(Reason.UNKNOWN_COURSE, "There is no such course.")

@@ -1,6 +1,6 @@
 """The steps of certificates: issued, looked after, revoked, reinstated, renewed, corrected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
 
-from activities.certificate_corrections import correct, decide
+from activities.certificate_corrections import correct, decide, open_wishes
 from activities.certificate_facts import (
     EnrollmentToCertify,
     enrollment_to_certify,
@@ -24,7 +24,9 @@ from activities.certificate_record import (
     Writing,
     brought_by,
     certificates_of,
+    has_lapsed,
     latest_by_template,
+    term_of,
     write_certificates,
 )
 from activities.certificate_steps import reinstate, renew, revoke
@@ -49,7 +51,15 @@ from models.messages.certificates import (
 )
 from models.tables import Certificate, Enrollment, Mail
 from models.vocabulary import CertificateGround, CertificateOrigin, CertificateStatus, EnrollmentStatus, MailTemplate
-from rules.certificates import Candidate, due_notice, grounds_against, next_notice, stamp, validity
+from rules.certificates import (
+    Candidate,
+    due_notice,
+    grounds_against,
+    may_be_followed,
+    next_notice,
+    stamp,
+    validity,
+)
 
 _FIRST = "first"
 _COUNTS_OR_DID = (CertificateStatus.ISSUED, CertificateStatus.EXPIRED)
@@ -70,9 +80,9 @@ class CertificateActivities:
     async def issue_certificates(self, step: IssueCertificates) -> CertificatesIssued:
         """Issue what the enrollment is due, by rules.certificates.grounds_against, or say what stands between.
 
-        Answers the latest certificate of each kind. Of a kind that it has, or had until it expired, there is no second
-        one; what was revoked is not issued anew. With `takes_name_on_file` the name on file is confirmed, if nothing
-        else stands between.
+        Answers the latest certificate of each kind. Of a kind that it has, or can renew, there is no second one; what
+        was revoked is not issued anew; what has expired for good may be followed (`may_be_followed`). With
+        `takes_name_on_file` the name on file is confirmed, if nothing else stands between.
         """
         async with self.sessions.begin() as session:
             if step.takes_name_on_file:
@@ -83,12 +93,13 @@ class CertificateActivities:
             by = Writing(step.actor, step.moment, step.workflow_id)
             brought = await brought_by(session, around.enrollment.course_id)
             certificates = await certificates_of(session, step.enrollment_id, step.moment, step.workflow_id)
-            grounds = _grounds(around, brought, certificates, step.origin)
+            grounds = _grounds(around, brought, certificates, step.origin, step.moment)
             if step.takes_name_on_file and grounds == (CertificateGround.NAME_UNCONFIRMED,):
                 await take_name_on_file(session, around.student, by)
                 grounds = ()
             if not grounds:
                 certificates += await _issue_due(session, around, brought, certificates, step.origin, by)
+                certificates.sort(key=lambda each: (each.issued_at, each.id))
             return CertificatesIssued(
                 student_id=around.student.id, grounds=grounds, certificates=_as_they_stand(certificates, step.moment)
             )
@@ -98,22 +109,27 @@ class CertificateActivities:
         """Expire what is over, and say which PDFs are to be made, which mails are to be sent, and when to look again.
 
         A certificate is mailed once its PDF is there. Mails are those that the ledger does not know yet; of several
-        about the same end only the latest. One that was revoked a second time is told a second time. Raises
-        `LookupError` if there is no such enrollment.
+        about the same end only the latest. One that was revoked a second time is told a second time. Wishes for another
+        name are those that no other job has put before a person. Answers nothing if there is no such enrollment.
         """
         async with self.sessions.begin() as session:
             student_id = await lock_enrollment(session, step.enrollment_id)
             if student_id is None:
-                raise LookupError("there is no such enrollment")
+                return CertificatesTended()
             certificates = await certificates_of(session, step.enrollment_id, step.moment, step.workflow_id)
             ours = [each for each in certificates if each.template_id is not None and each.status in _LOOKED_AFTER]
             wanted = _wanted_mails(ours, step.moment)
+            for each in certificates:
+                each.wakes_at = None
+            # What is wanted from here on wakes the job anew.
+            await session.flush()
             return CertificatesTended(
                 student_id=student_id,
                 wakes_at=_wakes_at(ours, step.moment),
                 unrendered=tuple(each.id for each in ours if each.file_sha256 is None)[:_MOST],
                 mails=tuple(await _unknown_to_ledger(session, student_id, wanted))[:_MOST],
                 status=_status_of(certificates),
+                corrections=tuple(await open_wishes(session, ours, step.workflow_id))[:_MOST],
             )
 
     @activity.defn
@@ -161,17 +177,38 @@ def _grounds(
     brought: Sequence[BroughtCertificate],
     certificates: Sequence[Certificate],
     origin: CertificateOrigin,
+    moment: datetime,
 ) -> tuple[CertificateGround, ...]:
-    latest = latest_by_template(certificates)
+    latest, due = latest_by_template(certificates), _due(around, brought, certificates, origin, moment)
+    lapsed = {template_id for template_id, each in latest.items() if has_lapsed(each, moment)}
     candidate = Candidate(
         status=EnrollmentStatus(around.enrollment.status),
         is_completed=around.enrollment.completed_at is not None,
         is_name_confirmed=around.legal_name is not None,
         templates=len(brought),
-        due=sum(each.template_id not in latest for each in brought),
-        has_certificate=any(each.status in _COUNTS_OR_DID for each in latest.values()),
+        due=len(due),
+        has_certificate=any(each.status in _COUNTS_OR_DID and key not in lapsed for key, each in latest.items()),
+        has_lapsed=any(each.template_id in lapsed for each in brought if each not in due),
+        is_ending=around.is_ending,
     )
     return grounds_against(candidate, origin)
+
+
+def _due(
+    around: EnrollmentToCertify,
+    brought: Sequence[BroughtCertificate],
+    certificates: Sequence[Certificate],
+    origin: CertificateOrigin,
+    moment: datetime,
+) -> list[BroughtCertificate]:
+    """The kinds of which it has none, or one that has expired for good and may be followed anew."""
+    latest, completed_at = latest_by_template(certificates), around.enrollment.completed_at
+    return [
+        each
+        for each in brought
+        if (last := latest.get(each.template_id)) is None
+        or (has_lapsed(last, moment) and may_be_followed(last.issued_at, completed_at, origin))
+    ]
 
 
 async def _issue_due(
@@ -183,22 +220,24 @@ async def _issue_due(
     by: Writing,
 ) -> list[Certificate]:
     latest, name = latest_by_template(certificates), around.legal_name
-    due = [each for each in brought if each.template_id not in latest]
+    due = _due(around, brought, certificates, origin, by.moment)
     if not due or name is None:
         return []
     fields = await person_fields(session, around.student.id)
     wanted = []
     for each in due:
         valid = validity(by.moment, each.valid_days, each.grace_days, around.zone)
+        before = latest[each.template_id].id if each.template_id in latest else None
         wanted.append(
             NewCertificate(
-                certificate_id=certificate_id_for(around.enrollment.id, each.template_id, _FIRST),
+                certificate_id=certificate_id_for(around.enrollment.id, each.template_id, str(before or _FIRST)),
                 template_id=each.template_id,
                 version=each.version,
                 origin=origin,
                 series=each.series,
                 validity=valid,
                 facts=facts_to_freeze(around, name, fields, issued_at=by.moment, expires_at=valid.expires_at),
+                predecessor_id=before,
             )
         )
     return await write_certificates(session, around, wanted, by, origin.value)
@@ -237,7 +276,7 @@ def _wanted_mails(certificates: Sequence[Certificate], moment: datetime) -> list
                     )
                 )
         if each.status in _COUNTS_OR_DID and each.id not in followed:
-            notice = due_notice(each.issued_at, each.expires_at, moment)
+            notice = due_notice(term_of(each, certificates), moment)
             if notice is not None:
                 mails.append(
                     CertificateMail(template=notice.template, certificate_id=each.id, occasion=notice.occasion)
@@ -247,7 +286,7 @@ def _wanted_mails(certificates: Sequence[Certificate], moment: datetime) -> list
 
 def _wakes_at(certificates: Sequence[Certificate], moment: datetime) -> datetime | None:
     coming = [
-        next_notice(each.issued_at, each.expires_at, moment)
+        next_notice(term_of(each, certificates), moment)
         for each in certificates
         if each.status == CertificateStatus.ISSUED
     ]
@@ -259,12 +298,28 @@ async def _unknown_to_ledger(
 ) -> list[CertificateMail]:
     if not wanted:
         return []
-    query = select(col(Mail.template), col(Mail.subject_id), col(Mail.occasion)).where(
+    query = select(col(Mail.template), col(Mail.subject_id), col(Mail.occasion), col(Mail.status_reason)).where(
         col(Mail.recipient_id) == student_id,
         col(Mail.subject_id).in_({each.certificate_id for each in wanted}),
     )
-    known = {(template, subject_id, occasion) for template, subject_id, occasion in await session.execute(query)}
-    return [each for each in wanted if (each.template, each.certificate_id, each.occasion) not in known]
+    reasons: dict[tuple[str, UUID, str], str | None] = {
+        (template, subject, occasion): reason for template, subject, occasion, reason in await session.execute(query)
+    }
+    named = [_named_anew(each, reasons) for each in wanted]
+    return [each for each in named if (each.template, each.certificate_id, each.occasion) not in reasons]
+
+
+def _named_anew(mail: CertificateMail, reasons: Mapping[tuple[str, UUID, str], str | None]) -> CertificateMail:
+    """A certificate that was revoked before its mail went out, and counts again, is mailed after all."""
+    if mail.template is not MailTemplate.CERTIFICATE_ISSUED:
+        return mail
+    of_it = [
+        reason
+        for (template, about, _), reason in reasons.items()
+        if (template, about) == (mail.template, mail.certificate_id)
+    ]
+    is_passed_over = bool(of_it) and all(reason == CertificateStatus.REVOKED for reason in of_it)
+    return mail.model_copy(update={"occasion": f"again_{len(of_it)}"}) if is_passed_over else mail
 
 
 def _status_of(certificates: Sequence[Certificate]) -> CertificateStatus | None:

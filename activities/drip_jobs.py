@@ -1,27 +1,20 @@
 """Starting and waking the jobs that follow enrollments. Of which workflow they are, is said by name alone."""
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
-from itertools import islice
 from uuid import UUID
 
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, TemporalError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.starts import reach_each
 from models.identifiers import drip_workflow_id
 from models.listing import DRIP_SUMMARY, DRIP_WORKFLOW, drip_attributes
 from models.messages.learning import DripStart
 
 _SIGNAL = "replan"
-_AT_ONCE = 20
-_PATIENCE = timedelta(seconds=10)
-
-_log = logging.getLogger("registrar.worker")
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ async def start_jobs(client: Client, task_queue: str, jobs: Collection[DripJob])
 
     Raises `ApplicationError`, to be repeated, if some were not reached; the others are started all the same.
     """
-    started = await _for_each(jobs, lambda job: _start(client, task_queue, job, signal=None))
+    started = await reach_each(jobs, lambda job: _start(client, task_queue, job, signal=None), _named)
     if started < len(jobs):
         raise ApplicationError(f"{len(jobs) - started} jobs were not started", type="jobs_not_started")
 
@@ -47,7 +40,7 @@ async def wake_jobs(client: Client, task_queue: str, jobs: Collection[DripJob]) 
 
     One that is not reached is left to the sweep.
     """
-    await _for_each(jobs, lambda job: _start(client, task_queue, job, signal=_SIGNAL))
+    await reach_each(jobs, lambda job: _start(client, task_queue, job, signal=_SIGNAL), _named)
 
 
 async def rouse_jobs(client: Client, task_queue: str, jobs: Collection[DripJob]) -> int:
@@ -60,25 +53,7 @@ async def rouse_jobs(client: Client, task_queue: str, jobs: Collection[DripJob])
         if not await _has_unread_news(client, job):
             await _start(client, task_queue, job, signal=_SIGNAL)
 
-    return await _for_each(jobs, rouse)
-
-
-async def _for_each(jobs: Collection[DripJob], act: Callable[[DripJob], Awaitable[None]]) -> int:
-    """For how many of them it was done. One that fails stops no other."""
-
-    async def is_done(job: DripJob) -> bool:
-        try:
-            async with asyncio.timeout(_PATIENCE.total_seconds()):
-                await act(job)
-        except (TemporalError, RPCError, OSError) as error:
-            _log.warning("%s was not reached: %s", drip_workflow_id(job.enrollment_id), type(error).__qualname__)
-            return False
-        return True
-
-    left, done = iter(jobs), 0
-    while batch := list(islice(left, _AT_ONCE)):
-        done += sum(await asyncio.gather(*map(is_done, batch)))
-    return done
+    return await reach_each(jobs, rouse, _named)
 
 
 async def _has_unread_news(client: Client, job: DripJob) -> bool:
@@ -106,3 +81,7 @@ async def _start(client: Client, task_queue: str, job: DripJob, signal: str | No
         static_summary=DRIP_SUMMARY,
         start_signal=signal,
     )
+
+
+def _named(job: DripJob) -> str:
+    return drip_workflow_id(job.enrollment_id)

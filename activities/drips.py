@@ -10,6 +10,7 @@ from sqlmodel import col
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.certificate_jobs import changed_certificates, wake_certificates
 from activities.database import Sessions
 from activities.drip_jobs import DripJob, rouse_jobs, start_jobs
 from activities.drip_record import bring_up, conclude, locked_learning
@@ -92,12 +93,16 @@ class DripActivities:
     async def wake_drips(self, step: WakeDrips) -> DripsWoken:
         """Wake, or start, the jobs of enrollments that should have been looked at two minutes ago and were not, of
         those that nobody ever looked at, and of those that have just ended. The last one that was reached is answered
-        where there may be more.
+        where there may be more. With the first page go the jobs of certificates that another has changed.
         """
+        client, task_queue = activity.client(), activity.info().task_queue
         async with self.sessions() as session:
             late = await late_enrollments(session, step.limit, step.after)
-        jobs = [DripJob(each.enrollment_id, course_id) for each, course_id in late]
-        woken = await rouse_jobs(activity.client(), activity.info().task_queue, jobs)
+            changed = await changed_certificates(session, step.limit) if step.after is None else []
+        woken = await rouse_jobs(
+            client, task_queue, [DripJob(each.enrollment_id, course_id) for each, course_id in late]
+        )
+        woken += await wake_certificates(client, task_queue, changed)
         return DripsWoken(woken=woken, last=late[-1][0] if len(late) == step.limit else None)
 
 

@@ -36,6 +36,7 @@ from models.tables import (
 )
 from models.vocabulary import (
     AccessRule,
+    CertificateStatus,
     CourseKind,
     DripKind,
     EnrollmentStatus,
@@ -247,7 +248,7 @@ async def learning_of_many(
             col(Academy.access_warning_days),
             _is_certified(),
             exists().where(col(CourseCertificate.course_id) == col(Course.id)),
-            _is_ending(),
+            ends_by_refund(),
             exists().where(col(EnrollmentPause.enrollment_id) == col(Enrollment.id)),
         )
         .join(Course, col(Course.id) == col(Enrollment.course_id))
@@ -286,11 +287,17 @@ async def learning_of_many(
 
 
 def _is_certified() -> ColumnElement[bool]:
-    """Whether it ever had a certificate, one that was taken back included."""
-    return exists().where(col(Certificate.enrollment_id) == col(Enrollment.id))
+    """Whether it ever had a certificate, one that was taken back included. One that has expired is none any more, once
+    the course is to be completed anew."""
+    is_anew = col(Enrollment.completed_at).is_(None) | (col(Enrollment.completed_at) > col(Certificate.issued_at))
+    return exists().where(
+        col(Certificate.enrollment_id) == col(Enrollment.id),
+        ~((col(Certificate.status) == CertificateStatus.EXPIRED) & is_anew),
+    )
 
 
-def _is_ending() -> ColumnElement[bool]:
+def ends_by_refund() -> ColumnElement[bool]:
+    """Whether a refund was granted that takes the place away."""
     return exists().where(
         col(RefundRequest.enrollment_id) == col(Enrollment.id),
         col(RefundRequest.status) == RefundRequestStatus.APPROVED,

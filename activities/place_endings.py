@@ -276,13 +276,15 @@ async def _move_prolongations(session: AsyncSession, entitled: Sequence[_Entitle
 
 
 async def _move_learning(session: AsyncSession, new_ids: Mapping[UUID, UUID]) -> None:
-    """What opened, was tried, learned and paused is that of the new places. Mails told of it already."""
-    for table in (LessonRelease, LessonProgress, LessonAttempt, EnrollmentPause):
+    """What opened, was tried, learned, paused and certified is that of the new places. Mails told of it already."""
+    for table in (LessonRelease, LessonProgress, LessonAttempt, EnrollmentPause, Certificate):
         moved: dict[str, object] = {
             "enrollment_id": case(dict(new_ids), value=col(table.enrollment_id), else_=col(table.enrollment_id))
         }
         if table is LessonRelease:
             moved["mail_key"] = None
+        if table is Certificate:
+            moved["wakes_at"] = now()
         await session.execute(
             update(table)
             .where(col(table.enrollment_id).in_(new_ids))
@@ -306,6 +308,7 @@ async def _revoke_certificates(session: AsyncSession, place_ids: Collection[UUID
             status=CertificateStatus.REVOKED,
             revocation_reason=RevocationReason.REFUNDED,
             revoked_at=now(),
+            wakes_at=now(),
             updated_at=now(),
         )
         .returning(col(Certificate.id))

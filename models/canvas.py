@@ -156,7 +156,8 @@ class Box(_Part):
     """
 
     key: Key
-    value: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    # PostgreSQL keeps any character but NUL.
+    value: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
     top: Place
     left: Place
     width: Length

@@ -375,6 +375,7 @@ class CertificateGround(StrEnum):
     NO_TEMPLATE = "no_template"
     ENROLLMENT_CANCELED = "enrollment_canceled"
     REVOKED_BEFORE = "revoked_before"
+    EXPIRED_BEFORE = "expired_before"
 
 
 class RevocationReason(StrEnum):

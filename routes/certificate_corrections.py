@@ -117,7 +117,7 @@ async def post_correction(
         certificate = await visible_certificate(session, certificate_id, principal)
     correction_id = name_correction_id_for(certificate_id, principal.subject, idempotency_key)
     wanted = WantedName(correction_id, certificate_id, form.name, principal.actor)
-    await _record(parts, connections.sessions, wanted, form.file)
+    correction_id = await _record(parts, connections.sessions, wanted, form.file)
     wish = CorrectName(certificate_id=certificate_id, correction_id=correction_id, actor=principal.actor)
     corrected = await tell_certificates(connections.temporal, certificate.enrollment_id, "correct", wish)
     if corrected.needs_person:
@@ -194,7 +194,7 @@ def evidence_key(correction_id: UUID) -> str:
     return f"certificate-evidence/{correction_id}"
 
 
-async def _record(parts: Parts, sessions: Sessions, wanted: WantedName, file: UploadFile | None) -> None:
+async def _record(parts: Parts, sessions: Sessions, wanted: WantedName, file: UploadFile | None) -> UUID:
     """Write the wish down, with its file, before the workflow hears of it. A repeat finds it, and stores nothing."""
     found: LookedAt | None = None if file is None else await asyncio.to_thread(looked_at, file)
     if found is not None:
@@ -213,9 +213,10 @@ async def _record(parts: Parts, sessions: Sessions, wanted: WantedName, file: Up
             raise ProblemError(correction.reason, correction.detail)
         if is_known:
             _require_same(correction, wanted)
-        elif file is not None and found is not None:
+        elif correction.id == wanted.correction_id and file is not None and found is not None:
             # Its row comes about with the file or not at all.
             await parts.files.put_file(evidence_key(correction.id), file.file, found.media_type)
+        return correction.id
 
 
 def _require_same(correction: NameCorrection, wanted: WantedName) -> None:

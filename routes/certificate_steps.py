@@ -199,8 +199,8 @@ async def reinstate_certificate(
 async def renew_certificate(
     certificate_id: UUID, principal: _ByHolder, parts: TheParts, connections: TheConnections, response: Response
 ) -> CertificateView:
-    """From 60 days before it expires until its grace is over: a new certificate with a number of its own, linked to the
-    old one. Asking again answers with the same.
+    """In its last 60 days, though not in the first half of its time, until its grace is over: a new certificate with a
+    number of its own, linked to the old one. Asking again answers with the same.
     """
     certificate = await _visible(connections.sessions, certificate_id, principal)
     wish = RenewCertificate(certificate_id=certificate_id, actor=principal.actor)

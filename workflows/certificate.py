@@ -47,6 +47,7 @@ _TO_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 _WAITING = "waiting"
 _NAME = "name"
 _ONLY_THE_NAME = {CertificateGround.NAME_UNCONFIRMED}
+_FOR_GOOD = {CertificateGround.REVOKED_BEFORE, CertificateGround.EXPIRED_BEFORE}
 _SUMMARIES = {
     MailTemplate.CERTIFICATE_ISSUED: "Mail the certificate",
     MailTemplate.CERTIFICATE_NAME_NEEDED: "Ask the learner to confirm their name",
@@ -79,8 +80,6 @@ class CertificateWorkflow:
         self._tended: CertificatesTended | None = None
         self._student_id: UUID | None = None
         self._is_to_be_read, self._have_facts_changed = True, False
-        # What nobody knows is not looked at: an id that was mistyped, say.
-        self._is_unknown = False
         self._rendering: dict[UUID, asyncio.Task[None]] = {}
         self._unrenderable: set[UUID] = set()
         self._letters: list[CertificateMail] = []
@@ -145,6 +144,9 @@ class CertificateWorkflow:
         await self._tend()
         if (tended := self._tended) is None:
             return
+        for wish in tended.corrections:
+            if not self._corrections.is_open(wish.correction_id):
+                await self._take_up(wish)
         for certificate_id in tended.unrendered:
             if certificate_id not in self._rendering and certificate_id not in self._unrenderable:
                 self._rendering[certificate_id] = asyncio.create_task(self._render(certificate_id))
@@ -194,7 +196,7 @@ class CertificateWorkflow:
 
     async def _issue_in_turn(self, wish: CertificateStart, *, takes_name_on_file: bool = False) -> CertificatesIssued:
         issued = await record.issue(wish, takes_name_on_file=takes_name_on_file)
-        self._student_id, self._is_unknown = issued.student_id or self._student_id, issued.student_id is None
+        self._student_id = issued.student_id or self._student_id
         # What staff has granted is not forgotten for what somebody else asks meanwhile.
         counts = self._wanted is None or bool(issued.certificates) or wish.origin is self._wanted.origin
         if set(issued.grounds) == _ONLY_THE_NAME:
@@ -211,15 +213,13 @@ class CertificateWorkflow:
     async def _tend(self) -> None:
         async with self._turn:
             self._is_to_be_read = False
-            if not self._is_unknown:
-                self._tended = await record.tend(self._start.enrollment_id)
-                self._student_id = self._tended.student_id
+            self._tended = await record.tend(self._start.enrollment_id)
+            self._student_id = self._tended.student_id or self._student_id
 
     async def _change(self, wish: record.Change) -> CertificateAnswer:
         """Write it down, and answer what the record says of it."""
         async with self._turn:
-            answer = await record.change(wish)
-            self._is_unknown = self._student_id is None and answer.refusal is Reason.NOT_FOUND
+            answer = await record.change(self._start.enrollment_id, wish)
             self._is_to_be_read = True
         if answer.refusal is not None:
             raise refusal(answer.refusal, answer.refusal_detail or "It was refused.")
@@ -268,12 +268,22 @@ class CertificateWorkflow:
 
     # ---- another name ----
 
+    async def _take_up(self, wish: CorrectName) -> None:
+        """What was written down, and whose update `correct` never came."""
+        async with self._turn:
+            answer = await record.change(self._start.enrollment_id, wish)
+        if answer.needs_person:
+            self._corrections.ask(wish)
+        elif answer.refusal is None:
+            self._is_to_be_read = True
+
     async def _settle_correction(self, wish: CorrectName, decision: DecideTask) -> None:
         async with self._turn:
             answer = await record.settle_correction(wish, decision)
             self._is_to_be_read = True
         if decision.action is TaskAction.REJECT and answer.refusal is None:
-            self._write(MailTemplate.CERTIFICATE_CORRECTION_REJECTED, wish.certificate_id, wish.correction_id.hex)
+            certificate_id = answer.certificate_id or wish.certificate_id
+            self._write(MailTemplate.CERTIFICATE_CORRECTION_REJECTED, certificate_id, wish.correction_id.hex)
 
     # ---- what they share ----
 
@@ -375,7 +385,8 @@ class CertificateWorkflow:
         issued = await self._issue(wish)
         if issued.student_id is None:
             raise refusal(Reason.NOT_FOUND, "There is no such enrollment.")
-        if not issued.certificates and set(issued.grounds) != _ONLY_THE_NAME:
+        between = set(issued.grounds)
+        if between & _FOR_GOOD or (not issued.certificates and between != _ONLY_THE_NAME):
             grounds = ", ".join(issued.grounds)
             raise refusal(Reason.CERTIFICATE_NOT_ELIGIBLE, f"Not eligible: {grounds}.", *issued.grounds)
         first = issued.certificates[0] if issued.certificates else None

@@ -27,6 +27,10 @@ class NameCorrections:
         """What is still to be decided, or to be carried out."""
         return tuple(self._open.values())
 
+    def is_open(self, correction_id: UUID) -> bool:
+        """Whether this run has it."""
+        return correction_id in self._open
+
     def ask(self, wish: CorrectName) -> None:
         """Put it before a person, unless they have it already."""
         if wish.correction_id not in self._open:

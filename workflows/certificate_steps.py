@@ -56,11 +56,16 @@ async def tend(enrollment_id: UUID) -> CertificatesTended:
     )
 
 
-async def change(wish: Change) -> CertificateAnswer:
+async def change(enrollment_id: UUID, wish: Change) -> CertificateAnswer:
     """Write a change down; the answer may be a refusal."""
     return await workflow.execute_local_activity_method(
         CertificateActivities.change_certificate,
-        CertificateStep(wish=wish, moment=workflow.now(), workflow_id=workflow.info().workflow_id),
+        CertificateStep(
+            wish=wish,
+            enrollment_id=enrollment_id,
+            moment=workflow.now(),
+            workflow_id=workflow.info().workflow_id,
+        ),
         summary=f"Change a certificate: {wish.kind}",
         **RECORD,
     )

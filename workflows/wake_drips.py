@@ -1,4 +1,5 @@
-"""Enrollments whose jobs have not looked at them in time: what was terminated, came from an older release or ended."""
+"""Enrollments whose jobs have not looked at them in time: what was terminated, came from an older release or ended, or
+has certificates that others have changed."""
 
 from datetime import timedelta
 

@@ -178,7 +178,10 @@ def upgrade() -> None:
             "grace_days >= 0 AND (grace_days = 0 OR valid_days IS NOT NULL)",
             name=op.f("ck_course_certificates_grace_has_end"),
         ),
-        sa.CheckConstraint("valid_days > 0", name=op.f("ck_course_certificates_validity_positive")),
+        sa.CheckConstraint("grace_days <= 3650", name=op.f("ck_course_certificates_grace_known")),
+        sa.CheckConstraint(
+            "valid_days > 0 AND valid_days <= 36500", name=op.f("ck_course_certificates_validity_known")
+        ),
         sa.ForeignKeyConstraint(["course_id"], ["courses.id"], name=op.f("fk_course_certificates_course_id")),
         sa.ForeignKeyConstraint(
             ["template_id"], ["certificate_templates.id"], name=op.f("fk_course_certificates_template_id")
@@ -423,6 +426,7 @@ def upgrade() -> None:
     op.add_column("certificates", sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("certificates", sa.Column("renewable_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("certificates", sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("certificates", sa.Column("wakes_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("certificates", sa.Column("actor", sa.String(length=80), server_default="system", nullable=False))
     op.execute("UPDATE certificates SET revoked_at = updated_at WHERE status = 'revoked'")
     op.drop_index(
@@ -434,6 +438,13 @@ def upgrade() -> None:
         ["expires_at"],
         unique=False,
         postgresql_where=sa.text("status = 'issued'"),
+    )
+    op.create_index(
+        "ix_certificates_wakes_at",
+        "certificates",
+        ["wakes_at"],
+        unique=False,
+        postgresql_where=sa.text("wakes_at IS NOT NULL"),
     )
     op.create_unique_constraint(op.f("uq_certificates_code"), "certificates", ["code"])
     op.create_index(

@@ -95,11 +95,14 @@ class CertificateMail(Message):
 class CertificatesTended(Message):
     """How they stand, and what follows."""
 
-    student_id: UUID
+    student_id: UUID | None = Field(default=None, description="none: there is no such enrollment")
     wakes_at: datetime | None = None
     unrendered: tuple[UUID, ...] = Field(default=(), max_length=50)
     mails: tuple[CertificateMail, ...] = Field(default=(), max_length=50)
     status: CertificateStatus | None = Field(default=None, description="of the one that counts, if there is one")
+    corrections: tuple[CorrectName, ...] = Field(
+        default=(), max_length=50, description="wishes for another name that nobody has decided, and no other job has"
+    )
 
 
 class RenderCertificate(Message):
@@ -154,6 +157,7 @@ class CertificateStep(Message):
     wish: Annotated[
         RevokeCertificate | ReinstateCertificate | RenewCertificate | CorrectName, Field(discriminator="kind")
     ]
+    enrollment_id: UUID | None = Field(default=None, description="whose certificate it has to be")
     moment: datetime
     workflow_id: WorkflowId
 

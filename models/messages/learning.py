@@ -307,7 +307,7 @@ class WakeDrips(Message):
 
 
 class DripsWoken(Message):
-    """How many there were."""
+    """How many there were, of the kind of which there were most."""
 
     woken: int = 0
     last: LateDrip | None = Field(default=None, description="none: there are no more")

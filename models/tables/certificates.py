@@ -17,6 +17,10 @@ from models.vocabulary import (
     RevocationReason,
 )
 
+# In days: a hundred years, and ten.
+MAX_VALID_DAYS = 36_500
+MAX_GRACE_DAYS = 3_650
+
 
 class CertificateTemplate(Row, table=True):
     """How a certificate looks (Academy of Mine certificate template). Its versions are kept; the latest is used."""
@@ -47,8 +51,9 @@ class CourseCertificate(SQLModel, table=True):
 
     __tablename__ = "course_certificates"
     __table_args__ = (
-        CheckConstraint("valid_days > 0", name="validity_positive"),
+        CheckConstraint(f"valid_days > 0 AND valid_days <= {MAX_VALID_DAYS}", name="validity_known"),
         CheckConstraint("grace_days >= 0 AND (grace_days = 0 OR valid_days IS NOT NULL)", name="grace_has_end"),
+        CheckConstraint(f"grace_days <= {MAX_GRACE_DAYS}", name="grace_known"),
         CheckConstraint("series ~ '^[A-Z][A-Z0-9]{0,7}$'", name="series_short"),
     )
 
@@ -86,6 +91,7 @@ class Certificate(Row, table=True):
         CheckConstraint("(status = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_time"),
         CheckConstraint("renewable_until >= expires_at", name="grace_after_end"),
         Index("ix_certificates_expires_at", "expires_at", postgresql_where=text("status = 'issued'")),
+        Index("ix_certificates_wakes_at", "wakes_at", postgresql_where=text("wakes_at IS NOT NULL")),
     )
 
     enrollment_id: UUID = Field(foreign_key="enrollments.id", index=True)
@@ -110,6 +116,11 @@ class Certificate(Row, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="none: never")
     renewable_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="the end of its grace")
     revoked_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    wakes_at: datetime | None = Field(
+        default=None,
+        sa_type=TIMESTAMP,
+        description="when its job is woken to look at what another has changed; none: it has looked",
+    )
     actor: str = Field(default="system", max_length=80, description="who issued it, `system` for a completion")
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 

@@ -165,9 +165,10 @@ async def test_nobody_else_asks(client: httpx.AsyncClient, settings: Settings, s
     assert (await ask(client, path, as_staff(settings), "Łukasz Zolcinski")).status_code == 201
 
 
+@pytest.mark.parametrize("key", ["k", "another"])
 async def test_a_wish_that_no_worker_heard_of_is_repeated(
     client: httpx.AsyncClient, settings: Settings, sessions: Sessions, recorder: CertifyingTemporal, place: ReadPlace,
-    path: str,
+    path: str, key: str,
 ) -> None:  # fmt: skip
     own = as_student(settings, place.student)
     recorder.failure = unreachable()
@@ -175,7 +176,8 @@ async def test_a_wish_that_no_worker_heard_of_is_repeated(
     assert (away.status_code, away.json()["reason"]) == (503, "unavailable")
     assert await wishes(sessions) == [("Łukasz Zolcinski", "requested")]
     recorder.failure = None
-    assert (await ask(client, path, own, "Łukasz Zolcinski", key="k")).json()["status"] == "approved"
+    assert (await ask(client, path, own, "Łukasz Zolcinski", key=key)).json()["status"] == "approved"
+    assert await wishes(sessions) == [("Łukasz Zolcinski", "approved")]
 
 
 async def test_a_file_may_have_ten_megabytes(

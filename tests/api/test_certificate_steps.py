@@ -203,7 +203,8 @@ async def test_its_holder_renews_it_in_time_once(
     early = await client.post(path, headers=own)
     assert (early.status_code, early.json()["reason"]) == (409, "certificate_not_renewable")
     soon = now() + timedelta(days=20)
-    await change(sessions, certificate["id"], expires_at=soon, renewable_until=soon + timedelta(days=30))
+    time = {"issued_at": soon - timedelta(days=365), "expires_at": soon}
+    await change(sessions, certificate["id"], **time, renewable_until=soon + timedelta(days=30))
     first, second = [await client.post(path, headers=own) for _ in range(2)]
     assert (first.status_code, second.status_code) == (201, 201)
     new = first.json()

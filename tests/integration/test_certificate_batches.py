@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -15,7 +16,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 from temporalio import workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
@@ -231,6 +233,12 @@ async def test_a_run_for_nobody_or_too_many_is_refused(
 # ---- everybody's turn ----
 
 
+def _timed_out(cause: BaseException) -> WorkflowUpdateRPCTimeoutOrCancelledError:
+    error = WorkflowUpdateRPCTimeoutOrCancelledError()
+    error.__cause__ = cause
+    return error
+
+
 async def test_everybody_has_their_turn_once(
     batches: CertificateBatchActivities, places: dict[str, UUID], client: Client
 ) -> None:
@@ -311,6 +319,39 @@ async def test_who_is_not_issued_yet_has_another_turn(
         last.info = replace(last.info, attempt=5)
         assert (await last.run(batches.issue_page, BatchPage(batch_id=request.batch_id))).done == 1
     assert (await outcomes_of(batches, request.batch_id))[places[1]] == ("waiting", None)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_passed_over"),
+    [
+        (RPCError("away", RPCStatusCode.UNAVAILABLE, b""), False),
+        (_timed_out(RPCError("away", RPCStatusCode.DEADLINE_EXCEEDED, b"")), False),
+        (ConnectionError(), False),
+        (_timed_out(asyncio.CancelledError()), True),
+        (TimeoutError(), True),
+    ],
+)
+async def test_an_outage_writes_nobody_off(
+    batches: CertificateBatchActivities,
+    orders: OrderActivities,
+    real_temporal: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    is_passed_over: bool,
+) -> None:
+    [place] = await crowd(batches, orders, 1)
+    request = asking(place)
+    await batches.begin_batch(request)
+
+    async def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(CertificateBatchActivities, "_issue", fails)
+    last = ActivityEnvironment(client=real_temporal)
+    last.info = replace(last.info, attempt=9)
+    with nullcontext() if is_passed_over else pytest.raises(type(error)):
+        await last.run(batches.issue_page, BatchPage(batch_id=request.batch_id))
+    assert (await outcomes_of(batches, request.batch_id))[place][0] == ("waiting" if is_passed_over else None)
 
 
 async def _nothing(*_: object) -> None:

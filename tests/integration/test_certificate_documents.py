@@ -29,6 +29,7 @@ from activities.files import FileStore
 from activities.orders import OrderActivities
 from models.errors import Reason
 from models.messages.certificates import RenderCertificate
+from models.messages.documents import StoredFile
 from models.tables import (
     Certificate,
     CertificateTemplate,
@@ -134,6 +135,20 @@ async def test_another_file_never_takes_the_place_of_a_lost_one(
     assert "Łukasz" not in str(told.value)
 
 
+async def test_no_row_is_held_while_the_file_is_stored(
+    documents: CertificateDocumentActivities, certificate_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = FileStore.put
+
+    async def looks(self: FileStore, key: str, data: bytes, media_type: str) -> StoredFile:
+        async with documents.sessions.begin() as session:
+            await session.execute(select(Certificate).with_for_update(nowait=True))
+        return await put(self, key, data, media_type)
+
+    monkeypatch.setattr(FileStore, "put", looks)
+    await rendered(documents, certificate_id)
+
+
 async def test_what_is_not_there_is_not_rendered(documents: CertificateDocumentActivities) -> None:
     with pytest.raises(ApplicationError, match="no such") as told:
         await rendered(documents, uuid4())
@@ -195,17 +210,20 @@ async def test_a_course_certifies_by_what_it_is_told_alone(documents: Certificat
         [assigned] = (await session.execute(query)).scalars()
     assert (assigned.template_id, assigned.valid_days, assigned.grace_days, assigned.series) == (other, 90, 0, "CERT")
     twice, unknown = [AssignedTemplate(one), AssignedTemplate(one)], [AssignedTemplate(uuid4())]
+    too_long, too_kind = [AssignedTemplate(one, 36_501)], [AssignedTemplate(one, 365, 3_651)]
     async with documents.sessions.begin() as session:
         refused = [
             await assign_templates(session, course_id, wanted, actor="staff:7")
             for course_id, wanted in (
                 (course("spanish-a1"), twice),
+                (course("spanish-a1"), too_long),
+                (course("spanish-a1"), too_kind),
                 (course("spanish-a1"), unknown),
                 (uuid4(), [AssignedTemplate(one)]),
             )
         ]
     assert [each and each.reason for each in refused] == [
-        Reason.INVALID_REQUEST,
+        *[Reason.INVALID_REQUEST] * 3,
         Reason.NOT_FOUND,
         Reason.UNKNOWN_COURSE,
     ]

@@ -12,11 +12,14 @@ from sqlmodel import SQLModel, col
 
 import activities.certificate_record
 from activities.audit import StateChange
+from activities.certificate_eligibility import standing_of
 from activities.certificate_templates import AssignedTemplate, save_template
 from activities.certificates import CertificateActivities
 from activities.database import Sessions
+from activities.drips import DripActivities
 from activities.legal_names import ConfirmedName, confirm_legal_name
 from activities.orders import OrderActivities
+from activities.refund_requests import RefundRequestActivities
 from models.errors import Reason
 from models.messages.certificates import CertificateMail
 from models.tables import (
@@ -35,6 +38,7 @@ from models.vocabulary import (
     CertificateOrigin,
     CertificateStatus,
     EnrollmentStatus,
+    MailStatus,
     MailTemplate,
     RevocationReason,
 )
@@ -59,6 +63,7 @@ from tests.integration.certified_places import (
     tended,
     the,
 )
+from tests.integration.learning_steps import advance
 from tests.integration.order_steps import (
     LUKASZ,
     course,
@@ -68,6 +73,7 @@ from tests.integration.order_steps import (
     set_course,
     statements_of,
 )
+from tests.integration.test_staff_refunds import grant
 
 YEAR = timedelta(days=365)
 LAYLA = person("layla")
@@ -150,6 +156,15 @@ async def test_what_is_printed_is_frozen_at_issue(steps: CertificateActivities, 
         "is_test": False,
     }
     assert await story_of(steps.sessions, told.certificate_id) == [(None, "issued", "completion")]
+
+
+async def test_who_has_no_language_of_ours_keeps_the_shapes_of_theirs(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    async with steps.sessions.begin() as session:
+        await session.execute(update(Person).values(locale="ja-JP"))
+    facts = facts_of(await the(steps.sessions, await issued(steps, await a_place(steps.sessions, orders))))
+    assert (facts["language"], facts["issue_date"]) == ("ja-JP", "March 1, 2026")
 
 
 async def test_a_bundle_is_the_learning_path(steps: CertificateActivities, orders: OrderActivities) -> None:
@@ -272,6 +287,23 @@ async def _somebody_waits(sessions: Sessions) -> bool:
     async with sessions() as session:
         waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool((await session.execute(waiting)).scalar_one())
+
+
+async def test_a_place_that_a_refund_takes_away_is_not_certified(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    place = await a_place(steps.sessions, orders)
+    await grant(RefundRequestActivities(steps.sessions), place)
+    for origin in (CertificateOrigin.COMPLETION, CertificateOrigin.EXCEPTION):
+        async with steps.sessions.begin() as session:
+            # As it stands before the money has gone back.
+            await session.execute(update(Enrollment).where(col(Enrollment.id) == place).values(status="active"))
+        answer = await steps.issue_certificates(issuing(place, origin=origin))
+        assert answer.grounds == (CertificateGround.ENROLLMENT_CANCELED,)
+        async with steps.sessions() as session:
+            standing = await standing_of(session, place, origin)
+        assert standing is not None
+        assert standing.grounds == answer.grounds
 
 
 async def test_staff_can_make_an_exception(steps: CertificateActivities, orders: OrderActivities) -> None:
@@ -447,6 +479,27 @@ async def test_revoked_and_reinstated(steps: CertificateActivities, orders: Orde
     ]
 
 
+async def test_a_mail_that_a_revocation_overtook_goes_out_once_it_counts_again(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    place = await a_place(steps.sessions, orders)
+    certificate_id = await issued(steps, place)
+    await rendered(steps.sessions, certificate_id)
+    for n, occasion in enumerate(("", "again_1", "again_2")):
+        moment = NOON + timedelta(days=n)
+        [mail] = (await tended(steps, place, moment)).mails
+        assert (mail.template, mail.occasion) == (MailTemplate.CERTIFICATE_ISSUED, occasion)
+        await steps.change_certificate(revoking(certificate_id, moment + timedelta(hours=1)))
+        await sent(steps.sessions, [mail])
+        async with steps.sessions.begin() as session:
+            of_it = update(Mail).where(col(Mail.template) == mail.template)
+            await session.execute(of_it.values(status=MailStatus.SKIPPED, status_reason="revoked"))
+        await steps.change_certificate(reinstating(certificate_id, moment + timedelta(hours=2)))
+    [mail] = (await tended(steps, place, moment)).mails
+    await sent(steps.sessions, [mail])
+    assert (await tended(steps, place, moment)).mails == ()
+
+
 async def test_reinstated_when_its_time_is_over_it_has_expired(
     steps: CertificateActivities, orders: OrderActivities
 ) -> None:
@@ -535,12 +588,91 @@ async def test_what_the_course_no_longer_brings_is_not_renewed(
     assert answer.refusal is Reason.CERTIFICATE_NOT_RENEWABLE
 
 
+async def test_preview_and_step_agree_on_a_renewal_that_was_revoked(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    place = await a_place(steps.sessions, orders)
+    late = NOON + YEAR + timedelta(days=3)
+    second = (await steps.change_certificate(renewing(await issued(steps, place), late))).certificate_id
+    assert second is not None
+    await steps.change_certificate(revoking(second, late))
+    async with steps.sessions() as session:
+        standing = await standing_of(session, place, CertificateOrigin.COMPLETION)
+    assert standing is not None
+    assert standing.grounds == (await steps.issue_certificates(issuing(place, late))).grounds
+    assert standing.grounds == (CertificateGround.REVOKED_BEFORE,)
+
+
+async def test_a_renewal_is_not_renewed_before_its_own_time(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    first = await the(steps.sessions, await issued(steps, await a_place(steps.sessions, orders)))
+    assert first.expires_at is not None
+    await certify(steps.sessions, "spanish-a1", AssignedTemplate(first.template_id or uuid4(), valid_days=30))
+    early = first.expires_at - timedelta(days=60)
+    second = (await steps.change_certificate(renewing(first.id, early))).certificate_id
+    assert second is not None
+    assert (await steps.change_certificate(renewing(second, early))).refusal is Reason.CERTIFICATE_NOT_RENEWABLE
+    middle = first.expires_at + timedelta(days=15)
+    assert (await steps.change_certificate(renewing(second, middle))).refusal is None
+
+
 async def test_what_was_revoked_is_not_renewed(steps: CertificateActivities, orders: OrderActivities) -> None:
     first = await the(steps.sessions, await issued(steps, await a_place(steps.sessions, orders)))
     await steps.change_certificate(revoking(first.id))
     assert first.expires_at is not None
     answer = await steps.change_certificate(renewing(first.id, first.expires_at))
     assert answer.refusal is Reason.CERTIFICATE_NOT_RENEWABLE
+
+
+# ---- expired for good ----
+
+
+async def test_what_has_expired_for_good_is_followed_by_an_exception(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    place = await a_place(steps.sessions, orders)
+    first, late = await issued(steps, place), NOON + 2 * YEAR
+    said = await steps.issue_certificates(issuing(place, late))
+    assert said.grounds == (CertificateGround.EXPIRED_BEFORE,)
+    assert len(await all_certificates(steps.sessions)) == 1
+    step = issuing(place, late, CertificateOrigin.EXCEPTION)
+    for _ in range(2):
+        [told] = (await steps.issue_certificates(step)).certificates
+        assert told.is_new
+    second = await the(steps.sessions, told.certificate_id)
+    assert (second.predecessor_id, second.origin, second.issued_at) == (first, "exception", late)
+    assert (await the(steps.sessions, first)).status == "expired"
+    assert len(await all_certificates(steps.sessions)) == 2
+
+
+async def test_a_course_that_is_completed_anew_is_certified_anew(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    place = await a_place(steps.sessions, orders, status=EnrollmentStatus.COMPLETED)
+    first, late = await issued(steps, place), NOON + 2 * YEAR
+    await tended(steps, place, late)
+    assert not (await advance(DripActivities(steps.sessions), place, late)).wants_certificate
+    await _completed_at(steps.sessions, place, late)
+    assert (await advance(DripActivities(steps.sessions), place, late)).wants_certificate
+    second = await issued(steps, place, late)
+    assert (await the(steps.sessions, second)).predecessor_id == first
+    assert not (await advance(DripActivities(steps.sessions), place, late)).wants_certificate
+
+
+async def test_in_its_grace_it_is_renewed_not_issued_anew(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    place = await a_place(steps.sessions, orders)
+    first, grace = await issued(steps, place), NOON + YEAR + timedelta(days=20)
+    await _completed_at(steps.sessions, place, grace)
+    answer = await steps.issue_certificates(issuing(place, grace, CertificateOrigin.EXCEPTION))
+    assert (answer.grounds, [each.certificate_id for each in answer.certificates]) == ((), [first])
+
+
+async def _completed_at(sessions: Sessions, place: UUID, moment: datetime) -> None:
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).where(col(Enrollment.id) == place).values(completed_at=moment))
 
 
 # ---- how much is asked of the database ----
@@ -565,4 +697,4 @@ async def test_the_statements_are_few_however_many_kinds(
         with statements_of(engine) as expiring:
             await tended(steps, place, NOON + 2 * YEAR)
         counts.append([len(each) for each in (issuing_, repeating, tending, expiring)])
-    assert counts == [[7, 3, 3, 5], [7, 3, 3, 3]]
+    assert counts == [[7, 3, 4, 6], [7, 3, 4, 4]]

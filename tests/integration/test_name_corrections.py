@@ -136,6 +136,25 @@ async def test_a_slip_is_corrected_at_once(steps: CertificateActivities, certifi
     ]
 
 
+async def test_a_wish_that_is_open_counts_against_the_limit(
+    steps: CertificateActivities, orders: OrderActivities
+) -> None:
+    first = await issued(steps, await a_place(steps.sessions, orders))
+    late = NOON + 320 * DAY
+    open_wish = await wish(steps.sessions, first, OTHER, evidence=True, moment=late)
+    assert (await steps.change_certificate(correcting(first, open_wish, late))).needs_person
+    second = (await steps.change_certificate(renewing(first, late))).certificate_id
+    assert second is not None
+    slip = await wish(steps.sessions, second, SLIP, moment=late)
+    third = (await steps.change_certificate(correcting(second, slip, late))).certificate_id
+    assert third is not None
+    assert await wished(steps.sessions, third, NAME, moment=late) is Reason.TOO_MANY_CORRECTIONS
+    # Whoever rejects it tells of the certificate that counts now.
+    for _ in range(2):
+        assert (await decided(steps, open_wish, approved=False, moment=late)).certificate_id == third
+    assert isinstance(await wished(steps.sessions, third, NAME, moment=late), UUID)
+
+
 async def test_another_surname_needs_evidence_and_a_person(steps: CertificateActivities, certificate_id: UUID) -> None:
     assert await wished(steps.sessions, certificate_id, OTHER) is Reason.EVIDENCE_REQUIRED
     correction_id = await wish(steps.sessions, certificate_id, OTHER, evidence=True)
@@ -242,7 +261,8 @@ async def test_a_wish_belongs_to_its_certificate(
 
 
 async def test_of_two_wishes_at_once_one_is_taken(steps: CertificateActivities, certificate_id: UUID) -> None:
-    found = await asyncio.gather(*(wished(steps.sessions, certificate_id, SLIP) for _ in range(4)))
+    names = ("Łukasz Żółciński", "Lukasz Żółciński", "Luka Żółciński", "Lukasc Żółciński")
+    found = await asyncio.gather(*(wished(steps.sessions, certificate_id, name) for name in names))
     assert sorted(each for each in found if isinstance(each, Reason)) == [Reason.CORRECTION_IN_PROGRESS] * 3
 
 

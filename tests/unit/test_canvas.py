@@ -185,3 +185,9 @@ def prints(taken: Canvas) -> None:
     assert float(page.mediabox.width) == pytest.approx(taken.width, abs=0.01)
     assert float(page.mediabox.height) == pytest.approx(taken.height, abs=0.01)
     page.extract_text()
+
+
+def test_a_text_that_the_record_cannot_keep_is_refused() -> None:
+    wrong = {"key": "custom_text", "value": "a\x00b", "top": 1, "left": 1, "width": 100, "height": 20}
+    [problem] = problems({"width": 842, "height": 595, "boxes": [wrong]})
+    assert problem.startswith("boxes.0.value: ")

@@ -1,7 +1,6 @@
 """Certificates as PDF: every name, the same bytes everywhere, tagged for screen readers, a code that can be scanned."""
 
 import os
-import shutil
 import subprocess
 import sys
 import unicodedata
@@ -9,6 +8,7 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
+import pikepdf
 import pypdfium2
 import pytest
 from hypothesis import given, settings
@@ -326,13 +326,11 @@ def test_a_text_too_long_for_a_code_is_refused() -> None:
         modules_of("x" * 5000)
 
 
-@pytest.mark.skipif(shutil.which("qpdf") is None, reason="qpdf is not installed")
 @pytest.mark.parametrize("template", shipped_templates())
-def test_qpdf_finds_nothing(template: str, tmp_path: Path) -> None:
-    file = tmp_path / "certificate.pdf"
-    file.write_bytes(rendered(shipped_templates()[template], facts("ليلى 王小明")))
-    done = subprocess.run(["qpdf", "--check", str(file)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_qpdf_finds_nothing(template: str) -> None:
+    printed = rendered(shipped_templates()[template], facts("ليلى 王小明"))
+    with pikepdf.open(BytesIO(printed)) as pdf:
+        assert pdf.check_pdf_syntax() == []
 
 
 @pytest.mark.parametrize(

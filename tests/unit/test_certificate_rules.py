@@ -19,12 +19,16 @@ from rules.certificates import (
     NOTICE_DAYS,
     RENEWABLE_BEFORE,
     Candidate,
+    Term,
     code_of,
     due_notice,
     grounds_against,
+    is_lapsed,
     is_over,
     is_renewable,
+    may_be_followed,
     next_notice,
+    notices,
     outcome_of,
     renewed_from,
     stamp,
@@ -34,6 +38,7 @@ from rules.certificates import (
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ENDS = NOON + timedelta(days=365)
+TERM = Term(NOON, NOON, ENDS)
 COMPLETION, EXCEPTION = CertificateOrigin.COMPLETION, CertificateOrigin.EXCEPTION
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "America/Sao_Paulo"])
@@ -46,8 +51,10 @@ def candidate(
     templates: int = 1,
     due: int = 1,
     has: bool = False,
+    lapsed: bool = False,
+    ending: bool = False,
 ) -> Candidate:
-    return Candidate(status, completed, confirmed, templates, due, has)
+    return Candidate(status, completed, confirmed, templates, due, has, lapsed, ending)
 
 
 # ---- who is due one ----
@@ -81,7 +88,9 @@ def candidate(
             BatchOutcome.NOT_ELIGIBLE,
         ),
         (candidate(templates=0, due=0), COMPLETION, (CertificateGround.NO_TEMPLATE,), BatchOutcome.NOT_ELIGIBLE),
+        (candidate(ending=True), COMPLETION, (CertificateGround.ENROLLMENT_CANCELED,), BatchOutcome.NOT_ELIGIBLE),
         (candidate(due=0), EXCEPTION, (CertificateGround.REVOKED_BEFORE,), BatchOutcome.NOT_ELIGIBLE),
+        (candidate(due=0, lapsed=True), COMPLETION, (CertificateGround.EXPIRED_BEFORE,), BatchOutcome.NOT_ELIGIBLE),
         (candidate(due=0, has=True), COMPLETION, (), BatchOutcome.EXISTING),
         (candidate(EnrollmentStatus.CANCELED, due=0, has=True), COMPLETION, (), BatchOutcome.EXISTING),
         (candidate(templates=2, due=1, has=True), COMPLETION, (), BatchOutcome.ISSUED),
@@ -141,16 +150,16 @@ def test_its_grace_never_ends_before_it_does(moment: datetime, days: int, grace:
     ],
 )
 def test_when_it_can_be_renewed(status: CertificateStatus, moment: datetime, renewable: bool) -> None:
-    assert is_renewable(status, ENDS, ENDS + timedelta(days=30), moment) is renewable
+    assert is_renewable(status, TERM, ENDS + timedelta(days=30), moment) is renewable
 
 
 def test_without_grace_it_can_be_renewed_until_it_ends() -> None:
-    assert is_renewable(CertificateStatus.ISSUED, ENDS, None, ENDS)
-    assert not is_renewable(CertificateStatus.EXPIRED, ENDS, None, ENDS + timedelta(seconds=1))
+    assert is_renewable(CertificateStatus.ISSUED, TERM, None, ENDS)
+    assert not is_renewable(CertificateStatus.EXPIRED, TERM, None, ENDS + timedelta(seconds=1))
 
 
 def test_what_never_expires_is_never_renewed() -> None:
-    assert not is_renewable(CertificateStatus.ISSUED, None, None, NOON)
+    assert not is_renewable(CertificateStatus.ISSUED, Term(NOON, NOON, None), None, NOON)
 
 
 def test_nobody_loses_days_by_renewing_early() -> None:
@@ -163,9 +172,9 @@ def test_nobody_loses_days_by_renewing_early() -> None:
 
 def test_a_year_of_notices() -> None:
     moment, told = NOON, []
-    while (following := next_notice(NOON, ENDS, moment)) is not None:
+    while (following := next_notice(TERM, moment)) is not None:
         moment = following
-        notice = due_notice(NOON, ENDS, moment)
+        notice = due_notice(TERM, moment)
         assert notice is not None
         told.append(((ENDS - moment).days, notice.template, notice.occasion))
     assert told == [
@@ -175,20 +184,64 @@ def test_a_year_of_notices() -> None:
 
 
 def test_of_several_past_notices_only_the_latest_counts() -> None:
-    notice = due_notice(NOON, ENDS, ENDS - timedelta(days=5))
+    notice = due_notice(TERM, ENDS - timedelta(days=5))
     assert notice is not None
     assert notice.occasion == "7d"
 
 
-def test_a_short_certificate_is_not_told_of_what_was_due_before_it_existed() -> None:
-    ends = NOON + timedelta(days=20)
-    assert due_notice(NOON, ends, NOON) is None
-    assert next_notice(NOON, ends, NOON) == ends - timedelta(days=7)
+@pytest.mark.parametrize(
+    ("days", "told"), [(1, [0]), (10, [0]), (14, [7, 0]), (20, [7, 0]), (61, [30, 7, 0]), (120, [60, 30, 7, 0])]
+)
+def test_nobody_is_told_of_the_end_in_the_first_half(days: int, told: list[int]) -> None:
+    ends = NOON + timedelta(days=days)
+    assert [(ends - notice.due_at).days for notice in notices(Term(NOON, NOON, ends))] == told
+
+
+def test_nobody_is_told_of_the_end_on_the_day_of_the_issue() -> None:
+    corrected = Term(ENDS - timedelta(days=7, hours=23), NOON, ENDS)
+    assert [notice.occasion for notice in notices(corrected)] == [""]
+
+
+def test_a_renewal_is_told_of_its_end_in_its_own_second_half() -> None:
+    ends = NOON + timedelta(days=100)
+    assert [notice.occasion for notice in notices(Term(NOON, NOON + timedelta(days=50), ends))] == ["7d", ""]
+
+
+@pytest.mark.parametrize(("days", "from_day"), [(365, 305), (90, 45), (1, 0.5)])
+def test_what_is_valid_for_a_short_time_is_renewed_in_its_second_half(days: int, from_day: float) -> None:
+    term = Term(NOON, NOON, NOON + timedelta(days=days))
+    opens_at = NOON + timedelta(days=from_day)
+    assert is_renewable(CertificateStatus.ISSUED, term, None, opens_at)
+    assert not is_renewable(CertificateStatus.ISSUED, term, None, opens_at - timedelta(seconds=1))
+
+
+def test_a_renewal_is_not_renewed_before_its_own_time() -> None:
+    renewal = Term(NOON, NOON + timedelta(days=30), NOON + timedelta(days=60))
+    assert not is_renewable(CertificateStatus.ISSUED, renewal, None, NOON + timedelta(days=29))
+    assert is_renewable(CertificateStatus.ISSUED, renewal, None, NOON + timedelta(days=45))
+
+
+# ---- what has expired for good ----
+
+
+def test_what_has_expired_for_good_cannot_be_renewed_any_more() -> None:
+    grace = ENDS + timedelta(days=30)
+    assert not is_lapsed(CertificateStatus.EXPIRED, ENDS, grace, grace)
+    assert is_lapsed(CertificateStatus.EXPIRED, ENDS, grace, grace + timedelta(seconds=1))
+    assert is_lapsed(CertificateStatus.EXPIRED, ENDS, None, ENDS + timedelta(seconds=1))
+    assert not is_lapsed(CertificateStatus.REVOKED, ENDS, None, ENDS + timedelta(seconds=1))
+
+
+def test_it_is_followed_as_an_exception_or_once_the_course_is_completed_anew() -> None:
+    assert may_be_followed(NOON, None, EXCEPTION)
+    assert not may_be_followed(NOON, None, COMPLETION)
+    assert not may_be_followed(NOON, NOON, COMPLETION)
+    assert may_be_followed(NOON, ENDS, COMPLETION)
 
 
 def test_what_never_expires_has_no_notices() -> None:
-    assert due_notice(NOON, None, NOON) is None
-    assert next_notice(NOON, None, NOON) is None
+    assert due_notice(Term(NOON, NOON, None), NOON) is None
+    assert next_notice(Term(NOON, NOON, None), NOON) is None
 
 
 @given(
@@ -198,11 +251,12 @@ def test_whoever_sleeps_until_the_next_notice_misses_none(
     issued_at: datetime, valid: timedelta, age: timedelta
 ) -> None:
     ends, moment = issued_at + valid, issued_at + age
-    following = next_notice(issued_at, ends, moment)
+    term = Term(issued_at, issued_at, ends)
+    following = next_notice(term, moment)
     assert (following is None) is is_over(ends, moment)
     if following is not None:
-        assert due_notice(issued_at, ends, following - timedelta(microseconds=1)) == due_notice(issued_at, ends, moment)
-        assert due_notice(issued_at, ends, following) != due_notice(issued_at, ends, moment)
+        assert due_notice(term, following - timedelta(microseconds=1)) == due_notice(term, moment)
+        assert due_notice(term, following) != due_notice(term, moment)
 
 
 # ---- codes ----

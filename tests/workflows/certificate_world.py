@@ -153,7 +153,8 @@ class CertificateWorld:
             return CertificatesIssued(student_id=STUDENT, certificates=(_told(live[-1]),))
         grounds = tuple(self._grounds(step))
         if grounds:
-            return CertificatesIssued(student_id=STUDENT, grounds=grounds)
+            known = tuple(_told(row) for row in self.by_number()[-1:])
+            return CertificatesIssued(student_id=STUDENT, grounds=grounds, certificates=known)
         row = self._insert("first", step.origin, step.moment, self.name_on_file or "", None)
         return CertificatesIssued(student_id=STUDENT, certificates=(_told(row),))
 
@@ -172,7 +173,7 @@ class CertificateWorld:
     async def tend_certificates(self, step: TendCertificates) -> CertificatesTended:
         self._begin("tend")
         if not self.is_known:
-            raise LookupError("there is no such enrollment")
+            return CertificatesTended()
         moments: list[datetime] = []
         mails: list[CertificateMail] = []
         for row in self.by_number():
@@ -200,6 +201,11 @@ class CertificateWorld:
                 mail for mail in mails if (mail.template, mail.certificate_id, mail.occasion) not in self.mails
             ),
             status=last,
+            corrections=tuple(
+                CorrectName(certificate_id=self.corrected[each], correction_id=each, actor=HOLDER)
+                for each, said in self.corrections.items()
+                if said == "requested"
+            ),
         )
 
     @activity.defn

@@ -95,10 +95,17 @@ def test_of_an_enrollment_that_is_not_there_nothing_is_written() -> None:
     assert _refusal(certificates.revoke, UUID(int=99)) == Reason.NOT_FOUND
     certificates.wait(minutes=1)
     assert certificates.outcome() == CertificateOutcome()
-    assert "tend" not in certificates.world.steps_done
     other = CertificateStart(enrollment_id=UUID(int=99), origin=COMPLETION)
     certificates.start()
     assert _refusal(certificates.run.update, CertificateWorkflow.issue, other) == Reason.NOT_FOUND
+
+
+def test_what_was_revoked_is_not_issued_anew() -> None:
+    certificates = certified()
+    certificates.revoke(certificates.only)
+    assert _refusal(certificates.issue) == Reason.CERTIFICATE_NOT_ELIGIBLE
+    certificates.wait(minutes=5)
+    assert certificates.world.statuses() == [REVOKED]
 
 
 def test_staff_may_certify_what_is_not_completed() -> None:
@@ -392,6 +399,34 @@ def test_another_name_waits_for_a_person(action: TaskAction) -> None:
     certificates.outcome()
     rejected = (MailTemplate.CERTIFICATE_CORRECTION_REJECTED, f"{101:032x}")
     assert certificates.world.sent() == [MAILED, MAILED if is_approved else rejected]
+
+
+def test_a_wish_whose_update_never_came_is_put_before_a_person_all_the_same() -> None:
+    certificates = certified()
+    old, wish = certificates.only, UUID(int=101)
+    certificates.world.corrections[wish], certificates.world.corrected[wish] = "requested", old
+    certificates.start(origin=None).signal(CertificateWorkflow.facts_changed)
+    certificates.wait(minutes=5)
+    [task] = certificates.world.open_tasks()
+    assert (task.kind, task.subject_id) == (TaskKind.NAME_CORRECTION, old)
+    assert certificates.correct(old).needs_person
+    certificates.wait(days=1)
+    assert len(certificates.world.tasks) == 1
+    certificates.decide(TaskAction.APPROVE)
+    certificates.wait(minutes=5)
+    certificates.outcome()
+    assert certificates.world.statuses() == [SUPERSEDED, ISSUED]
+
+
+def test_a_slip_whose_update_never_came_is_corrected_all_the_same() -> None:
+    certificates = certified(CertificateWorld(needs_person=False))
+    wish = UUID(int=101)
+    certificates.world.corrections[wish], certificates.world.corrected[wish] = "requested", certificates.only
+    certificates.start(origin=None).signal(CertificateWorkflow.facts_changed)
+    certificates.wait(minutes=5)
+    certificates.outcome()
+    assert certificates.world.statuses() == [SUPERSEDED, ISSUED]
+    assert certificates.world.sent() == [MAILED, MAILED]
 
 
 def test_a_correction_and_a_renewal_at_once_give_one_certificate_that_counts() -> None:
