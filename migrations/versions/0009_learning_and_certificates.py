@@ -651,6 +651,10 @@ def downgrade() -> None:
         unique=True,
         postgresql_where=sa.text("status = 'issued'"),
     )
+    op.drop_index(
+        "ix_certificates_wakes_at", table_name="certificates", postgresql_where=sa.text("wakes_at IS NOT NULL")
+    )
+    op.drop_column("certificates", "wakes_at")
     op.drop_column("certificates", "actor")
     op.drop_column("certificates", "revoked_at")
     op.drop_column("certificates", "renewable_until")
