@@ -29,9 +29,10 @@ OUTCOMES: Mapping[Attendance, LessonOutcome] = {
 async def confirm_held(session: AsyncSession, learning: Learning, moment: datetime, workflow_id: str) -> None:
     """Record as attended, by `system`, what ended 72 hours ago without a word. Wants the enrollment locked.
 
-    The hours also pass in a pause: the hour was held or not, and its tutor may say so meanwhile.
+    The hours also pass in a pause: a booked hour was held or not, and its tutor may say so meanwhile. A meeting in a
+    pause is nobody's.
     """
-    silent = [each for each in learning.held if each.outcome is None and each.ends_at + CONFIRMED_AFTER <= moment]
+    silent = [each for each in learning.silent() if each.ends_at + CONFIRMED_AFTER <= moment]
     if not silent:
         return
     rows = [
@@ -70,5 +71,5 @@ async def confirm_held(session: AsyncSession, learning: Learning, moment: dateti
 
 def next_confirmation(learning: Learning, moment: datetime) -> datetime | None:
     """When the next hour or meeting counts as held unless somebody speaks."""
-    waiting = [each.ends_at + CONFIRMED_AFTER for each in learning.held if each.outcome is None]
+    waiting = [each.ends_at + CONFIRMED_AFTER for each in learning.silent()]
     return min((at for at in waiting if at > moment), default=None)

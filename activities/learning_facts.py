@@ -154,6 +154,15 @@ class Learning:
         """The pause whose end has come by `moment`, and that nobody has ended yet."""
         return next((pause for pause in self.pauses if pause.resumed_at is None and pause.until <= moment), None)
 
+    def silent(self) -> list[Held]:
+        """Hours and meetings that nobody has spoken about. A meeting in a pause is nobody's, until somebody does."""
+        return [each for each in self.held if each.outcome is None and not self._was_away(each)]
+
+    def _was_away(self, held: Held) -> bool:
+        if held.is_hour or held.outcome is not None:
+            return False
+        return any(each.paused_at <= held.ends_at < (each.resumed_at or each.until) for each in self.pauses)
+
     def is_access_over(self, moment: datetime) -> bool:
         """Whether nothing is open any more at `moment`."""
         ends_at = self.enrollment.access_ends_at
@@ -162,7 +171,7 @@ class Learning:
     def awaits_confirmation(self) -> bool:
         """Whether an hour, or a meeting, that was over before access was is neither told of nor confirmed yet."""
         ends_at = self.enrollment.access_ends_at
-        return any(each.outcome is None and (ends_at is None or each.ends_at <= ends_at) for each in self.held)
+        return any(ends_at is None or each.ends_at <= ends_at for each in self.silent())
 
     def facts(self, moment: datetime) -> EnrollmentToPlan:
         """What the plan at `moment` depends on. A pause whose end has come by then is over. Wants it begun."""
@@ -211,7 +220,8 @@ class Learning:
         counting = [lesson for lesson in self.lessons if not self.is_gone(lesson) and not lesson.is_preview]
         if counting:
             return tuple(self._result(lesson) for lesson in counting)
-        return tuple(_result_of(each.outcome) for each in self.held if each.outcome not in NOT_HELD)
+        meetings = (each for each in self.held if each.outcome not in NOT_HELD and not self._was_away(each))
+        return tuple(_result_of(each.outcome) for each in meetings)
 
     def _result(self, lesson: Lesson) -> LessonResult:
         progress = self.progress.get(lesson.id)

@@ -18,6 +18,7 @@ from models.tables import (
     Course,
     Dispute,
     Enrollment,
+    EnrollmentPause,
     Lesson,
     LessonRecord,
     LessonSlot,
@@ -161,11 +162,18 @@ async def _lessons(session: AsyncSession, enrollment: Enrollment, course: Course
 
 
 async def _meetings(session: AsyncSession, enrollment: Enrollment, course: Course) -> list[tuple[datetime, bool]]:
-    """When each meeting ends that the place has, and whether anything is recorded of it."""
+    """When each meeting ends that the place has, and whether anything is recorded of it. One in a pause counts only if
+    something is (activities/learning_facts.py)."""
     is_recorded = exists().where(
         col(LessonRecord.enrollment_id) == enrollment.id, col(LessonRecord.meeting_id) == col(ClassSession.id)
     )
+    was_away = exists().where(
+        col(EnrollmentPause.enrollment_id) == enrollment.id,
+        col(EnrollmentPause.paused_at) <= col(ClassSession.ends_at),
+        func.coalesce(col(EnrollmentPause.resumed_at), col(EnrollmentPause.until)) > col(ClassSession.ends_at),
+    )
     query = select(col(ClassSession.ends_at), is_recorded).where(
+        ~was_away | is_recorded,
         col(ClassSession.course_id) == course.id,
         col(ClassSession.ends_at) > enrollment.enrolled_at,
         col(ClassSession.canceled_at).is_(None) | is_recorded,

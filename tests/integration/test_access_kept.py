@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlmodel import col
 
 from activities.course_changes import CourseChangeActivities
@@ -12,6 +12,7 @@ from activities.database import Sessions
 from activities.drips import DripActivities
 from activities.orders import OrderActivities
 from activities.plans import plan_of
+from activities.refund_facts import enrollment_to_refund
 from activities.refund_requests import RefundRequestActivities
 from activities.roll_call import RollCall, RollCalled, call_roll
 from models.drip import Immediately
@@ -283,6 +284,21 @@ async def test_a_course_that_ends_with_its_last_meeting_is_completed(drips: Drip
     paused = await change(drips, place.id, EnrollmentChange.PAUSE, BEGAN + 2 * DAY)
     assert paused.refusal is Reason.ENROLLMENT_EXPIRED
     told = await tell(drips, place.id, meeting_id, BEGAN + 2 * DAY, attendance=Attendance.ATTENDED, actor="tutor:7")
+    assert (told.refusal, told.is_course_complete) == (None, True)
+
+
+async def test_a_meeting_in_a_pause_is_nobodys_until_somebody_speaks(drips: DripActivities) -> None:
+    place, meeting_id = await one_meeting(drips.sessions)
+    await set_place(drips.sessions, place.id, access_ends_at=None)
+    await change(drips, place.id, EnrollmentChange.PAUSE, BEGAN + HOUR, until=BEGAN + 30 * DAY)
+    step = await advance(drips, place.id, BEGAN + 6 * DAY)
+    assert (step.is_completed, step.wakes_at) == (False, BEGAN + 30 * DAY)
+    async with drips.sessions() as session:
+        assert (await session.execute(select(func.count()).select_from(LessonRecord))).scalar_one() == 0
+        refund = await enrollment_to_refund(session, place.id)
+    assert refund is not None
+    assert (refund.facts.lessons, refund.facts.lesson_count) == ((), 0)
+    told = await tell(drips, place.id, meeting_id, BEGAN + 7 * DAY, attendance=Attendance.ATTENDED, actor="tutor:7")
     assert (told.refusal, told.is_course_complete) == (None, True)
 
 
