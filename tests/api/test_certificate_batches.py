@@ -127,6 +127,8 @@ async def test_a_run_is_begun_once_for_a_key(
     assert (late.status_code, late.json()["reason"]) == (409, "batch_not_running")
     started = len(recorder.started)
     assert (await run(client, settings, school.course, key="k")).json()["status"] == "canceled"
+    other = await run(client, settings, school.course, {"enrollment_ids": [str(places[0].id)]}, key="k")
+    assert other.json()["reason"] == "idempotency_key_reused"
     assert len(recorder.started) == started
     for narrowed, total in (({"status": "canceled"}, 1), ({"status": "done"}, 0), ({"course_id": str(uuid4())}, 0)):
         listed = await client.get("/v1/certificate-batches", params=narrowed, headers=staff)
