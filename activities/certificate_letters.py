@@ -82,6 +82,7 @@ class CertificateErrand(Addressed[ToldCertificate]):
         """What every letter about a certificate says."""
         return {
             **super().common,
+            "is_test": self.printed.is_test,
             "course": one_line(self.printed.course_name or ""),
             "number": self.facts.certificate.number,
             "holder": one_line(self.printed.student_full_name or ""),

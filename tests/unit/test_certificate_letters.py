@@ -8,7 +8,7 @@ import pytest
 from activities.certificate_letters import certificate_name_needed
 from activities.certificate_links import VALID_FOR, read_download_token
 from activities.errand import Draft, PublicPages, Skipped
-from activities.letters import CERTIFICATE_LETTERS
+from activities.letters import CERTIFICATE_LETTERS, set_letter
 from activities.signed_links import LinkExpiredError
 from models.vocabulary import CertificateOrigin, CertificateStatus, EnrollmentStatus, MailTemplate
 from sandbox.certificate_mail_samples import certificate_errand, name_errand, write_about_certificate
@@ -81,6 +81,17 @@ def test_its_last_day_is_the_academys_wherever_its_holder_is(zone: str) -> None:
     assert isinstance(expired, Draft)
     assert isinstance(revoked, Draft)
     assert expired.values["renewable_until"] == revoked.values["revoked_on"] == errand.expires_on
+
+
+@pytest.mark.parametrize("is_test", [True, False])
+def test_the_mail_about_a_test_says_so(*, is_test: bool) -> None:
+    errand = certificate_errand(T.CERTIFICATE_ISSUED)
+    errand.facts.certificate.facts = errand.printed.model_copy(update={"is_test": is_test}).model_dump(mode="json")
+    errand = replace(errand)  # what was read of it before is forgotten
+    written = CERTIFICATE_LETTERS[T.CERTIFICATE_ISSUED].write(errand)
+    assert isinstance(written, Draft)
+    text = set_letter(T.CERTIFICATE_ISSUED, errand, written).text
+    assert (errand.words.texts["test_note"] in text) == is_test
 
 
 def test_its_link_is_good_for_thirty_days_and_for_this_certificate() -> None:
