@@ -186,7 +186,7 @@ async def test_behind_a_proxy_each_caller_counts_apart(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch, sessions: Sessions, order_id: UUID
 ) -> None:
     served: dict[str, str] = {}
-    monkeypatch.setattr(cli.uvicorn, "run", lambda _app, **options: served.update(options))
+    monkeypatch.setattr(uvicorn, "run", lambda _app, **options: served.update(options))
     monkeypatch.setattr(cli, "_settings", Trusting)
     cli.api()
     config = uvicorn.Config(app, lifespan="off", log_config=None, forwarded_allow_ips=served["forwarded_allow_ips"])
