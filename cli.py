@@ -73,8 +73,16 @@ def worker() -> None:
 @app.command()
 def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve the HTTP API."""
-    _settings()  # says what is missing before anything starts
-    uvicorn.run("api:app_from_environment", factory=True, host=host, port=port, access_log=False, log_config=None)
+    trusted = _settings().forwarded_allow_ips  # says what is missing before anything starts
+    uvicorn.run(
+        "api:app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        forwarded_allow_ips=trusted,
+    )
 
 
 @app.command()

@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     public_url: str = Field(
         default="http://127.0.0.1:8000", description="where people reach the API; the payment page leads back there"
     )
+    forwarded_allow_ips: str = Field(
+        default="127.0.0.1,::1",
+        min_length=1,
+        description="the proxies whose `X-Forwarded-For` is believed: addresses and networks, comma separated",
+    )
     order_page_url: str | None = Field(
         default=None,
         description="the platform's page of an order, e.g. https://learn.example/orders/{order_id}; linked in mails",

@@ -27,7 +27,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.audit import StateChange, write_audit
-from activities.certificate_eligibility import MAX_LEARNERS, BatchSelection, Standing, chosen, standings_of_all
+from activities.certificate_eligibility import (
+    MAX_LEARNERS,
+    BatchSelection,
+    Standing,
+    chosen,
+    refused_run,
+    standings_of_all,
+)
 from activities.certificate_workbook import WORKBOOK_MEDIA_TYPE, lines_to_show, workbook_of
 from activities.database import Sessions
 from activities.files import FileStore
@@ -212,17 +219,20 @@ async def _begin(session: AsyncSession, request: BatchRequest) -> int | Refused:
     if await session.get(Course, request.course_id) is None:
         return Refused(Reason.UNKNOWN_COURSE, "There is no such course.")
     workflow_id = certificate_batch_workflow_id(request.batch_id)
+    selection = BatchSelection(request.course_id, request.enrollment_ids, request.enrolled_from, request.enrolled_until)
     session.add(
         CertificateBatch(
-            id=request.batch_id, course_id=request.course_id, requested_by=request.actor, workflow_id=workflow_id
+            id=request.batch_id,
+            course_id=request.course_id,
+            requested_by=request.actor,
+            asked_sha256=selection.digest,
+            workflow_id=workflow_id,
         )
     )
     await session.flush()
-    listed = tuple(dict.fromkeys(request.enrollment_ids))
-    selection = BatchSelection(request.course_id, listed, request.enrolled_from, request.enrolled_until)
     order = (
-        (func.array_position(literal(listed, ARRAY(Uuid)), col(Enrollment.id)),)
-        if listed
+        (func.array_position(literal(selection.listed, ARRAY(Uuid)), col(Enrollment.id)),)
+        if selection.listed
         else (col(Enrollment.enrolled_at), col(Enrollment.id))
     )
     lines = (
@@ -239,11 +249,8 @@ async def _begin(session: AsyncSession, request: BatchRequest) -> int | Refused:
         insert(CertificateBatchLine).from_select(["batch_id", "enrollment_id", "position", "updated_at"], lines)
     )
     total = (await session.execute(counted)).scalar_one()
-    if listed and total < len(listed):
-        return Refused(Reason.NOT_FOUND, f"{len(listed) - total} of the enrollments are not of this course.")
-    if not 0 < total <= MAX_LEARNERS:
-        count = "nobody" if total == 0 else f"more than {MAX_LEARNERS} learners"
-        return Refused(Reason.INVALID_REQUEST, f"This would be a run for {count}.")
+    if (refused := refused_run(selection, total)) is not None:
+        return refused
     begun = StateChange(CERTIFICATE_BATCH, request.batch_id, None, BatchStatus.RUNNING)
     await write_audit(session, [begun], actor=request.actor, reason="run begun", workflow_id=workflow_id)
     return total

@@ -40,7 +40,7 @@ _NOT_ISSUED = Refused(Reason.CERTIFICATE_NOT_ISSUED, "Only a certificate that co
 
 @dataclass(frozen=True)
 class WantedName:
-    """What is asked for. The evidence is stored before, under `certificate-evidence/{correction_id}`."""
+    """What is asked for. The evidence is stored before, under `certificate-evidence/{correction_id}/`."""
 
     correction_id: UUID
     certificate_id: UUID

@@ -1,9 +1,10 @@
 """Who of many learners would be certified, and what stands between: in one statement, by the rule that decides it."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, exists, false, func, literal, select, true
@@ -12,6 +13,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from activities.learning_facts import ends_by_refund
+from models.errors import Reason
 from models.tables import Certificate, Course, CourseCertificate, Enrollment, Person
 from models.tables.columns import now
 from models.vocabulary import (
@@ -22,6 +24,7 @@ from models.vocabulary import (
     EnrollmentStatus,
 )
 from rules.certificates import Candidate, grounds_against, outcome_of
+from rules.decision import Refused
 
 MAX_LEARNERS = 10_000
 
@@ -36,6 +39,18 @@ class BatchSelection:
     enrollment_ids: tuple[UUID, ...] = ()
     enrolled_from: datetime | None = None
     enrolled_until: datetime | None = None
+
+    @property
+    def listed(self) -> tuple[UUID, ...]:
+        """The enrollments that are named, each once."""
+        return tuple(dict.fromkeys(self.enrollment_ids))
+
+    @property
+    def digest(self) -> str:
+        """The same for the same wish, and for no other (SHA-256, in hexadecimal)."""
+        span = (None if each is None else each.astimezone(UTC) for each in (self.enrolled_from, self.enrolled_until))
+        wish = "\n".join(map(str, (self.course_id, *span, *sorted(self.listed))))
+        return hashlib.sha256(wish.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -73,8 +88,22 @@ def chosen(selection: BatchSelection) -> list[ColumnElement[bool]]:
     return conditions
 
 
-async def batch_preview(session: AsyncSession, selection: BatchSelection) -> BatchPreview:
-    """What a run over these learners would come to now. Writes nothing."""
+def refused_run(selection: BatchSelection, total: int) -> Refused | None:
+    """Why there is no run over so many learners: `not_found` (a listed enrollment is not of this course) and
+    `invalid_request` (nobody, or more than 10,000)."""
+    if selection.listed and total < len(selection.listed):
+        return Refused(Reason.NOT_FOUND, f"{len(selection.listed) - total} of the enrollments are not of this course.")
+    if not 0 < total <= MAX_LEARNERS:
+        count = "nobody" if total == 0 else f"more than {MAX_LEARNERS} learners"
+        return Refused(Reason.INVALID_REQUEST, f"This would be a run for {count}.")
+    return None
+
+
+async def batch_preview(session: AsyncSession, selection: BatchSelection) -> BatchPreview | Refused:
+    """What a run over these learners would come to now; refused as `refused_run` says. Writes nothing."""
+    counted = select(func.count()).select_from(Enrollment).where(*chosen(selection))
+    if (refused := refused_run(selection, (await session.execute(counted)).scalar_one())) is not None:
+        return refused
     standings = (await standings_of(session, *chosen(selection))).values()
     return BatchPreview(
         total=len(standings),

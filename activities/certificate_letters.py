@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlmodel import col
 
 from activities.certificate_links import download_address, download_token
 from activities.errand import Addressed, Draft, Skipped
+from activities.mail_rendering import Words
 from activities.one_line import one_line
 from models.certificate_facts import CertificateFacts
 from models.identifiers import verification_address
@@ -69,13 +71,18 @@ class CertificateErrand(Addressed[ToldCertificate]):
     def expires_on(self) -> str | None:
         """The last day on which it counts."""
         ends_at = self.facts.certificate.expires_at
-        return None if ends_at is None else self.words.day_of(ends_at)
+        return None if ends_at is None else self.day_of(ends_at)
+
+    def day_of(self, moment: datetime) -> str:
+        """The day where the academy is, as it is printed and shown to whoever checks it, in the reader's language."""
+        return Words(self.recipient.locale, self.facts.academy.time_zone).day_of(moment)
 
     @property
     def common(self) -> dict[str, object]:
         """What every letter about a certificate says."""
         return {
             **super().common,
+            "is_test": self.printed.is_test,
             "course": one_line(self.printed.course_name or ""),
             "number": self.facts.certificate.number,
             "holder": one_line(self.printed.student_full_name or ""),
@@ -141,8 +148,8 @@ def certificate_issued(errand: CertificateErrand) -> Draft | Skipped:
     certificate = errand.facts.certificate
     if certificate.status != CertificateStatus.ISSUED or certificate.file_sha256 is None:
         return Skipped(str(certificate.status))
-    follows = certificate.origin in (CertificateOrigin.RENEWAL, CertificateOrigin.CORRECTION)
-    key = f"certificate_issued.{certificate.origin}" if follows else "certificate_issued"
+    is_earned = certificate.origin == CertificateOrigin.COMPLETION
+    key = "certificate_issued" if is_earned else f"certificate_issued.{certificate.origin}"
     return Draft({"download_url": errand.download_url}, key=key)
 
 
@@ -173,7 +180,7 @@ def certificate_expired(errand: CertificateErrand) -> Draft | Skipped:
     renewable_until = errand.facts.certificate.renewable_until
     is_open = renewable_until is not None and renewable_until > errand.moment
     return _unless_followed(errand, CertificateStatus.ISSUED, CertificateStatus.EXPIRED) or Draft(
-        {"renewable_until": errand.words.day_of(renewable_until) if is_open and renewable_until else None}
+        {"renewable_until": errand.day_of(renewable_until) if is_open and renewable_until else None}
     )
 
 
@@ -186,7 +193,7 @@ def certificate_revoked(errand: CertificateErrand) -> Draft | Skipped:
     return Draft(
         {
             "reason": errand.words.texts[f"revocation_reason.{reason}"],
-            "revoked_on": errand.words.day_of(certificate.revoked_at),
+            "revoked_on": errand.day_of(certificate.revoked_at),
         }
     )
 

@@ -37,7 +37,8 @@ async def create_template(
 ) -> CertificateTemplate | Refused:
     """Keep a new template with its first version; the same id again is the same template.
 
-    Refused with `template_invalid` if another one has the name.
+    Refused with `template_invalid` if another one has the name, and with `idempotency_key_reused` if the one with the
+    id was another one when it was new.
     """
     moment = now()
     made = (
@@ -48,7 +49,13 @@ async def create_template(
     )
     if (await session.execute(made)).first() is None:
         known = await session.get(CertificateTemplate, template_id)
-        return known or Refused(Reason.TEMPLATE_INVALID, "name: another template has this name")
+        if known is None:
+            return Refused(Reason.TEMPLATE_INVALID, "name: another template has this name")
+        first = await session.get_one(CertificateTemplateVersion, (template_id, 1))
+        is_titled_so = known.title == title or known.updated_at > known.created_at
+        if known.name != name or first.canvas != _stored(canvas) or not is_titled_so:
+            return Refused(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used with another template.")
+        return known
     await _keep(session, template_id, 1, canvas, actor)
     return await session.get_one(CertificateTemplate, template_id)
 

@@ -33,12 +33,12 @@ class ConfirmedName:
 
 
 async def confirm_legal_name(
-    session: AsyncSession, person_id: UUID, typed: str, *, actor: str, moment: datetime
+    session: AsyncSession, person_id: UUID, typed: str, *, actor: str, moment: datetime, by_staff: bool = False
 ) -> ConfirmedName | Refused:
     """Take the name down as the right one. The same again changes nothing, and wakes nobody.
 
-    Refused with `unknown_person`, `name_invalid`, and `name_already_confirmed` where another one is: that takes a
-    correction.
+    Staff may set another one as long as no certificate bears it. Refused with `unknown_person`, `name_invalid`, and
+    `name_already_confirmed` where another one is: that takes a correction.
     """
     name = written_name(typed)
     if isinstance(name, Refused):
@@ -47,12 +47,10 @@ async def confirm_legal_name(
     person = await session.get(Person, person_id, populate_existing=True)
     if person is None:
         return Refused(Reason.UNKNOWN_PERSON, "There is no such person.")
-    if person.legal_name_confirmed_at is not None:
-        if person.legal_name != name:
-            return Refused(
-                Reason.NAME_ALREADY_CONFIRMED, "A name is confirmed already; another one takes a correction."
-            )
-    else:
+    is_confirmed = person.legal_name_confirmed_at is not None
+    if is_confirmed and person.legal_name != name and not (by_staff and not await _is_certified(session, person_id)):
+        return Refused(Reason.NAME_ALREADY_CONFIRMED, "A name is confirmed already; another one takes a correction.")
+    if not is_confirmed or person.legal_name != name:
         await _confirm(session, person, name, actor=actor, moment=moment, workflow_id=None)
     return ConfirmedName(
         name=name,
@@ -83,6 +81,17 @@ async def _confirm(
     person.legal_name, person.legal_name_confirmed_at, person.updated_at = name, moment, moment
     change = StateChange("person", person.id, before, _CONFIRMED)
     await write_audit(session, [change], actor=actor, reason="name for certificates", workflow_id=workflow_id)
+
+
+async def _is_certified(session: AsyncSession, person_id: UUID) -> bool:
+    """Whether a certificate was ever issued to them here, however it stands."""
+    query = (
+        select(col(Certificate.id))
+        .join(Enrollment, col(Enrollment.id) == col(Certificate.enrollment_id))
+        .where(col(Enrollment.student_id) == person_id, col(Certificate.template_id).is_not(None))
+        .limit(1)
+    )
+    return (await session.execute(query)).first() is not None
 
 
 async def _waiting(session: AsyncSession, person_id: UUID) -> Sequence[UUID]:

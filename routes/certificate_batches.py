@@ -35,6 +35,7 @@ from routes.problems import ProblemError
 from routes.stored_files import IfNoneMatch, file_answer, file_answers
 from routes.tokens import Principal
 from routes.validation import idempotency_header
+from rules.decision import Refused
 
 router = APIRouter(prefix="/v1", tags=["certificates"], route_class=AuthenticatedRoute)
 
@@ -142,29 +143,37 @@ _EXAMPLES: dict[str, Example] = {
 async def post_certificates(
     course_id: UUID,
     body: Annotated[BatchBody, Body(openapi_examples=_EXAMPLES)],
-    idempotency_key: Annotated[str, idempotency_header("the same key is the same run")],
     principal: _ByStaff,
     connections: TheConnections,
     response: Response,
     dry_run: Annotated[bool, Query(description="only say what would happen")] = False,
+    idempotency_key: Annotated[
+        str | None, idempotency_header("the same key is the same run; a dry run needs none")
+    ] = None,
 ) -> BatchView | BatchPreviewView:
     """Up to 10,000 in a run. Each is issued, mailed and looked after by a job of their own; nobody gets two."""
+    selection = BatchSelection(course_id, body.enrollment_ids, body.enrolled_from, body.enrolled_until)
     async with connections.sessions() as session:
         if await session.get(Course, course_id) is None:
             raise ProblemError(Reason.NOT_FOUND, "There is no such course.")
         if dry_run:
-            selection = BatchSelection(course_id, body.enrollment_ids, body.enrolled_from, body.enrolled_until)
             preview = await batch_preview(session, selection)
+            if isinstance(preview, Refused):
+                raise ProblemError(preview.reason, preview.detail)
             response.status_code = HTTPStatus.OK
             return BatchPreviewView(total=preview.total, outcomes=dict(preview.outcomes), grounds=dict(preview.grounds))
+        if idempotency_key is None:
+            raise ProblemError(Reason.IDEMPOTENCY_KEY_MISSING, "Send an Idempotency-Key header, one per run.")
         batch_id = certificate_batch_id_for(principal.subject, idempotency_key)
         known = await session.get(CertificateBatch, batch_id)
-    if known is not None and known.course_id != course_id:
-        raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used with another request.")
+    _require_same(known, selection)
     # One that still runs may have lost its workflow.
     if known is None or known.status == BatchStatus.RUNNING:
         request = BatchRequest(batch_id=batch_id, course_id=course_id, actor=principal.actor, **body.model_dump())
         await start_batch(connections.temporal, request)
+        # Of two with the same key at once, the other one may have begun.
+        async with connections.sessions() as session:
+            _require_same(await session.get(CertificateBatch, batch_id), selection)
     response.headers["Location"] = f"/v1/certificate-batches/{batch_id}"
     return await _read(connections.sessions, batch_id)
 
@@ -258,6 +267,11 @@ async def cancel_certificate_batch(batch_id: UUID, _principal: _ByStaff, connect
         raise ProblemError(Reason.BATCH_NOT_RUNNING, "The run is over.")
     await cancel_batch(connections.temporal, batch_id)
     return batch
+
+
+def _require_same(batch: CertificateBatch | None, selection: BatchSelection) -> None:
+    if batch is not None and batch.asked_sha256 != selection.digest:
+        raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used with another run.")
 
 
 async def _read(sessions: Sessions, batch_id: UUID) -> BatchView:

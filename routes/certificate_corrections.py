@@ -179,7 +179,7 @@ async def get_evidence(
     try:
         return await file_answer(
             parts.files,
-            evidence_key(correction_id),
+            evidence_key(correction_id, correction.evidence_sha256),
             correction.evidence_sha256,
             media_type=correction.evidence_media_type,
             disposition=f'attachment; filename="evidence{ending}"',
@@ -189,9 +189,9 @@ async def get_evidence(
         raise no_file from None
 
 
-def evidence_key(correction_id: UUID) -> str:
-    """Where the document is kept that speaks for another name."""
-    return f"certificate-evidence/{correction_id}"
+def evidence_key(correction_id: UUID, sha256: str) -> str:
+    """Where the document is kept that speaks for another name. Another file under the same wish touches nothing."""
+    return f"certificate-evidence/{correction_id}/{sha256}"
 
 
 async def _record(parts: Parts, sessions: Sessions, wanted: WantedName, file: UploadFile | None) -> UUID:
@@ -211,11 +211,11 @@ async def _record(parts: Parts, sessions: Sessions, wanted: WantedName, file: Up
         correction = await request_correction(session, wanted, now())
         if isinstance(correction, Refused):
             raise ProblemError(correction.reason, correction.detail)
-        if is_known:
-            _require_same(correction, wanted)
-        elif correction.id == wanted.correction_id and file is not None and found is not None:
+        # Of two with the same key at once, the later one finds the row of the other, too.
+        _require_same(correction, wanted)
+        if not is_known and correction.id == wanted.correction_id and file is not None and found is not None:
             # Its row comes about with the file or not at all.
-            await parts.files.put_file(evidence_key(correction.id), file.file, found.media_type)
+            await parts.files.put_file(evidence_key(correction.id, found.sha256), file.file, found.media_type)
         return correction.id
 
 

@@ -102,7 +102,11 @@ async def _answer(temporal: Client, enrollment_id: UUID, update: Update, wish: M
 
 
 async def tell_name_confirmed(temporal: Client, enrollment_ids: Iterable[UUID]) -> None:
-    """Wake the workflows that may wait for a name. One that does not hear of it looks again with its next reminder."""
+    """Wake the workflows that may wait for a name.
+
+    One that does not hear of it looks again with its next reminder; after the last, when somebody decides its task, or
+    the name is confirmed once more.
+    """
     try:
         for enrollment_id in enrollment_ids:
             handle = temporal.get_workflow_handle_for(CertificateWorkflow.run, certificate_workflow_id(enrollment_id))

@@ -236,11 +236,10 @@ async def resend_certificate(
 
 
 def _remarks(certificate: Certificate, principal: Principal, note: str | None) -> list[Remark]:
-    """Each time it is revoked is an occasion of its own for the same words."""
+    """Each time that something is done to it is an occasion of its own for the same words."""
     if note is None:
         return []
-    occasion = "" if certificate.revoked_at is None else certificate.revoked_at.isoformat()
-    return [Remark(CERTIFICATE_NOTE, certificate.id, principal.actor, note, occasion)]
+    return [Remark(CERTIFICATE_NOTE, certificate.id, principal.actor, note, certificate.updated_at.isoformat())]
 
 
 async def _visible(sessions: Sessions, certificate_id: UUID, principal: Principal) -> Certificate:

@@ -167,7 +167,13 @@ async def get_certificate_templates(
     summary="Write a template of certificates",
     responses={
         **answer(HTTPStatus.CREATED, "The template", _TEMPLATE, _LOCATION),
-        **problems(*_USUAL, Reason.IDEMPOTENCY_KEY_MISSING, Reason.PAYLOAD_TOO_LARGE, Reason.TEMPLATE_INVALID),
+        **problems(
+            *_USUAL,
+            Reason.IDEMPOTENCY_KEY_MISSING,
+            Reason.IDEMPOTENCY_KEY_REUSED,
+            Reason.PAYLOAD_TOO_LARGE,
+            Reason.TEMPLATE_INVALID,
+        ),
     },
 )
 async def post_certificate_template(
@@ -186,6 +192,8 @@ async def post_certificate_template(
     template_id = certificate_template_id_for(principal.subject, idempotency_key)
     async with connections.sessions.begin() as session:
         made = await create_template(session, template_id, body.name, body.title, canvas, actor=principal.actor)
+    if isinstance(made, Refused) and made.reason is Reason.IDEMPOTENCY_KEY_REUSED:
+        raise ProblemError(made.reason, made.detail)
     if isinstance(made, Refused):
         field = InvalidField(pointer="#/name", detail="Another template has this name.")
         raise ProblemError(made.reason, "Another template has this name.", errors=[field])

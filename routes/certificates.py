@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import Field
 from sqlalchemy import ColumnElement
 from sqlmodel import col
 
@@ -62,7 +63,7 @@ class CertificateQuery(PageQuery):
     enrollment_id: UUID | None = None
     student_id: UUID | None = None
     course_id: UUID | None = None
-    number: str | None = None
+    number: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
 
 
 @router.get(

@@ -67,7 +67,7 @@ _EXAMPLE_ERRORS = {
     Reason.INVALID_REQUEST: [InvalidField(pointer="#/lines/0/course_id", detail="Field required")],
     Reason.APPLICATION_INCOMPLETE: [InvalidField(pointer="#/bio", detail="Say something about yourself.")],
     Reason.CERTIFICATE_NOT_ELIGIBLE: [
-        InvalidField(pointer="grounds/not_completed", detail="The course is not completed.")
+        InvalidField(pointer="#/grounds/not_completed", detail="The course is not completed.")
     ],
     Reason.TEMPLATE_INVALID: [InvalidField(pointer="#/canvas/boxes/3/font_color", detail="is no color: write #rrggbb")],
 }

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import Reason
 from routes.parts import parts_of
-from routes.problems import problem_response, unexpected
+from routes.problems import unexpected
 
 MAX_BODY_BYTES = 1_000_000
 STRICT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -73,9 +73,8 @@ class Envelope:
 
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced) > limit:
-            refusal = problem_response(Request(scope), Reason.PAYLOAD_TOO_LARGE, too_large)
-            await refusal(scope, receive, send)
-            return
+            # Whoever reads it hears of it at once.
+            received = int(announced)
         await self._app(scope, receive_within_limit, send)
 
     def _limit(self, scope: Scope) -> int:

@@ -83,10 +83,19 @@ async def put_legal_name(
     principal: _TheCaller,
     connections: TheConnections,
 ) -> LegalNameView:
-    """Once for good: another name takes a correction. Certificates that wait for it are issued at once."""
+    """Once for good: another name takes a correction, unless staff mends it before a certificate bears it. Certificates
+    that wait for it are issued at once.
+    """
     await _read(connections.sessions, person_id, principal)
     async with connections.sessions.begin() as session:
-        confirmed = await confirm_legal_name(session, person_id, body.name, actor=principal.actor, moment=now())
+        confirmed = await confirm_legal_name(
+            session,
+            person_id,
+            body.name,
+            actor=principal.actor,
+            moment=now(),
+            by_staff=not principal.roles.isdisjoint((Role.STAFF, Role.ADMIN)),
+        )
     if isinstance(confirmed, Refused):
         raise ProblemError(confirmed.reason, confirmed.detail)
     await tell_name_confirmed(connections.temporal, confirmed.waiting)

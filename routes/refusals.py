@@ -74,7 +74,7 @@ def missing_parts(words: Sequence[object]) -> tuple[InvalidField, ...]:
 def _missing_part(word: str) -> InvalidField:
     about, _, subject = word.partition(":")
     if word in set(CertificateGround):
-        return InvalidField(pointer=f"grounds/{word}", detail=_GROUNDS[CertificateGround(word)])
+        return InvalidField(pointer=f"#/grounds/{word}", detail=_GROUNDS[CertificateGround(word)])
     if about == "certification":
         pointer, detail = f"#/documents/{word}", f"A valid certification for `{subject}` is needed."
     elif about == "subject_closed":

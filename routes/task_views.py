@@ -6,11 +6,11 @@ from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, exists, select
 from sqlmodel import col
 
 from activities.task_record import actors_of
-from models.tables import Enrollment, HumanTask, Note, TutorApplication
+from models.tables import Certificate, Enrollment, HumanTask, Note, TutorApplication
 from models.tables.columns import now
 from models.vocabulary import TaskAction, TaskKind, TaskQueue, TaskStatus
 from routes.pagination import PageQuery
@@ -144,22 +144,23 @@ def conditions_of(asked: TaskQuery, principal: Principal) -> list[ColumnElement[
     return conditions
 
 
+_ABOUT_AN_ENROLLMENT = (TaskKind.NAME_CORRECTION, TaskKind.CERTIFICATE_NAME_MISSING, TaskKind.COMPLETION_JUDGEMENT)
+
+
 def not_about_own(principal: Principal) -> list[ColumnElement[bool]]:
-    """The WHERE that leaves out what is about an application of the caller's, or about how well they have learned:
-    others see to that.
-    """
+    """The WHERE that leaves out what is about the caller's own application, name or learning: others see to that."""
     if principal.person_id is None:
         return []
-    applied = exists().where(
+    application = exists().where(
         col(TutorApplication.id) == col(HumanTask.subject_id),
         col(TutorApplication.applicant_id) == principal.person_id,
     )
-    learned = exists().where(
-        col(HumanTask.kind) == TaskKind.COMPLETION_JUDGEMENT,
-        col(Enrollment.id) == col(HumanTask.subject_id),
+    certified = select(col(Certificate.enrollment_id)).where(col(Certificate.id) == col(HumanTask.subject_id))
+    enrollment = exists().where(
         col(Enrollment.student_id) == principal.person_id,
+        col(Enrollment.id).in_([col(HumanTask.subject_id), certified.correlate(HumanTask).scalar_subquery()]),
     )
-    return [~applied, ~learned]
+    return [~application, ~(col(HumanTask.kind).in_(_ABOUT_AN_ENROLLMENT) & enrollment)]
 
 
 def view_of(task: HumanTask, settings: Settings) -> TaskView:

@@ -35,7 +35,7 @@ class InvalidField(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pointer: str = Field(
-        description="JSON Pointer into the body (`#/…`), or `query/…`, `header/…`, `path/…`, `grounds/…`"
+        description="JSON Pointer into the body or what it is about (`#/…`), or `query/…`, `header/…`, `path/…`"
     )
     detail: str = Field(description="what was expected there")
 

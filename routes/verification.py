@@ -5,21 +5,25 @@ The code is random (128 bits), so a page can be found by who was shown the certi
 
 import hmac
 import re
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import aliased
 from sqlmodel import col
+from starlette.exceptions import HTTPException
 
 from activities.database import Sessions
 from models.certificate_facts import CertificateFacts
@@ -29,12 +33,35 @@ from models.tables import Academy, Certificate
 from models.tables.columns import now
 from models.vocabulary import CertificateStatus, RevocationReason
 from routes.documentation import answer, problems
-from routes.pages import PAGE, note, page, texts_of_reader
-from routes.parts import TheConnections, TheParts
+from routes.pages import PAGE, note, page, say, texts_of_reader
+from routes.parts import TheConnections, TheParts, parts_of
 from routes.problems import KINDS, problem_response
 from routes.uploads import MAX_UPLOAD_BYTES, digest_of
 
-router = APIRouter(prefix="/verify", tags=["pages"])
+
+class _PublicRoute(APIRoute):
+    """A route whose callers are counted before anything they send is read, and who get a page of every refusal."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The framework's handler, behind the limit."""
+        handle = super().get_route_handler()
+
+        async def handle_within_limit(request: Request) -> Response:
+            if (wait := parts_of(request).verification_limit.wait_of(request)) is not None:
+                return _too_many(request, wait)
+            try:
+                return await handle(request)
+            except (RequestValidationError, HTTPException) as refused:
+                if _wants_json(request):
+                    raise
+                if getattr(refused, "status_code", None) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                    return _asks_again(request, "verify.too_large", Reason.PAYLOAD_TOO_LARGE)
+                return _asks_again(request, "verify.no_file", Reason.INVALID_REQUEST)
+
+        return handle_within_limit
+
+
+router = APIRouter(prefix="/verify", tags=["pages"], route_class=_PublicRoute)
 
 UPLOADS = {re.compile(r"/verify(/[^/]+)?"): MAX_UPLOAD_BYTES}
 _CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
@@ -57,6 +84,7 @@ class VerificationView(BaseModel):
 
     code: str
     validity: Validity
+    is_test: bool = Field(description="of a test order: it certifies nothing, whatever `validity` says")
     number: str
     holder: str = Field(description="the name that it was issued to")
     course: str
@@ -72,6 +100,7 @@ class VerificationView(BaseModel):
 _EXAMPLE = VerificationView(
     code="01J9Z3V6T1Q8N4W2X7C5B0KDMH",
     validity=Validity.VALID,
+    is_test=False,
     number="CERT-2026-000042",
     holder="Łukasz Żółć",
     course="Conversational Spanish B1",
@@ -118,8 +147,6 @@ class _Found:
 @router.get("/{code}", summary="Check a certificate", response_model=VerificationView, responses=_ANSWERS)
 async def get_verification(code: str, request: Request, parts: TheParts, connections: TheConnections) -> Response:
     """A page for people and JSON for programs (`Accept: application/json`). What it says is true at this moment."""
-    if (wait := parts.verification_limit.wait_of(request)) is not None:
-        return _too_many(request, wait)
     found = await _found(connections.sessions, parts.settings.public_url, col(Certificate.code) == _read(code))
     return _unknown(request) if found is None else _shown(request, found)
 
@@ -129,8 +156,6 @@ async def post_verification(
     code: str, form: _TheFile, request: Request, parts: TheParts, connections: TheConnections
 ) -> Response:
     """Whether this very PDF is the one that was issued. The file is read, compared and forgotten."""
-    if (wait := parts.verification_limit.wait_of(request)) is not None:
-        return _too_many(request, wait)
     found = await _found(connections.sessions, parts.settings.public_url, col(Certificate.code) == _read(code))
     if found is None:
         return _unknown(request)
@@ -143,8 +168,6 @@ async def post_unknown_verification(
     form: _TheFile, request: Request, parts: TheParts, connections: TheConnections
 ) -> Response:
     """The certificate whose PDF this is, to the byte."""
-    if (wait := parts.verification_limit.wait_of(request)) is not None:
-        return _too_many(request, wait)
     digest = await run_in_threadpool(digest_of, form.file.file)
     found = await _found(connections.sessions, parts.settings.public_url, col(Certificate.file_sha256) == digest)
     return _unknown(request) if found is None else _shown(request, found, is_same_file=True)
@@ -181,6 +204,7 @@ def _view(certificate: Certificate, newer_code: str | None, issuer: str, public_
     return VerificationView(
         code=certificate.code,
         validity=_validity(certificate, now()),
+        is_test=facts.is_test,
         number=certificate.number,
         holder=facts.student_full_name or "",
         course=facts.course_name or "",
@@ -233,6 +257,8 @@ def _shown(request: Request, found: _Found, *, is_same_file: bool | None = None)
         form_action="'self'",
         texts=texts,
         view=view,
+        standing="test" if view.is_test else view.validity,
+        action=f"/verify/{view.code}",
         facts=[(texts[f"verify.{name}"], value) for name, value in facts],
     )
 
@@ -240,8 +266,22 @@ def _shown(request: Request, found: _Found, *, is_same_file: bool | None = None)
 def _unknown(request: Request) -> Response:
     if _wants_json(request):
         return problem_response(request, Reason.NOT_FOUND, "There is no such certificate.")
-    request.state.refused_with = Reason.NOT_FOUND  # counted where every answer is
-    return note(texts_of_reader(request), "verify.unknown", status=KINDS[Reason.NOT_FOUND].status)
+    return _asks_again(request, "verify.unknown", Reason.NOT_FOUND)
+
+
+def _asks_again(request: Request, subject: str, reason: Reason) -> Response:
+    """A page that says what is wrong, and takes the file (once more)."""
+    request.state.refused_with = reason  # counted where every answer is
+    texts = texts_of_reader(request)
+    return page(
+        "verification_refused.html.j2",
+        status=KINDS[reason].status,
+        form_action="'self'",
+        texts=texts,
+        heading=texts[f"{subject}.heading"],
+        text=say(texts, f"{subject}.text"),
+        action="/verify",
+    )
 
 
 def _too_many(request: Request, wait: int) -> Response:

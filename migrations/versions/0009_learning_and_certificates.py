@@ -152,6 +152,7 @@ def upgrade() -> None:
         sa.Column("course_id", sa.Uuid(), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=False),
         sa.Column("requested_by", sa.String(length=80), nullable=False),
+        sa.Column("asked_sha256", sa.String(length=64), nullable=False),
         sa.Column("workbook_sha256", sa.String(length=64), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("workflow_id", sa.String(length=255), nullable=False),
@@ -445,6 +446,13 @@ def upgrade() -> None:
         ["wakes_at"],
         unique=False,
         postgresql_where=sa.text("wakes_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_certificates_file_sha256",
+        "certificates",
+        ["file_sha256"],
+        unique=False,
+        postgresql_where=sa.text("file_sha256 IS NOT NULL"),
     )
     op.create_unique_constraint(op.f("uq_certificates_code"), "certificates", ["code"])
     op.create_index(

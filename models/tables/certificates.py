@@ -92,6 +92,7 @@ class Certificate(Row, table=True):
         CheckConstraint("renewable_until >= expires_at", name="grace_after_end"),
         Index("ix_certificates_expires_at", "expires_at", postgresql_where=text("status = 'issued'")),
         Index("ix_certificates_wakes_at", "wakes_at", postgresql_where=text("wakes_at IS NOT NULL")),
+        Index("ix_certificates_file_sha256", "file_sha256", postgresql_where=text("file_sha256 IS NOT NULL")),
     )
 
     enrollment_id: UUID = Field(foreign_key="enrollments.id", index=True)
@@ -164,6 +165,7 @@ class CertificateBatch(Row, table=True):
     course_id: UUID = Field(foreign_key="courses.id", index=True)
     status: BatchStatus = Field(default=BatchStatus.RUNNING, sa_type=STATE)
     requested_by: str = Field(max_length=80)
+    asked_sha256: str = Field(max_length=64, description="of whom it was asked for, so that a repeat is told apart")
     workbook_sha256: str | None = Field(default=None, max_length=64, description="of its result, once it is written")
     ended_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     workflow_id: str = Field(max_length=255)

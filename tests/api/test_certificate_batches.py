@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from activities import certificate_eligibility
 from activities.certificate_batches import CertificateBatchActivities
 from activities.database import Sessions
 from activities.files import FileStore
@@ -83,8 +84,11 @@ async def test_a_dry_run_counts_and_writes_nothing(
     )
     one = await run(client, settings, school.course, {"enrollment_ids": [str(places[0].id)]}, dry_run="true")
     assert one.json()["outcomes"] == {"issued": 1}
-    later = {"enrolled_from": (now() + timedelta(days=1)).isoformat()}
-    assert (await run(client, settings, school.course, later, dry_run="true")).json()["total"] == 0
+    path, staff = f"/v1/courses/{school.course}/certificates", as_staff(settings)
+    keyless = await client.post(path, json={}, params={"dry_run": "true"}, headers=staff)
+    assert keyless.json() == tried.json()
+    missing = await client.post(path, json={}, headers=staff)
+    assert (missing.status_code, missing.json()["reason"]) == (400, "idempotency_key_missing")
     assert recorder.started == []
     runs = await client.get("/v1/certificate-batches", headers=as_staff(settings))
     assert runs.json()["total"] == 0
@@ -100,8 +104,13 @@ async def test_a_run_is_begun_once_for_a_key(
     assert (batch["status"], batch["total"], batch["done"]) == ("running", 3, 0)
     assert first.headers["location"] == f"/v1/certificate-batches/{batch['id']}"
     assert (await run(client, settings, school.course, key="k")).json() == batch
-    other = await run(client, settings, school.pack, key="k")
-    assert (other.status_code, other.json()["reason"]) == (422, "idempotency_key_reused")
+    for course, body in (
+        (school.pack, {}),
+        (school.course, {"enrollment_ids": [str(places[0].id)]}),
+        (school.course, {"enrolled_from": "2026-01-01T00:00:00Z"}),
+    ):
+        other = await run(client, settings, course, body, key="k")
+        assert (other.status_code, other.json()["reason"]) == (422, "idempotency_key_reused"), body
     path, staff = first.headers["location"], as_staff(settings)
     early = await client.get(f"{path}/result.xlsx", headers=staff)
     assert (early.status_code, early.json()["reason"]) == (404, "document_not_ready")
@@ -118,20 +127,29 @@ async def test_a_run_is_begun_once_for_a_key(
     assert (late.status_code, late.json()["reason"]) == (409, "batch_not_running")
     started = len(recorder.started)
     assert (await run(client, settings, school.course, key="k")).json()["status"] == "canceled"
+    other = await run(client, settings, school.course, {"enrollment_ids": [str(places[0].id)]}, key="k")
+    assert other.json()["reason"] == "idempotency_key_reused"
     assert len(recorder.started) == started
     for narrowed, total in (({"status": "canceled"}, 1), ({"status": "done"}, 0), ({"course_id": str(uuid4())}, 0)):
         listed = await client.get("/v1/certificate-batches", params=narrowed, headers=staff)
         assert listed.json()["total"] == total
 
 
-async def test_what_is_no_run(
-    client: httpx.AsyncClient, settings: Settings, school: School, places: list[ReadPlace], recorder: CertifyingTemporal
-) -> None:
-    assert (await run(client, settings, uuid4())).json()["reason"] == "not_found"
-    nobody = await run(client, settings, school.course, {"enrolled_from": (now() + timedelta(days=1)).isoformat()})
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_what_is_no_run_is_none_when_it_is_tried_out(
+    client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, school: School,
+    places: list[ReadPlace], recorder: CertifyingTemporal, dry_run: str,
+) -> None:  # fmt: skip
+    assert (await run(client, settings, uuid4(), dry_run=dry_run)).json()["reason"] == "not_found"
+    later = {"enrolled_from": (now() + timedelta(days=1)).isoformat()}
+    nobody = await run(client, settings, school.course, later, dry_run=dry_run)
     assert (nobody.status_code, nobody.json()["reason"]) == (422, "invalid_request")
-    stranger = await run(client, settings, school.course, {"enrollment_ids": [str(uuid4())]})
+    listed = {"enrollment_ids": [str(uuid4()), str(places[0].id)]}
+    stranger = await run(client, settings, school.course, listed, dry_run=dry_run)
     assert (stranger.status_code, stranger.json()["reason"]) == (404, "not_found")
+    monkeypatch.setattr(certificate_eligibility, "MAX_LEARNERS", 2)
+    many = await run(client, settings, school.course, dry_run=dry_run)
+    assert (many.status_code, many.json()["reason"]) == (422, "invalid_request")
     runs = await client.get("/v1/certificate-batches", headers=as_staff(settings))
     assert runs.json()["total"] == 0
     assert (await client.get(f"/v1/certificate-batches/{uuid4()}", headers=as_staff(settings))).status_code == 404
@@ -160,7 +178,7 @@ async def test_ten_thousand_ids_fit_into_a_request(
 ) -> None:
     ids = [str(uuid4()) for _ in range(10_000)]
     answer = await run(client, settings, school.course, {"enrollment_ids": ids}, dry_run="true")
-    assert (answer.status_code, answer.json()["total"]) == (200, 0)
+    assert (answer.status_code, answer.json()["detail"]) == (404, "10000 of the enrollments are not of this course.")
 
 
 async def test_runs_are_for_staff(

@@ -1,18 +1,24 @@
 """Another name on a certificate over HTTP: slips at once, anything else with evidence and by a person."""
 
+import asyncio
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from activities.certificate_corrections import WantedName, request_correction
 from activities.certificates import CertificateActivities
 from activities.database import Sessions
 from models.messages.certificates import DecideCorrection
 from models.tables import NameCorrection
 from models.tables.columns import now
 from models.vocabulary import Role
+from routes import certificate_corrections
+from rules.decision import Refused
 from settings import Settings
 from tests.api.callers import as_, as_staff, as_student
 from tests.api.certificates_on_record import (
@@ -139,6 +145,27 @@ async def test_another_surname_needs_evidence_and_a_person(
     assert (seen["decided_by"], seen["requested_by"]) == (None, None)
     new = (await client.get(f"/v1/certificates/{decided['new_certificate_id']}", headers=own)).json()
     assert new["holder"] == "Lukasz Nowak"
+
+
+async def test_of_two_at_once_with_one_key_the_first_keeps_its_evidence(
+    client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, place: ReadPlace, path: str
+) -> None:
+    own, staff = as_student(settings, place.student), as_staff(settings)
+    both_have_looked = asyncio.Barrier(2)
+
+    async def together(session: AsyncSession, wanted: WantedName, moment: datetime) -> NameCorrection | Refused:
+        await both_have_looked.wait()
+        return await request_correction(session, wanted, moment)
+
+    monkeypatch.setattr(certificate_corrections, "request_correction", together)
+    files = {"Lukasz Nowak": PDF, "Lukasz Nowicki": PDF[:-6] + b" " + PDF[-6:]}
+    answers = await asyncio.gather(*(ask(client, path, own, *wish, key="k") for wish in files.items()))
+    assert sorted(answer.status_code for answer in answers) == [202, 422]
+    [refused] = [answer for answer in answers if answer.status_code == 422]
+    assert refused.json()["reason"] == "idempotency_key_reused"
+    [wish] = (await client.get(path, headers=staff)).json()["items"]
+    shown = await client.get(f"{path}/{wish['id']}/evidence", headers=staff)
+    assert (shown.status_code, shown.content) == (200, files[wish["requested_name"]])
 
 
 @pytest.mark.parametrize(

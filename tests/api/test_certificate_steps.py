@@ -87,7 +87,7 @@ async def test_all_that_stands_between_is_said_one_by_one(
     refused = await client.post(f"/v1/enrollments/{place.id}/certificate", headers=as_student(settings, place.student))
     assert (refused.status_code, refused.json()["reason"]) == (409, "certificate_not_eligible")
     pointers = [each["pointer"] for each in refused.json()["errors"]]
-    assert pointers == ["grounds/not_completed", "grounds/name_unconfirmed"]
+    assert pointers == ["#/grounds/not_completed", "#/grounds/name_unconfirmed"]
 
 
 async def test_without_a_confirmed_name_it_waits(
@@ -125,7 +125,7 @@ async def test_an_exception_that_is_refused_leaves_no_note(
         await session.execute(delete(CourseCertificate))
     body = {"exception_note": "Passed on paper."}
     refused = await client.post(f"/v1/enrollments/{place.id}/certificate", json=body, headers=as_staff(settings))
-    assert [each["pointer"] for each in refused.json()["errors"]] == ["grounds/no_template"]
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["#/grounds/no_template"]
     assert await notes(sessions) == []
 
 
@@ -165,6 +165,16 @@ async def test_revoked_with_a_reason_and_reinstated_as_if_nothing_had_been(
         None,
     )
     assert await notes(sessions) == ["Somebody else sat the exam.", "It was her twin."]
+
+
+async def test_the_same_words_at_another_time_are_another_note(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, done: ReadPlace
+) -> None:
+    path, staff = f"/v1/certificates/{(await issued(client, settings, done))['id']}", as_staff(settings)
+    for _ in range(2):
+        await client.post(f"{path}/revoke", json={"reason": "other", "note": "A mistake."}, headers=staff)
+        await client.post(f"{path}/reinstate", json={"note": "It was none."}, headers=staff)
+    assert await notes(sessions) == ["A mistake.", "It was none."] * 2
 
 
 @pytest.mark.parametrize(("step", "body"), [("revoke", {"reason": "other"}), ("reinstate", {}), ("resend", None)])

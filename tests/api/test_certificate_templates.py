@@ -55,6 +55,9 @@ async def test_it_is_kept_version_by_version(
 ) -> None:
     first, again = [await write(client, admin, key="k") for _ in range(2)]
     assert (first.status_code, again.json()) == (201, first.json())
+    for name, canvas in (("other", PLAIN), ("plain", CLASSIC)):
+        reused = await write(client, admin, name, canvas, key="k")
+        assert (reused.status_code, reused.json()["reason"]) == (422, "idempotency_key_reused")
     path = first.headers["location"]
     # Academy of Mine's name of a font is read as one that ships.
     assert first.json()["canvas"]["boxes"][0]["font_family"] == "Lato"
@@ -62,6 +65,7 @@ async def test_it_is_kept_version_by_version(
     for version in (2, 2):  # the same canvas is no version
         changed = await client.put(path, json={"title": "Classic", "canvas": CLASSIC}, headers=admin)
         assert (changed.json()["version"], changed.json()["title"]) == (version, "Classic")
+    assert (await write(client, admin, key="k")).json()["version"] == 2
     read = (await client.get(path, headers=as_staff(settings))).json()
     assert (read["canvas"], read["version"]) == (CLASSIC, 2)
     listed = (await client.get(TEMPLATES, headers=as_staff(settings))).json()

@@ -100,6 +100,9 @@ async def test_lists_are_narrowed_sorted_and_leave_out_what_the_platform_wrote(
     for name in ("enrollment_id", "student_id", "course_id"):
         nothing = await client.get("/v1/certificates", params={name: str(uuid4())}, headers=staff)
         assert nothing.json()["total"] == 0, name
+    for number in ("a\x00b", "x" * 41):
+        refused = await client.get("/v1/certificates", params={"number": number}, headers=staff)
+        assert (refused.status_code, refused.json()["reason"]) == (422, "invalid_request")
     by_number = await client.get("/v1/certificates", params={"sort": "number"}, headers=staff)
     assert [each["id"] for each in by_number.json()["items"]] == [str(first), str(second)]
 

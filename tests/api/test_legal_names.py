@@ -4,12 +4,22 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select
+from sqlmodel import col
 
 from activities.database import Sessions
+from models.tables import AuditEntry, Enrollment, OrderLine
 from models.vocabulary import Role
 from settings import Settings
 from tests.api.callers import as_, as_staff, as_student
-from tests.api.certificates_on_record import ReadPlace, certify_course, complete_place, place_of, write_academy
+from tests.api.certificates_on_record import (
+    ReadPlace,
+    certify_course,
+    complete_place,
+    place_of,
+    write_academy,
+    write_certificate,
+)
 from tests.api.orders_on_record import write_order, write_school
 from tests.api.recording_temporal import RecordingTemporal, not_found, unreachable
 
@@ -43,6 +53,34 @@ async def test_it_is_confirmed_once_and_wakes_who_waits(
     other = await client.put(path, json={"name": "Łukasz Nowak"}, headers=own)
     assert (other.status_code, other.json()["reason"]) == (409, "name_already_confirmed")
     assert (await client.get(path, headers=own)).json() == confirmed.json()
+
+
+async def test_staff_mends_it_before_a_certificate_bears_it(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions, place: ReadPlace
+) -> None:
+    own, staff, path = as_student(settings, place.student), as_staff(settings), path_of(place.student)
+    await client.put(path, json={"name": "Anan Ó Briain"}, headers=own)
+    service = as_(settings, "platform", Role.SERVICE)
+    for headers in (own, service):
+        refused = await client.put(path, json={"name": "Anna Ó Briain"}, headers=headers)
+        assert refused.json()["reason"] == "name_already_confirmed"
+    mended = await client.put(path, json={"name": "Anna Ó Briain"}, headers=staff)
+    assert (mended.status_code, mended.json()["name"]) == (200, "Anna Ó Briain")
+    query = select(col(AuditEntry.actor)).where(col(AuditEntry.subject_id) == place.student)
+    async with sessions() as session:
+        entries = (await session.scalars(query.order_by(col(AuditEntry.created_at)))).all()
+    assert entries == [f"student:{place.student}", "staff:frida"]
+    async with sessions() as session:
+        order_id = (
+            await session.scalars(
+                select(col(OrderLine.order_id))
+                .join(Enrollment, col(Enrollment.order_line_id) == col(OrderLine.id))
+                .where(col(Enrollment.id) == place.id)
+            )
+        ).one()
+    await write_certificate(sessions, order_id)
+    late = await client.put(path, json={"name": "Anna Nowak"}, headers=staff)
+    assert (late.status_code, late.json()["reason"]) == (409, "name_already_confirmed")
 
 
 @pytest.mark.parametrize("name", ["123", "-", "Anna\u202eannA", "a" * 201])

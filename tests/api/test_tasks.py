@@ -19,6 +19,8 @@ from rules.tasks import queue_of
 from sandbox.sample_academy import sample_id
 from settings import Settings
 from tests.api.callers import as_, as_staff, as_student
+from tests.api.certificates_on_record import place_of, write_academy, write_certificate
+from tests.api.orders_on_record import write_order, write_school
 from tests.eventually import eventually
 from tests.fresh_record import load_academy
 from tests.installation import Installation, Json
@@ -130,6 +132,36 @@ async def test_tasks_are_found_by_queue_job_kind_lateness_and_taker(
     assert await found(client, frida, assignee="nobody") == {cancellation}
     for wrong in ({"job": "order-%"}, {"assignee": "frida"}, {"queue": "kitchen"}):
         assert (await client.get("/v1/tasks", params=wrong, headers=frida)).status_code == 422
+
+
+async def test_nobody_decides_about_their_own_name(
+    client: httpx.AsyncClient, settings: Settings, sessions: Sessions
+) -> None:
+    await write_academy(sessions)
+    school = await write_school(sessions)
+    order_id = await write_order(sessions, school, school.anna, 1, paid=True)
+    place, certificate_id = await place_of(sessions, order_id), await write_certificate(sessions, order_id)
+    steps, made = TaskActivities(sessions), {}
+    for kind, about, subject_id in (
+        (TaskKind.NAME_CORRECTION, "certificate", certificate_id),
+        (TaskKind.CERTIFICATE_NAME_MISSING, "enrollment", place.id),
+        (TaskKind.PROVISIONING_FAILED, "enrollment", place.id),
+    ):
+        made[kind] = uuid4()
+        await steps.open_task(
+            OpenTask(
+                task_id=made[kind], kind=kind, subject_kind=about, subject_id=subject_id, reason="Look at it.",
+                allowed_actions=(TaskAction.APPROVE,), due_at=now(), workflow_id="w", queue=queue_of(kind),
+            )
+        )  # fmt: skip
+    own = as_(settings, place.student, Role.STAFF)
+    assert await found(client, own) == {made[TaskKind.PROVISIONING_FAILED]}
+    for kind in (TaskKind.NAME_CORRECTION, TaskKind.CERTIFICATE_NAME_MISSING):
+        path = f"/v1/tasks/{made[kind]}"
+        assert (await client.get(path, headers=own)).status_code == 404
+        decided = await client.post(f"{path}/decision", json={"action": "approve"}, headers=own)
+        assert (decided.status_code, decided.json()["reason"]) == (404, "not_found")
+    assert await found(client, as_staff(settings)) == set(made.values())
 
 
 async def test_who_takes_a_task_is_on_record_and_the_same_again_changes_nothing(

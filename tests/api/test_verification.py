@@ -1,12 +1,18 @@
 """Anybody can check a certificate by its code or its file, and sees what is true at this moment, and no address."""
 
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
+import cli
 from activities.database import Sessions
+from models.certificate_facts import CertificateFacts
 from models.tables.columns import now
 from models.vocabulary import CertificateStatus, RevocationReason
 from routes.rate_limits import A_MINUTE
@@ -16,6 +22,13 @@ from tests.api.orders_on_record import write_order, write_school
 NEWER = "01J9Z3V6T1Q8N4W2X7C5B0KDMJ"
 JSON = {"Accept": "application/json"}
 PAGE = {"Accept": "text/html,application/xhtml+xml,application/json;q=0.9"}
+
+
+@dataclass(frozen=True)
+class Trusting:
+    """Settings that trust the load balancers of a network."""
+
+    forwarded_allow_ips: str = "10.0.0.0/8"
 
 
 @pytest.fixture
@@ -111,6 +124,84 @@ async def test_a_name_is_text_whatever_it_says(client: httpx.AsyncClient, sessio
     page = (await client.get(f"/verify/{CODE}", headers=PAGE)).text
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+async def test_what_came_of_a_test_order_is_called_a_test(
+    client: httpx.AsyncClient, sessions: Sessions, order_id: UUID
+) -> None:
+    facts = CertificateFacts(student_full_name="Anna", course_name="Course", is_test=True)
+    await write_certificate(sessions, order_id, facts=facts.model_dump(mode="json"))
+    told = (await client.get(f"/verify/{CODE}", headers=JSON)).json()
+    assert (told["is_test"], told["validity"]) == (True, "valid")
+    page = (await client.get(f"/verify/{CODE}", headers=PAGE)).text
+    assert "This is a test." in page
+    assert "is valid" not in page
+
+
+@pytest.mark.parametrize("path", ["/verify", f"/verify/{CODE}"])
+async def test_a_person_gets_a_page_of_every_refusal(
+    client: httpx.AsyncClient, sessions: Sessions, order_id: UUID, path: str
+) -> None:
+    await write_certificate(sessions, order_id)
+    large = {"file": ("c.pdf", b" " * 11_000_000)}
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="c.pdf"\r\n\r\n'
+        for _ in range(11):
+            yield b" " * 1_000_000
+
+    chunked = {**PAGE, "Content-Type": "multipart/form-data; boundary=x"}
+    for refused, status, words in (
+        (await client.post(path, headers=PAGE), 422, "No file came."),
+        (await client.post(path, data={"other": "x"}, headers=PAGE), 422, "No file came."),
+        (await client.post(path, files=large, headers=PAGE), 413, "too large"),
+        (await client.post(path, content=in_pieces(), headers=chunked), 413, "too large"),
+        (await client.get("/verify/none", headers=PAGE), 404, "no such certificate"),
+    ):
+        assert (refused.status_code, words in refused.text) == (status, True), refused.text[-800:]
+        assert '<form method="post" action="/verify" enctype="multipart/form-data">' in refused.text
+        assert "form-action 'self'" in refused.headers["content-security-policy"]
+    assert (await client.post(path, files=large, headers=JSON)).json()["reason"] == "payload_too_large"
+    assert (await client.post(path, headers=JSON)).json()["reason"] == "invalid_request"
+
+
+async def test_who_asks_too_often_is_told_before_the_file_is_read(
+    client: httpx.AsyncClient, sessions: Sessions, order_id: UUID
+) -> None:
+    for _ in range(A_MINUTE):
+        await client.get("/verify/x", headers=JSON)
+    pieces = 0
+
+    async def file() -> AsyncIterator[bytes]:
+        nonlocal pieces
+        for _ in range(10):
+            pieces += 1
+            yield b" " * 100_000
+
+    refused = await client.post("/verify", content=file(), headers=JSON)
+    assert (refused.status_code, pieces) == (429, 0)
+
+
+async def test_behind_a_proxy_each_caller_counts_apart(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, sessions: Sessions, order_id: UUID
+) -> None:
+    served: dict[str, str] = {}
+    monkeypatch.setattr(uvicorn, "run", lambda _app, **options: served.update(options))
+    monkeypatch.setattr(cli, "_settings", Trusting)
+    cli.api()
+    config = uvicorn.Config(app, lifespan="off", log_config=None, forwarded_allow_ips=served["forwarded_allow_ips"])
+    config.load()
+
+    async def answers(proxy: str, callers: Iterable[str]) -> list[int]:
+        transport = httpx.ASGITransport(app=config.loaded_app, client=(proxy, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://registrar.test") as client:
+            asked = [await client.get("/verify/x", headers={**JSON, "X-Forwarded-For": each}) for each in callers]
+            return [answer.status_code for answer in asked]
+
+    assert await answers("10.9.8.7", ["192.0.2.1"] * A_MINUTE) == [404] * A_MINUTE
+    assert await answers("10.9.8.7", ["192.0.2.1", "192.0.2.2"]) == [429, 404]
+    invented = [f"192.0.2.{number}" for number in range(100, 101 + A_MINUTE)]
+    assert await answers("203.0.113.9", invented) == [404] * A_MINUTE + [429]
 
 
 async def test_nobody_tries_codes_for_long(client: httpx.AsyncClient, sessions: Sessions, order_id: UUID) -> None:

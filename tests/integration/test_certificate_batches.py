@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities import certificate_batches
+from activities import certificate_batches, certificate_eligibility
 from activities.certificate_batches import CertificateBatchActivities, NotIssuedYetError, workbook_key
 from activities.certificate_eligibility import BatchSelection, batch_preview, standing_of
 from activities.certificate_templates import AssignedTemplate
@@ -174,7 +174,7 @@ async def test_a_preview_counts_what_a_run_would_come_to(
     async with batches.sessions() as session:
         with statements_of(engine) as sent:
             listed = await batch_preview(session, BatchSelection(SPANISH.course_id, tuple(places.values())))
-        assert len(sent) == 1
+        assert len(sent) == 2
         of_course = await batch_preview(session, SPANISH)
         standing = await standing_of(session, places["grace"], CertificateOrigin.EXCEPTION)
     assert listed.total == 6
@@ -222,9 +222,9 @@ async def test_a_run_for_nobody_or_too_many_is_refused(
     ]
     for request, reason in refused:
         assert (await batches.begin_batch(request)).refusal is reason
-    monkeypatch.setattr(certificate_batches, "MAX_LEARNERS", 5)
+    monkeypatch.setattr(certificate_eligibility, "MAX_LEARNERS", 5)
     assert (await batches.begin_batch(asking())).total == 5
-    monkeypatch.setattr(certificate_batches, "MAX_LEARNERS", 4)
+    monkeypatch.setattr(certificate_eligibility, "MAX_LEARNERS", 4)
     assert (await batches.begin_batch(asking())).refusal is Reason.INVALID_REQUEST
     async with batches.sessions() as session:
         assert len((await session.execute(select(CertificateBatch))).all()) == 1

@@ -1,17 +1,17 @@
 """When a letter about a certificate is not sent, and what it leads to."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from activities.certificate_letters import certificate_name_needed
 from activities.certificate_links import VALID_FOR, read_download_token
 from activities.errand import Draft, PublicPages, Skipped
-from activities.letters import CERTIFICATE_LETTERS
+from activities.letters import CERTIFICATE_LETTERS, set_letter
 from activities.signed_links import LinkExpiredError
 from models.vocabulary import CertificateOrigin, CertificateStatus, EnrollmentStatus, MailTemplate
-from sandbox.certificate_mail_samples import certificate_errand, name_errand
+from sandbox.certificate_mail_samples import certificate_errand, name_errand, write_about_certificate
 from sandbox.mail_samples import NOW, PUBLIC
 
 T, S = MailTemplate, CertificateStatus
@@ -50,7 +50,7 @@ def test_it_is_not_sent_before_its_file_is_there() -> None:
     ("origin", "key"),
     [
         (CertificateOrigin.COMPLETION, "certificate_issued"),
-        (CertificateOrigin.EXCEPTION, "certificate_issued"),
+        (CertificateOrigin.EXCEPTION, "certificate_issued.exception"),
         (CertificateOrigin.RENEWAL, "certificate_issued.renewal"),
         (CertificateOrigin.CORRECTION, "certificate_issued.correction"),
     ],
@@ -59,6 +59,39 @@ def test_it_says_why_there_is_a_new_one(origin: CertificateOrigin, key: str) -> 
     written = CERTIFICATE_LETTERS[T.CERTIFICATE_ISSUED].write(certificate_errand(T.CERTIFICATE_ISSUED, origin=origin))
     assert isinstance(written, Draft)
     assert written.key == key
+
+
+def test_an_exception_does_not_say_that_the_course_is_completed() -> None:
+    mail = write_about_certificate(T.CERTIFICATE_ISSUED, origin=CertificateOrigin.EXCEPTION)
+    assert "here is your certificate" in mail.text
+    assert "completed" not in mail.text
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_its_last_day_is_the_academys_wherever_its_holder_is(zone: str) -> None:
+    ends_at = datetime(2027, 3, 2, 22, 59, 59, tzinfo=UTC)
+    errand = certificate_errand(T.CERTIFICATE_ISSUED, zone=zone, expires_at=ends_at)
+    assert errand.facts.academy.time_zone == "Europe/Berlin"
+    assert errand.expires_on == "Tuesday, March 2, 2027"
+    certificate = errand.facts.certificate
+    certificate.renewable_until = ends_at
+    expired = CERTIFICATE_LETTERS[T.CERTIFICATE_EXPIRED].write(errand)
+    certificate.status, certificate.revoked_at = S.REVOKED, ends_at
+    revoked = CERTIFICATE_LETTERS[T.CERTIFICATE_REVOKED].write(errand)
+    assert isinstance(expired, Draft)
+    assert isinstance(revoked, Draft)
+    assert expired.values["renewable_until"] == revoked.values["revoked_on"] == errand.expires_on
+
+
+@pytest.mark.parametrize("is_test", [True, False])
+def test_the_mail_about_a_test_says_so(*, is_test: bool) -> None:
+    errand = certificate_errand(T.CERTIFICATE_ISSUED)
+    errand.facts.certificate.facts = errand.printed.model_copy(update={"is_test": is_test}).model_dump(mode="json")
+    errand = replace(errand)  # what was read of it before is forgotten
+    written = CERTIFICATE_LETTERS[T.CERTIFICATE_ISSUED].write(errand)
+    assert isinstance(written, Draft)
+    text = set_letter(T.CERTIFICATE_ISSUED, errand, written).text
+    assert (errand.words.texts["test_note"] in text) == is_test
 
 
 def test_its_link_is_good_for_thirty_days_and_for_this_certificate() -> None:
