@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.certificate_corrections import correct, decide
 from activities.certificate_facts import (
@@ -31,6 +32,7 @@ from activities.certificate_steps import reinstate, renew, revoke
 from activities.database import Sessions
 from activities.legal_names import take_name_on_file
 from activities.people import lock_people
+from models.errors import Reason
 from models.identifiers import certificate_id_for
 from models.messages.certificates import (
     CertificateAnswer,
@@ -99,12 +101,12 @@ class CertificateActivities:
 
         A certificate is mailed once its PDF is there. Mails are those that the ledger does not know yet; of several
         about the same end only the latest. One that was revoked a second time is told a second time. Raises
-        `LookupError` if there is no such enrollment.
+        `ApplicationError` of an enrollment that there is not: `not_found`, for good.
         """
         async with self.sessions.begin() as session:
             student_id = await lock_enrollment(session, step.enrollment_id)
             if student_id is None:
-                raise LookupError("there is no such enrollment")
+                raise ApplicationError("there is no such enrollment", type=Reason.NOT_FOUND, non_retryable=True)
             certificates = await certificates_of(session, step.enrollment_id, step.moment, step.workflow_id)
             ours = [each for each in certificates if each.template_id is not None and each.status in _LOOKED_AFTER]
             wanted = _wanted_mails(ours, step.moment)

@@ -268,8 +268,16 @@ async def learning_of_many(
 
 
 def _is_certified() -> ColumnElement[bool]:
-    """Whether it ever had a certificate, one that was taken back included."""
-    return exists().where(col(Certificate.enrollment_id) == col(Enrollment.id))
+    """Whether it ever had a certificate by every template of its course, one that was taken back included."""
+    of_kind = (
+        exists()
+        .where(
+            col(Certificate.enrollment_id) == col(Enrollment.id),
+            col(Certificate.template_id) == col(CourseCertificate.template_id),
+        )
+        .correlate(Enrollment, CourseCertificate)
+    )
+    return ~exists().where(col(CourseCertificate.course_id) == col(Course.id), ~of_kind)
 
 
 def has_valid_certificate(enrollment_id: UUID) -> ColumnElement[bool]:
