@@ -268,12 +268,16 @@ async def learning_of_many(
 
 
 def _is_certified() -> ColumnElement[bool]:
-    """Whether it ever had a certificate by every template of its course, one that was taken back included."""
+    """Whether it ever had a certificate by every template of its course, one that was taken back included.
+
+    One of the learning platform's, which has no template, stands for all of them.
+    """
     of_kind = (
         exists()
         .where(
             col(Certificate.enrollment_id) == col(Enrollment.id),
-            col(Certificate.template_id) == col(CourseCertificate.template_id),
+            col(Certificate.template_id).is_(None)
+            | (col(Certificate.template_id) == col(CourseCertificate.template_id)),
         )
         .correlate(Enrollment, CourseCertificate)
     )
