@@ -271,8 +271,8 @@ async def test_a_certificate_is_wanted_until_there_is_one_and_keeps_the_progress
         async with drips.sessions.begin() as session:
             session.add(
                 Certificate(
-                    enrollment_id=place.id, template_id=each.id, template_version=1, origin=CertificateOrigin.COMPLETION,
-                    number=f"TEST-{each.name}", code=each.name, facts={},
+                    enrollment_id=place.id, template_id=each.id, template_version=1, number=f"TEST-{each.name}",
+                    code=each.name, facts={}, origin=CertificateOrigin.COMPLETION,
                 )
             )  # fmt: skip
         assert (await advance(drips, place.id, BEGAN)).wants_certificate is is_wanted
