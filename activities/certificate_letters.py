@@ -154,19 +154,20 @@ def certificate_issued(errand: CertificateErrand) -> Draft | Skipped:
 
 
 def certificate_name_needed(errand: NameErrand) -> Draft | Skipped:
-    """The name is to be confirmed before it is printed. The occasion is `ask`, or a reminder of it."""
+    """The name is to be confirmed before it is printed. The occasion begins with `ask`, or is a reminder."""
     person = errand.recipient
     if person.legal_name_confirmed_at is not None:
         return Skipped("name_confirmed")
     if errand.facts.enrollment.status == EnrollmentStatus.CANCELED:
         return Skipped("enrollment_canceled")
+    word, _, _ = errand.occasion.partition("_")
     key = "certificate_name_needed"
     return Draft(
         {
             "course": one_line(errand.facts.course.title),
             "name_on_file": one_line(person.legal_name or person.full_name),
         },
-        key=key if errand.occasion in ("", _FIRST) else f"{key}.reminder",
+        key=key if word in ("", _FIRST) else f"{key}.reminder",
     )
 
 

@@ -297,13 +297,23 @@ async def learning_of_many(
 
 
 def _is_certified() -> ColumnElement[bool]:
-    """Whether it ever had a certificate, one that was taken back included. One that has expired is none any more, once
-    the course is to be completed anew."""
+    """Whether it ever had a certificate by every template of its course, one that was taken back included. One that has
+    expired is none any more, once the course is to be completed anew.
+
+    One of the learning platform's, which has no template, stands for all of them.
+    """
     is_anew = col(Enrollment.completed_at).is_(None) | (col(Enrollment.completed_at) > col(Certificate.issued_at))
-    return exists().where(
-        col(Certificate.enrollment_id) == col(Enrollment.id),
-        ~((col(Certificate.status) == CertificateStatus.EXPIRED) & is_anew),
+    of_kind = (
+        exists()
+        .where(
+            col(Certificate.enrollment_id) == col(Enrollment.id),
+            col(Certificate.template_id).is_(None)
+            | (col(Certificate.template_id) == col(CourseCertificate.template_id)),
+            ~((col(Certificate.status) == CertificateStatus.EXPIRED) & is_anew),
+        )
+        .correlate(Enrollment, CourseCertificate)
     )
+    return ~exists().where(col(CourseCertificate.course_id) == col(Course.id), ~of_kind)
 
 
 def ends_by_refund() -> ColumnElement[bool]:

@@ -27,7 +27,7 @@ from models.messages.certificates import BatchRequest
 from models.tables import CertificateBatch, CertificateBatchLine, Course
 from models.vocabulary import BatchOutcome, BatchStatus, CertificateGround, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
-from routes.certificate_start import cancel_batch, start_batch
+from routes.certificate_start import cancel_batch, end_lost_batch, start_batch
 from routes.documentation import answer, location_header, problems
 from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import TheConnections, TheParts
@@ -260,12 +260,21 @@ async def get_certificate_batch_result(
         **problems(*_USUAL, Reason.BATCH_NOT_RUNNING),
     },
 )
-async def cancel_certificate_batch(batch_id: UUID, _principal: _ByStaff, connections: TheConnections) -> BatchView:
+async def cancel_certificate_batch(batch_id: UUID, principal: _ByStaff, connections: TheConnections) -> BatchView:
     """Nobody else gets a turn; what is issued stays."""
-    batch = await _read(connections.sessions, batch_id)
+    batch = await _running(connections.sessions, batch_id)
+    if not await cancel_batch(connections.temporal, batch_id):
+        # It has just ended, or its workflow was terminated.
+        batch = await _running(connections.sessions, batch_id)
+        request = BatchRequest(batch_id=batch_id, course_id=batch.course_id, actor=principal.actor)
+        await end_lost_batch(connections.temporal, request)
+    return batch
+
+
+async def _running(sessions: Sessions, batch_id: UUID) -> BatchView:
+    batch = await _read(sessions, batch_id)
     if batch.status is not BatchStatus.RUNNING:
         raise ProblemError(Reason.BATCH_NOT_RUNNING, "The run is over.")
-    await cancel_batch(connections.temporal, batch_id)
     return batch
 
 

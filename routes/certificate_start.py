@@ -53,6 +53,7 @@ _BATCH_REFUSALS = frozenset({Reason.UNKNOWN_COURSE, Reason.NOT_FOUND, Reason.INV
 # What the server says of an update that was under way when its run closed.
 _RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"
 _TRIES = 3
+_CANCEL = "cancel"
 
 _log = logging.getLogger("registrar.api")
 
@@ -144,8 +145,24 @@ async def start_batch(temporal: Client, request: BatchRequest) -> None:
         )
 
 
-async def cancel_batch(temporal: Client, batch_id: UUID) -> None:
-    """Give nobody else of the run a turn. Raises `ProblemError` if it is over."""
+async def cancel_batch(temporal: Client, batch_id: UUID) -> bool:
+    """Give nobody else of the run a turn; false if no workflow follows it."""
     handle = temporal.get_workflow_handle_for(CertificateBatchWorkflow.run, certificate_batch_workflow_id(batch_id))
-    if not await is_delivered(handle.signal(CertificateBatchWorkflow.cancel, rpc_timeout=_PATIENCE)):
-        raise ProblemError(Reason.BATCH_NOT_RUNNING, "The run is over.")
+    return await is_delivered(handle.signal(CertificateBatchWorkflow.cancel, rpc_timeout=_PATIENCE))
+
+
+async def end_lost_batch(temporal: Client, request: BatchRequest) -> None:
+    """Have a run that has lost its workflow canceled by another one. Whom it is for is on record."""
+    await temporal.start_workflow(
+        CertificateBatchWorkflow.run,
+        request,
+        id=certificate_batch_workflow_id(request.batch_id),
+        task_queue=REGISTRAR_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        start_signal=_CANCEL,
+        search_attributes=batch_attributes(request.course_id),
+        static_summary=BATCH_SUMMARY,
+        static_details=f"Canceled for `{request.actor}`: its workflow was lost.",
+        rpc_timeout=_PATIENCE,
+    )

@@ -2,11 +2,9 @@
 
 import asyncio
 from datetime import timedelta
-from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from models.errors import Reason, refusal
@@ -18,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
         CertificateStart,
         CertificatesTended,
         CorrectName,
+        IssuedCertificate,
         ReinstateCertificate,
         RenewCertificate,
         ResendCertificate,
@@ -28,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from models.vocabulary import (
         CertificateGround,
         CertificateOrigin,
+        CertificateStatus,
         MailTemplate,
         TaskAction,
         TaskKind,
@@ -36,26 +36,19 @@ with workflow.unsafe.imports_passed_through():
     from rules.name_reminders import due_reminder, next_reminder_at
     from workflows import certificate_steps as record
     from workflows.certificate_names import NameCorrections
+    from workflows.certificate_papers import CertificatePapers
     from workflows.desk import Desk, Told, listed_so_far
     from workflows.human_tasks import HumanTasks
-    from workflows.mailing import Outbox, send_mail
+    from workflows.mailing import Outbox
     from workflows.shielding import to_its_end
-    from workflows.waiting import happened
+    from workflows.waiting import LOOK_AGAIN, happened
 
 _AT_LEAST = timedelta(minutes=1)
 _TO_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 _WAITING = "waiting"
 _NAME = "name"
-_ONLY_THE_NAME = {CertificateGround.NAME_UNCONFIRMED}
 _FOR_GOOD = {CertificateGround.REVOKED_BEFORE, CertificateGround.EXPIRED_BEFORE}
-_SUMMARIES = {
-    MailTemplate.CERTIFICATE_ISSUED: "Mail the certificate",
-    MailTemplate.CERTIFICATE_NAME_NEEDED: "Ask the learner to confirm their name",
-    MailTemplate.CERTIFICATE_EXPIRING: "Mail that the certificate expires soon",
-    MailTemplate.CERTIFICATE_EXPIRED: "Mail that the certificate has expired",
-    MailTemplate.CERTIFICATE_REVOKED: "Mail that the certificate is revoked",
-    MailTemplate.CERTIFICATE_CORRECTION_REJECTED: "Mail that the name stays as it is",
-}
+_COUNTS_OR_DID = (CertificateStatus.ISSUED, CertificateStatus.EXPIRED)
 
 
 @workflow.defn(name="CertificateWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -78,16 +71,14 @@ class CertificateWorkflow:
         self._was_parked = start.asked_at is not None and next_reminder_at(start.asked_at, workflow.now()) is None
         self._issued = CertificatesIssued()
         self._tended: CertificatesTended | None = None
-        self._student_id: UUID | None = None
-        self._is_to_be_read, self._have_facts_changed = True, False
-        self._rendering: dict[UUID, asyncio.Task[None]] = {}
-        self._unrenderable: set[UUID] = set()
-        self._letters: list[CertificateMail] = []
-        self._posted: set[tuple[MailTemplate, UUID, str]] = set()
+        self._is_to_be_read, self._have_facts_changed, self._has_completed = True, False, False
         self._was_woken = False
+        # How often what is asked for was given up.
+        self._given_up = 0
         # One step at a time: local activities side by side need not replay, and none may undo what another has done.
         self._turn = asyncio.Lock()
         self._outbox = Outbox()
+        self._papers = CertificatePapers(start, self._outbox, self._read_again)
         self._tasks = HumanTasks(self._outbox)
         self._corrections = NameCorrections(self._outbox, self._settle_correction)
         self._desk = Desk("Certificate", "It is issued.", listed=listed_so_far()[:2])
@@ -102,10 +93,15 @@ class CertificateWorkflow:
         is_over = await to_its_end(asyncio.create_task(self._tell_story()), self._forget_wish)
         if not is_over:
             workflow.continue_as_new(self._handed_over(), initial_versioning_behavior=_TO_THE_NEWEST_BUILD)
-        return CertificateOutcome(certificates=len(self._issued.certificates), grounds=self._issued.grounds)
+        return CertificateOutcome(certificates=len(_counting(self._issued)), grounds=self._issued.grounds)
 
     def _forget_wish(self) -> None:
+        """Also what the record is being asked about at this moment."""
         self._wanted = None
+        self._given_up += 1
+
+    def _read_again(self) -> None:
+        self._is_to_be_read = True
 
     async def _tell_story(self) -> bool:
         """Whether it is over; if not, another run goes on with it."""
@@ -138,7 +134,7 @@ class CertificateWorkflow:
             await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _look(self) -> None:
-        """Do what is due, and have rendered and mailed what follows; a copy goes out once its PDF is there."""
+        """Do what is due, and have rendered and mailed what follows. Once a PDF is there, it is looked at again."""
         if self._have_facts_changed:
             await self._try_again()
         await self._tend()
@@ -147,37 +143,19 @@ class CertificateWorkflow:
         for wish in tended.corrections:
             if not self._corrections.is_open(wish.correction_id):
                 await self._take_up(wish)
-        for certificate_id in tended.unrendered:
-            if certificate_id not in self._rendering and certificate_id not in self._unrenderable:
-                self._rendering[certificate_id] = asyncio.create_task(self._render(certificate_id))
-        letters, self._letters = self._letters, []
-        for mail in (*tended.mails, *letters):
-            if mail in letters and mail.certificate_id in tended.unrendered:
-                self._letters.append(mail)
-            else:
-                self._post(mail.template, mail.certificate_id, mail.occasion)
-
-    async def _render(self, certificate_id: UUID) -> None:
-        """Have the PDF made. The certificate goes on living meanwhile, so it is looked at again then."""
-        try:
-            await record.render(certificate_id)
-            self._is_to_be_read = True
-        except ActivityError:
-            self._unrenderable.add(certificate_id)
-        finally:
-            del self._rendering[certificate_id]
+        self._papers.follow(tended)
 
     async def _rest(self) -> None:
-        """Until there is news, or something is due."""
-        told = self._tell()
-        wakes_at = self._tended.wakes_at if self._tended is not None else None
-        if wakes_at is not None:
-            wakes_at = max(wakes_at, workflow.now() + _AT_LEAST)
+        """Until there is news, something is due, or it is time to look again."""
+        told, now = self._tell(), workflow.now()
+        until = now + LOOK_AGAIN
+        if self._tended is not None and self._tended.wakes_at is not None:
+            until = min(until, max(self._tended.wakes_at, now + _AT_LEAST))
 
         def is_called() -> bool:
             return self._is_to_be_read or self._told() != told or self._is_over() or self._goes_on_anew()
 
-        if not await happened(is_called, wakes_at, summary="The next day on which something is due"):
+        if not await happened(is_called, until, summary="The next day on which something may be due"):
             self._is_to_be_read = True
         self._was_woken = True
 
@@ -188,18 +166,22 @@ class CertificateWorkflow:
             return await self._issue_in_turn(wish, takes_name_on_file=takes_name_on_file)
 
     async def _try_again(self) -> None:
-        """Whether what is wanted can be issued by now."""
+        """Whether what is wanted can be issued by now, or what is due since the course was completed."""
         async with self._turn:
-            self._have_facts_changed = False
-            if self._wanted is not None:
-                await self._issue_in_turn(self._wanted)
+            wish = self._wanted
+            if wish is None and self._has_completed:
+                wish = CertificateStart(enrollment_id=self._start.enrollment_id, origin=CertificateOrigin.COMPLETION)
+            self._have_facts_changed = self._has_completed = False
+            if wish is not None:
+                await self._issue_in_turn(wish)
 
     async def _issue_in_turn(self, wish: CertificateStart, *, takes_name_on_file: bool = False) -> CertificatesIssued:
+        given_up = self._given_up
         issued = await record.issue(wish, takes_name_on_file=takes_name_on_file)
-        self._student_id = issued.student_id or self._student_id
+        self._papers.student_id = issued.student_id or self._papers.student_id
         # What staff has granted is not forgotten for what somebody else asks meanwhile.
-        counts = self._wanted is None or bool(issued.certificates) or wish.origin is self._wanted.origin
-        if set(issued.grounds) == _ONLY_THE_NAME:
+        counts = self._wanted is None or bool(_counting(issued)) or wish.origin is self._wanted.origin
+        if _waits_for_the_name(issued) and given_up == self._given_up:
             if counts or wish.origin is CertificateOrigin.EXCEPTION:
                 self._issued, self._wanted = issued, wish
             if self._name is None or self._name.done():
@@ -214,7 +196,6 @@ class CertificateWorkflow:
         async with self._turn:
             self._is_to_be_read = False
             self._tended = await record.tend(self._start.enrollment_id)
-            self._student_id = self._tended.student_id or self._student_id
 
     async def _change(self, wish: record.Change) -> CertificateAnswer:
         """Write it down, and answer what the record says of it."""
@@ -236,7 +217,13 @@ class CertificateWorkflow:
             now = workflow.now()
             asked_at = self._asked_at = self._asked_at or now
             reminder, following = due_reminder(asked_at, now), next_reminder_at(asked_at, now)
-            self._post(MailTemplate.CERTIFICATE_NAME_NEEDED, self._start.enrollment_id, reminder)
+            self._papers.post(
+                CertificateMail(
+                    template=MailTemplate.CERTIFICATE_NAME_NEEDED,
+                    certificate_id=self._start.enrollment_id,
+                    occasion=reminder,
+                )
+            )
             if following is None:
                 await self._park()
             elif not await happened(lambda: self._wanted is None, following, summary="The learner confirms the name"):
@@ -282,36 +269,29 @@ class CertificateWorkflow:
             answer = await record.settle_correction(wish, decision)
             self._is_to_be_read = True
         if decision.action is TaskAction.REJECT and answer.refusal is None:
-            certificate_id = answer.certificate_id or wish.certificate_id
-            self._write(MailTemplate.CERTIFICATE_CORRECTION_REJECTED, certificate_id, wish.correction_id.hex)
+            self._papers.post(
+                CertificateMail(
+                    template=MailTemplate.CERTIFICATE_CORRECTION_REJECTED,
+                    certificate_id=answer.certificate_id or wish.certificate_id,
+                    occasion=wish.correction_id.hex,
+                )
+            )
 
     # ---- what they share ----
-
-    def _write(self, template: MailTemplate, certificate_id: UUID, occasion: str) -> None:
-        """Have a mail go out with the next look, once its PDF is there."""
-        self._letters.append(CertificateMail(template=template, certificate_id=certificate_id, occasion=occasion))
-        self._is_to_be_read = True
-
-    def _post(self, template: MailTemplate, subject_id: UUID, occasion: str) -> None:
-        """Have it sent, unless this run has had it sent already: the ledger hears of it only after a while."""
-        mail = (template, subject_id, occasion)
-        if mail in self._posted or self._student_id is None:
-            return
-        self._posted.add(mail)
-        summary = _SUMMARIES.get(template, f"Mail: {template}")
-        self._outbox.post(send_mail(self._student_id, template, subject_id, summary=summary, occasion=occasion))
 
     def _is_over(self) -> bool:
         """Whether nothing is under way, and nothing will ever be due."""
         is_waiting = self._wanted is not None or (self._name is not None and not self._name.done())
         is_due = self._tended is not None and (self._tended.wakes_at is not None or bool(self._tended.unrendered))
-        return not (self._is_to_be_read or is_waiting or self._corrections.open or self._rendering or is_due)
+        return not (
+            self._is_to_be_read or is_waiting or self._corrections.open or self._papers.are_rendered_now or is_due
+        )
 
     def _is_at_rest(self) -> bool:
         """Whether nothing is under way that would be torn if this run ended now."""
         is_withdrawing = self._is_parked and self._wanted is None
-        is_busy = self._turn.locked() or self._rendering or is_withdrawing or not self._outbox.is_empty
-        return not is_busy and workflow.all_handlers_finished()
+        is_at_work = self._turn.locked() or self._papers.are_rendered_now or is_withdrawing
+        return not is_at_work and self._outbox.is_empty and workflow.all_handlers_finished()
 
     def _goes_on_anew(self) -> bool:
         """Whether another run should go on: this one is long, or its build is not the newest any more.
@@ -331,6 +311,8 @@ class CertificateWorkflow:
             actor=self._start.actor if wanted is None else wanted.actor,
             asked_at=self._asked_at,
             corrections=self._corrections.open,
+            student_id=self._papers.student_id,
+            letters=self._papers.letters,
         )
 
     def _tell(self) -> Told:
@@ -339,7 +321,7 @@ class CertificateWorkflow:
         listed = _WAITING if status is None and self._wanted is not None else status
         if (told, listed) != (self._desk.told, self._desk.status):
             self._desk.status = listed
-            in_passing = bool(self._rendering) and not told.needs_human
+            in_passing = self._papers.are_rendered_now and not told.needs_human
             self._desk.tell(
                 told.waiting_for,
                 told.next_action,
@@ -354,7 +336,7 @@ class CertificateWorkflow:
         wakes_at = None if self._tended is None else self._tended.wakes_at
         if (question := self._question()) is not None:
             return Told(WaitingFor.OPERATOR, question, needs_human=True)
-        if self._rendering:
+        if self._papers.are_rendered_now:
             return Told(WaitingFor.NOTHING, "The certificate is rendered, then mailed.")
         if self._wanted is not None:
             due_at = None if self._asked_at is None else next_reminder_at(self._asked_at, workflow.now())
@@ -371,7 +353,7 @@ class CertificateWorkflow:
             return f"The name is not confirmed. {decide}"
         if self._corrections.open:
             return "Another name is wanted. Decide the task: `approve` or `reject`."
-        if self._unrenderable:
+        if self._papers.cannot_be_rendered:
             return "A certificate cannot be rendered. Mend what its step says, then send the signal `facts_changed`."
         return None
 
@@ -385,8 +367,8 @@ class CertificateWorkflow:
         issued = await self._issue(wish)
         if issued.student_id is None:
             raise refusal(Reason.NOT_FOUND, "There is no such enrollment.")
-        between = set(issued.grounds)
-        if between & _FOR_GOOD or (not issued.certificates and between != _ONLY_THE_NAME):
+        is_over = bool(set(issued.grounds) & _FOR_GOOD)
+        if is_over or (issued.grounds and not _counting(issued) and not _waits_for_the_name(issued)):
             grounds = ", ".join(issued.grounds)
             raise refusal(Reason.CERTIFICATE_NOT_ELIGIBLE, f"Not eligible: {grounds}.", *issued.grounds)
         first = issued.certificates[0] if issued.certificates else None
@@ -432,7 +414,14 @@ class CertificateWorkflow:
     @workflow.update(description="Mail it once more: {certificate_id: '…', copy_id: '…', actor: 'staff:<id>'}")
     async def resend(self, wish: ResendCertificate) -> CertificateAnswer:
         """Answers at once; the mail goes out when the PDF is there. The same `copy_id` again sends nothing."""
-        self._write(MailTemplate.CERTIFICATE_ISSUED, wish.certificate_id, f"copy_{wish.copy_id.hex}")
+        self._papers.keep(
+            CertificateMail(
+                template=MailTemplate.CERTIFICATE_ISSUED,
+                certificate_id=wish.certificate_id,
+                occasion=f"copy_{wish.copy_id.hex}",
+            )
+        )
+        self._is_to_be_read = True
         return CertificateAnswer(certificate_id=wish.certificate_id)
 
     @workflow.update(description="Decide the open task: {task_id: '…', action: 'approve', actor: 'staff:<id>'}")
@@ -452,9 +441,27 @@ class CertificateWorkflow:
 
     @workflow.signal(description="Something that certificates depend on is not as it was: look at the record")
     def facts_changed(self) -> None:
+        self._hear_news()
+
+    @workflow.signal(description="The course was completed while this run was open: issue what is due by that")
+    def completed(self) -> None:
+        self._has_completed = True
+        self._hear_news()
+
+    def _hear_news(self) -> None:
         self._have_facts_changed = self._is_to_be_read = True
-        self._unrenderable.clear()
+        self._papers.render_again()
 
     @workflow.query(description="How the certificates stand, what happens next, and who has to act")
     def status(self) -> JobState:
         return self._desk.state(self._tasks.open_id or self._corrections.tasks.open_id)
+
+
+def _counting(issued: CertificatesIssued) -> tuple[IssuedCertificate, ...]:
+    """Those that count, or did until they expired."""
+    return tuple(each for each in issued.certificates if each.status in _COUNTS_OR_DID)
+
+
+def _waits_for_the_name(issued: CertificatesIssued) -> bool:
+    """Whether nothing but the name stands between."""
+    return set(issued.grounds) == {CertificateGround.NAME_UNCONFIRMED}

@@ -190,7 +190,7 @@ class DripWorkflow:
         self._mails.post(step.student_id, step.mails)
         if step.wants_certificate and not self._is_certified:
             self._outbox.post(start_certificate(self._start.enrollment_id))
-        # Who is reset may complete it once more.
+        # Who is reset may complete it once more, and is due what they have not had yet; a revoked one is reinstated.
         self._is_certified = step.wants_certificate or (self._is_certified and step.is_completed)
         if self._wants_judgement and not self._is_judging:
             self._judging = asyncio.create_task(self._judge())

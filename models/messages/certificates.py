@@ -19,6 +19,7 @@ from models.vocabulary import (
 )
 
 MAX_TEMPLATES = 10
+MAX_LETTERS = 50
 
 
 class CorrectName(Message):
@@ -30,11 +31,19 @@ class CorrectName(Message):
     actor: Actor
 
 
+class CertificateMail(Message):
+    """A mail about a certificate that has not been handed to the ledger yet."""
+
+    template: MailTemplate
+    certificate_id: UUID
+    occasion: str = Field(default="", pattern=r"^[a-z0-9_:+-]{0,48}$")
+
+
 class CertificateStart(Message):
     """The input of `CertificateWorkflow`, which owns all certificates of an enrollment.
 
-    With an `origin` it issues what is due; without one it only looks after what there is. The last two are what a run
-    hands over to the one that goes on with it.
+    With an `origin` it issues what is due; without one it only looks after what there is. All from `asked_at` on is
+    what a run hands over to the one that goes on with it.
     """
 
     enrollment_id: UUID
@@ -43,6 +52,10 @@ class CertificateStart(Message):
     asked_at: datetime | None = Field(default=None, description="since when it waits for a confirmed name")
     corrections: tuple[CorrectName, ...] = Field(
         default=(), max_length=50, description="wishes for another name that a person has yet to decide"
+    )
+    student_id: UUID | None = Field(default=None, description="whose certificates they are, where that is known")
+    letters: tuple[CertificateMail, ...] = Field(
+        default=(), max_length=MAX_LETTERS, description="mails that wait for a PDF"
     )
 
 
@@ -82,14 +95,6 @@ class TendCertificates(Message):
     enrollment_id: UUID
     moment: datetime
     workflow_id: WorkflowId
-
-
-class CertificateMail(Message):
-    """A mail about a certificate that has not been handed to the ledger yet."""
-
-    template: MailTemplate
-    certificate_id: UUID
-    occasion: str = Field(default="", pattern=r"^[a-z0-9_:+-]{0,48}$")
 
 
 class CertificatesTended(Message):

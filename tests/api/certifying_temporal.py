@@ -22,9 +22,10 @@ from models.messages.certificates import (
     RevokeCertificate,
 )
 from models.tables.columns import now
-from models.vocabulary import CertificateGround, CertificateOrigin
+from models.vocabulary import CertificateGround, CertificateOrigin, CertificateStatus
 from tests.api.recording_temporal import RecordingTemporal
 
+_COUNTS_OR_DID = (CertificateStatus.ISSUED, CertificateStatus.EXPIRED)
 _STEPS = (RevokeCertificate, ReinstateCertificate, RenewCertificate, CorrectName)
 
 
@@ -69,7 +70,8 @@ class CertifyingTemporal(RecordingTemporal):
                 workflow_id=workflow_id,
             )
         )
-        if not issued.certificates and set(issued.grounds) != {CertificateGround.NAME_UNCONFIRMED}:
+        counts = any(each.status in _COUNTS_OR_DID for each in issued.certificates)
+        if issued.grounds and not counts and set(issued.grounds) != {CertificateGround.NAME_UNCONFIRMED}:
             raise WorkflowUpdateFailedError(
                 refusal(Reason.CERTIFICATE_NOT_ELIGIBLE, f"Not eligible: {', '.join(issued.grounds)}.", *issued.grounds)
             )

@@ -39,12 +39,15 @@ class RecordingTemporal:
     runs: dict[str, DescribeWorkflowExecutionResponse] = field(default_factory=dict)
     answers: dict[str, object] = field(default_factory=dict)
     started: list[tuple[str, object]] = field(default_factory=list)
+    started_with: dict[str, str] = field(default_factory=dict)
     updates: list[tuple[str, str, object]] = field(default_factory=list)
     refused: ApplicationError | None = None
 
     async def start_workflow(self, _workflow: object, argument: object, **options: Any) -> None:
-        """Record the start as (workflow id, argument)."""
+        """Record the start as (workflow id, argument), and the signal that comes with it."""
         self.started.append((options["id"], argument))
+        if "start_signal" in options:
+            self.started_with[options["id"]] = options["start_signal"]
 
     async def execute_update_with_start_workflow(
         self, update: str, argument: object = None, *, start_workflow_operation: Any, **_options: Any

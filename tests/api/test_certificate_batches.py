@@ -12,7 +12,7 @@ from activities import certificate_eligibility
 from activities.certificate_batches import CertificateBatchActivities
 from activities.database import Sessions
 from activities.files import FileStore
-from models.messages.certificates import EndBatch
+from models.messages.certificates import BatchRequest, EndBatch
 from models.tables.columns import now
 from models.vocabulary import Role
 from settings import Settings
@@ -27,6 +27,7 @@ from tests.api.certificates_on_record import (
 )
 from tests.api.certifying_temporal import CertifyingTemporal
 from tests.api.orders_on_record import School, write_order, write_school
+from tests.api.recording_temporal import not_found
 
 Json = dict[str, Any]
 
@@ -133,6 +134,19 @@ async def test_a_run_is_begun_once_for_a_key(
     for narrowed, total in (({"status": "canceled"}, 1), ({"status": "done"}, 0), ({"course_id": str(uuid4())}, 0)):
         listed = await client.get("/v1/certificate-batches", params=narrowed, headers=staff)
         assert listed.json()["total"] == total
+
+
+async def test_a_run_that_has_lost_its_workflow_can_be_canceled(
+    client: httpx.AsyncClient, settings: Settings, school: School, places: list[ReadPlace], recorder: CertifyingTemporal
+) -> None:
+    batch = (await run(client, settings, school.course)).json()
+    recorder.failure = not_found()
+    canceled = await client.post(f"/v1/certificate-batches/{batch['id']}/cancel", headers=as_staff(settings))
+    assert canceled.status_code == 202, canceled.text
+    assert recorder.started_with == {f"certificate-batch-{batch['id']}": "cancel"}
+    _, request = recorder.started[-1]
+    assert isinstance(request, BatchRequest)
+    assert (request.batch_id, request.course_id) == (UUID(batch["id"]), school.course)
 
 
 @pytest.mark.parametrize("dry_run", ["true", "false"])

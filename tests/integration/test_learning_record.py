@@ -29,6 +29,7 @@ from models.tables import (
 from models.vocabulary import (
     AccessRule,
     Attendance,
+    CertificateOrigin,
     CompletionRule,
     EnrollmentChange,
     EnrollmentStatus,
@@ -287,20 +288,42 @@ async def test_staff_judges_when_everything_is_done(drips: DripActivities) -> No
 
 async def test_a_certificate_is_wanted_until_there_is_one_and_keeps_the_progress(drips: DripActivities) -> None:
     place = await enrolled(drips.sessions, Immediately(), completion_rule=CompletionRule.COMPLETE_ALL)
+    templates = [CertificateTemplate(name=name, title=name) for name in ("plain", "second")]
+    async with drips.sessions.begin() as session:
+        session.add_all(templates)
+        await session.flush()
+        for each in templates:
+            session.add(CourseCertificate(course_id=sample_id("course", "photography"), template_id=each.id))
+    done = await finish(drips, place.id, place.lessons[0], BEGAN)
+    assert done.step is not None
+    assert done.step.wants_certificate
+    assert (await advance(drips, place.id, BEGAN)).wants_certificate
+    for each, is_wanted in zip(templates, (True, False), strict=True):
+        async with drips.sessions.begin() as session:
+            session.add(
+                Certificate(
+                    enrollment_id=place.id, template_id=each.id, template_version=1, number=f"TEST-{each.name}",
+                    code=each.name, facts={}, origin=CertificateOrigin.COMPLETION,
+                )
+            )  # fmt: skip
+        assert (await advance(drips, place.id, BEGAN)).wants_certificate is is_wanted
+    refused = await change(drips, place.id, EnrollmentChange.RESET, BEGAN)
+    assert refused.refusal is Reason.CERTIFICATE_NOT_REVOKED
+
+
+async def test_who_has_a_certificate_of_the_learning_platform_gets_no_other_by_completion(
+    drips: DripActivities,
+) -> None:
+    place = await enrolled(drips.sessions, Immediately(), completion_rule=CompletionRule.COMPLETE_ALL)
     template = CertificateTemplate(name="plain", title="Plain")
     async with drips.sessions.begin() as session:
         session.add(template)
         await session.flush()
         session.add(CourseCertificate(course_id=sample_id("course", "photography"), template_id=template.id))
+        session.add(Certificate(enrollment_id=place.id))
     done = await finish(drips, place.id, place.lessons[0], BEGAN)
     assert done.step is not None
-    assert done.step.wants_certificate
-    assert (await advance(drips, place.id, BEGAN)).wants_certificate
-    async with drips.sessions.begin() as session:
-        session.add(Certificate(enrollment_id=place.id))
-    assert not (await advance(drips, place.id, BEGAN)).wants_certificate
-    refused = await change(drips, place.id, EnrollmentChange.RESET, BEGAN)
-    assert refused.refusal is Reason.CERTIFICATE_NOT_REVOKED
+    assert not done.step.wants_certificate
 
 
 async def test_a_reset_begins_anew_and_locks_nothing(drips: DripActivities) -> None:

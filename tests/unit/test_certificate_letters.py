@@ -122,7 +122,10 @@ def test_until_when_it_can_be_renewed_is_said_while_it_can() -> None:
 
 
 def test_a_name_is_asked_for_while_it_is_missing() -> None:
-    first, reminder = certificate_name_needed(name_errand()), certificate_name_needed(name_errand(occasion="7d"))
+    first, reminder = (
+        certificate_name_needed(name_errand()),
+        certificate_name_needed(name_errand(occasion="7d_20260301")),
+    )
     assert isinstance(first, Draft)
     assert isinstance(reminder, Draft)
     assert (first.key, reminder.key) == ("certificate_name_needed", "certificate_name_needed.reminder")

@@ -23,5 +23,5 @@ ASKED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 )
 def test_it_is_asked_for_after_3_7_and_14_days(after: timedelta, due: str, following: int | None) -> None:
     moment = ASKED + after
-    assert due_reminder(ASKED, moment) == due
+    assert due_reminder(ASKED, moment) == f"{due}_20260301"
     assert next_reminder_at(ASKED, moment) == (None if following is None else ASKED + timedelta(days=following))

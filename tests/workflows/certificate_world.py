@@ -100,7 +100,9 @@ class CertificateWorld:
     mails: dict[tuple[MailTemplate, UUID, str], datetime] = field(default_factory=dict)
     tasks: dict[UUID, OpenTask] = field(default_factory=dict)
     closed: dict[UUID, DecideTask] = field(default_factory=dict)
+    # How often each was asked for, by whichever run; what is tried again was asked for once.
     rendered: Counter[UUID] = field(default_factory=Counter)
+    posted: Counter[tuple[str, MailTemplate, UUID, str]] = field(default_factory=Counter)
     wrongs: list[str] = field(default_factory=list)
     steps_done: Counter[str] = field(default_factory=Counter)
     # Called before each step with its name: what happens at that very moment.
@@ -123,6 +125,12 @@ class CertificateWorld:
     def sent(self) -> list[tuple[MailTemplate, str]]:
         """The mails that went out, in order."""
         return [(key[0], key[2]) for key, _ in sorted(self.mails.items(), key=lambda each: each[1])]
+
+    def check_posts(self) -> None:
+        """No run has posted a mail twice, and what the record asks for no two of them."""
+        assert set(self.posted.values()) <= {1}
+        in_all = Counter(key[1:] for key in self.posted)
+        assert {mail for mail, runs in in_all.items() if runs > 1 and not _is_for_each_run(*mail)} == set()
 
     def open_tasks(self) -> list[OpenTask]:
         return [task for task_id, task in self.tasks.items() if task_id not in self.closed]
@@ -148,23 +156,23 @@ class CertificateWorld:
         self._begin("issue")
         if not self.is_known:
             return CertificatesIssued()
-        live = [row for row in self.rows.values() if row.status in (ISSUED, EXPIRED)]
-        if live:
-            return CertificatesIssued(student_id=STUDENT, certificates=(_told(live[-1]),))
-        grounds = tuple(self._grounds(step))
-        if grounds:
-            known = tuple(_told(row) for row in self.by_number()[-1:])
-            return CertificatesIssued(student_id=STUDENT, grounds=grounds, certificates=known)
-        row = self._insert("first", step.origin, step.moment, self.name_on_file or "", None)
-        return CertificatesIssued(student_id=STUDENT, certificates=(_told(row),))
+        grounds = self._grounds(step)
+        if not grounds and not self.rows:
+            self._insert("first", step.origin, step.moment, self.name_on_file or "", None)
+        latest = self.by_number()[-1:]
+        return CertificatesIssued(
+            student_id=STUDENT, grounds=tuple(grounds), certificates=tuple(_told(row) for row in latest)
+        )
 
     def _grounds(self, step: IssueCertificates) -> list[CertificateGround]:
+        if self.rows:
+            counts = self.by_number()[-1].status in (ISSUED, EXPIRED)
+            return [] if counts else [CertificateGround.REVOKED_BEFORE]
         has_name = self.is_name_confirmed or (step.takes_name_on_file and self.name_on_file is not None)
         stands = {
             CertificateGround.NOT_COMPLETED: not self.is_completed and step.origin is not CertificateOrigin.EXCEPTION,
             CertificateGround.NO_TEMPLATE: not self.is_certified,
             CertificateGround.ENROLLMENT_CANCELED: self.is_canceled,
-            CertificateGround.REVOKED_BEFORE: bool(self.rows),
             CertificateGround.NAME_UNCONFIRMED: not has_name,
         }
         return [ground for ground, is_so in stands.items() if is_so]
@@ -270,12 +278,12 @@ class CertificateWorld:
     @activity.defn
     async def render_certificate(self, step: RenderCertificate) -> RenderedCertificate:
         self._begin("render")
+        self.rendered[step.certificate_id] += activity.info().attempt == 1
         if self.is_render_broken:
             raise ApplicationError("cannot be made again", type="document_differs", non_retryable=True)
         if self.is_renderer_away:
             raise ApplicationError("the files are away")
         row = self.rows[step.certificate_id]
-        self.rendered[row.id] += not row.is_rendered
         row.is_rendered = True
         return RenderedCertificate(sha256="0" * 64)
 
@@ -283,14 +291,16 @@ class CertificateWorld:
 
     @activity.defn
     async def send_mail(self, request: SendMail) -> MailReport:
-        moment = self._begin("send")
+        moment, about = self._begin("send"), activity.info()
+        key = (request.template, request.subject_id, request.occasion)
+        self.posted[str(about.workflow_run_id), *key] += about.attempt == 1
         if self.is_mail_down:
             raise ApplicationError("the mail server is down", type="smtp_unreachable")
         assert request.recipient_id == STUDENT
         row = self.rows.get(request.subject_id)
         if request.template is MailTemplate.CERTIFICATE_ISSUED and (row is None or not row.is_rendered):
             self.wrongs.append("a mail went out before its PDF was there")
-        self.mails.setdefault((request.template, request.subject_id, request.occasion), moment)
+        self.mails.setdefault(key, moment)
         return MailReport(mail_id=UUID(int=9), status=MailStatus.SENT)
 
     @activity.defn
@@ -320,6 +330,11 @@ class CertificateWorld:
 
 def _told(row: Row) -> IssuedCertificate:
     return IssuedCertificate(certificate_id=row.id, status=row.status, is_rendered=row.is_rendered)
+
+
+def _is_for_each_run(template: MailTemplate, _: UUID, occasion: str) -> bool:
+    """Whether a run posts it without asking the record: the ledger knows whether it was sent."""
+    return template is MailTemplate.CERTIFICATE_NAME_NEEDED or occasion.startswith("copy_")
 
 
 def _mail(template: MailTemplate, row: Row, occasion: str = "") -> CertificateMail:

@@ -119,6 +119,7 @@ class Run:
     parent: _Parent | None = None
     successor: "Run | None" = None
     build: int = 1
+    number: int = 0
 
     @property
     def latest(self) -> "Run":
@@ -307,7 +308,7 @@ class Run:
             environment.info,
             activity_type=order.activity_type, activity_id=order.activity_id, attempt=attempt.number,
             started_time=simulation.now, scheduled_time=attempt.scheduled, workflow_id=self.workflow_id,
-            workflow_type=str(self.definition.name),
+            workflow_type=str(self.definition.name), workflow_run_id=str(self.number),
         )  # fmt: skip
         args = _PAYLOADS.from_payloads(order.arguments, types)
         try:
@@ -406,7 +407,8 @@ class Simulation:
 
     def _begin(self, definition: workflow._Definition, workflow_id: str, arguments: Sequence[Payload]) -> Run:
         instance = _instance(self._details(definition, workflow_id))
-        run = self.runs[workflow_id] = Run(self, definition, workflow_id, instance, build=self.build)
+        run = Run(self, definition, workflow_id, instance, build=self.build, number=self.next_number())
+        self.runs[workflow_id] = run
         first = activations.InitializeWorkflow(
             workflow_type=str(definition.name), workflow_id=workflow_id, arguments=arguments,
             randomness_seed=self.chance.getrandbits(63), attempt=1,
