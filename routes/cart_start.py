@@ -10,15 +10,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 from temporalio.client import (
     Client,
-    RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
-    WorkflowUpdateFailedError,
 )
 from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, TemporalError
+from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
 from activities.carts import CartActivities
@@ -29,54 +27,32 @@ from models.identifiers import cart_workflow_id
 from models.messages.carts import CartStart, ChangeCart, EndCart
 from models.tables import Cart
 from models.vocabulary import CartStatus
-from routes.outages import RUN_CLOSED, is_not_found, is_outage
+from routes.outages import is_not_found, is_outage
 from routes.parts import Connections
-from routes.problems import ProblemError
-from routes.refusals import problem_of
+from routes.refusals import PATIENCE, in_any_run, problem_of
 from rules.cart import LIVE
 from workflows.cart import CartWorkflow
 from workflows.cart_listing import CART_SUMMARY, cart_attributes
 from workflows.queues import REGISTRAR_QUEUE
 
-_PATIENCE = timedelta(seconds=15)
 _PATIENCE_BEFORE_CLEARING = timedelta(seconds=5)
 _SIGNAL_PATIENCE = timedelta(seconds=2)
 _REFUSALS = {Reason.NOT_FOUND, Reason.CART_OVER, Reason.UNKNOWN_COURSE, Reason.UNKNOWN_PERSON}
-_TRIES = 3
 
 _log = logging.getLogger("registrar.api")
 
 
 async def change_cart(temporal: Client, change: ChangeCart) -> None:
     """Have the cart changed, by its run or a new one. Raises `ProblemError` if it is refused or takes too long."""
-    try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()):
-            for _ in range(_TRIES):
-                if await _is_changed(temporal, change):
-                    return
-    except (RPCTimeoutOrCancelledError, TimeoutError):
-        pass
-    raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it.")
 
-
-async def _is_changed(temporal: Client, change: ChangeCart) -> bool:
-    """Whether the change was made; not if the run closed while it was on its way, so that the next try starts one."""
-    start = _start_operation(change)
-    leave_no_start_unread(start)
-    try:
+    async def ask() -> None:
+        start = _start_operation(change)
+        leave_no_start_unread(start)
         _ = await temporal.execute_update_with_start_workflow(
-            CartWorkflow.change, change, start_workflow_operation=start, rpc_timeout=_PATIENCE
+            CartWorkflow.change, change, start_workflow_operation=start, rpc_timeout=PATIENCE
         )
-    except WorkflowUpdateFailedError as failed:
-        cause = failed.cause
-        if isinstance(cause, ApplicationError) and cause.type == RUN_CLOSED:
-            return False
-        raise problem_of(failed, _REFUSALS) from failed
-    except RPCError as error:
-        if is_not_found(error):
-            return False
-        raise
-    return True
+
+    await in_any_run(ask, lambda failed: problem_of(failed, _REFUSALS), "repeat it")
 
 
 def _start_operation(change: ChangeCart) -> "WithStartWorkflowOperation[CartWorkflow, object]":

@@ -9,12 +9,10 @@ from uuid import UUID
 
 from temporalio.client import (
     Client,
-    RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
-    WorkflowUpdateFailedError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, TemporalError
+from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
 from activities.starts import leave_no_start_unread
@@ -23,9 +21,8 @@ from models.identifiers import certificate_batch_workflow_id, certificate_workfl
 from models.listing import BATCH_SUMMARY, CERTIFICATE_SUMMARY, batch_attributes, certificate_attributes
 from models.messages.certificates import BatchBegun, BatchRequest, CertificateAnswer, CertificateStart
 from models.messages.message import Message
-from routes.outages import is_not_found, is_outage
-from routes.problems import ProblemError
-from routes.refusals import answered, problem_of
+from routes.outages import is_outage
+from routes.refusals import PATIENCE, answered, in_any_run, problem_of
 from routes.runs import is_delivered
 from workflows.certificate import CertificateWorkflow
 from workflows.certificate_batch import CertificateBatchWorkflow
@@ -33,7 +30,6 @@ from workflows.queues import REGISTRAR_QUEUE
 
 Update = Literal["issue", "revoke", "reinstate", "renew", "correct", "resend"]
 
-_PATIENCE = timedelta(seconds=15)
 _SIGNAL_PATIENCE = timedelta(seconds=2)
 _REFUSALS = frozenset(
     {
@@ -50,9 +46,6 @@ _REFUSALS = frozenset(
     }
 )
 _BATCH_REFUSALS = frozenset({Reason.UNKNOWN_COURSE, Reason.NOT_FOUND, Reason.INVALID_REQUEST})
-# What the server says of an update that was under way when its run closed.
-_RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"
-_TRIES = 3
 _CANCEL = "cancel"
 
 _log = logging.getLogger("registrar.api")
@@ -63,19 +56,20 @@ async def tell_certificates(temporal: Client, enrollment_id: UUID, update: Updat
 
     Raises `ProblemError` if it is refused or takes too long. Each step may be repeated: the record knows what was done.
     """
-    try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()):
-            for _ in range(_TRIES):
-                if (answer := await _answer(temporal, enrollment_id, update, wish)) is not None:
-                    return answer
-    except (RPCTimeoutOrCancelledError, TimeoutError):
-        pass
-    raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it.")
+
+    async def ask() -> CertificateAnswer:
+        start = _start_operation(enrollment_id)
+        leave_no_start_unread(start)
+        answer: CertificateAnswer = await temporal.execute_update_with_start_workflow(
+            update, wish, start_workflow_operation=start, result_type=CertificateAnswer, rpc_timeout=PATIENCE
+        )
+        return answer
+
+    return await in_any_run(ask, lambda failed: problem_of(failed, _REFUSALS), "repeat it")
 
 
-async def _answer(temporal: Client, enrollment_id: UUID, update: Update, wish: Message) -> CertificateAnswer | None:
-    """None if the run closed while the update was on its way, so that the next try starts one."""
-    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+def _start_operation(enrollment_id: UUID) -> WithStartWorkflowOperation[Any, Any]:
+    return WithStartWorkflowOperation(
         CertificateWorkflow.run,
         CertificateStart(enrollment_id=enrollment_id),
         id=certificate_workflow_id(enrollment_id),
@@ -85,21 +79,6 @@ async def _answer(temporal: Client, enrollment_id: UUID, update: Update, wish: M
         search_attributes=certificate_attributes(enrollment_id),
         static_summary=CERTIFICATE_SUMMARY,
     )
-    leave_no_start_unread(start)
-    try:
-        answer: CertificateAnswer = await temporal.execute_update_with_start_workflow(
-            update, wish, start_workflow_operation=start, result_type=CertificateAnswer, rpc_timeout=_PATIENCE
-        )
-    except WorkflowUpdateFailedError as failed:
-        cause = failed.cause
-        if isinstance(cause, ApplicationError) and cause.type == _RUN_CLOSED:
-            return None
-        raise problem_of(failed, _REFUSALS) from failed
-    except RPCError as error:
-        if is_not_found(error):
-            return None
-        raise
-    return answer
 
 
 async def tell_name_confirmed(temporal: Client, enrollment_ids: Iterable[UUID]) -> None:
@@ -136,19 +115,19 @@ async def start_batch(temporal: Client, request: BatchRequest) -> None:
         static_details=f"Asked for by `{request.actor}`.",
     )
     leave_no_start_unread(start)
-    async with answered(_BATCH_REFUSALS, "repeat it with the same key"), asyncio.timeout(_PATIENCE.total_seconds()):
+    async with answered(_BATCH_REFUSALS, "repeat it with the same key"), asyncio.timeout(PATIENCE.total_seconds()):
         _ = await temporal.execute_update_with_start_workflow(
             "begun",
             start_workflow_operation=start,
             result_type=BatchBegun,
-            rpc_timeout=_PATIENCE,
+            rpc_timeout=PATIENCE,
         )
 
 
 async def cancel_batch(temporal: Client, batch_id: UUID) -> bool:
     """Give nobody else of the run a turn; false if no workflow follows it."""
     handle = temporal.get_workflow_handle_for(CertificateBatchWorkflow.run, certificate_batch_workflow_id(batch_id))
-    return await is_delivered(handle.signal(CertificateBatchWorkflow.cancel, rpc_timeout=_PATIENCE))
+    return await is_delivered(handle.signal(CertificateBatchWorkflow.cancel, rpc_timeout=PATIENCE))
 
 
 async def end_lost_batch(temporal: Client, request: BatchRequest) -> None:
@@ -164,5 +143,5 @@ async def end_lost_batch(temporal: Client, request: BatchRequest) -> None:
         search_attributes=batch_attributes(request.course_id),
         static_summary=BATCH_SUMMARY,
         static_details=f"Canceled for `{request.actor}`: its workflow was lost.",
-        rpc_timeout=_PATIENCE,
+        rpc_timeout=PATIENCE,
     )

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from temporalio.client import (
     Client,
-    RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
     WorkflowUpdateFailedError,
 )
@@ -23,18 +22,17 @@ from models.errors import Reason
 from models.identifiers import drip_workflow_id
 from models.listing import DRIP_SUMMARY, drip_attributes
 from models.messages.learning import ChangeEnrollment, DripStart, EnrollmentChanged, LessonRecorded, RecordLesson
-from routes.outages import RUN_CLOSED, is_not_found, is_outage
+from routes.outages import is_not_found, is_outage
 from routes.problems import ProblemError
+from routes.refusals import PATIENCE, in_any_run
 from workflows.drip import DripWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
 _Start: TypeAlias = "WithStartWorkflowOperation[DripWorkflow, object]"
 
-_PATIENCE = timedelta(seconds=15)
 _SIGNAL_PATIENCE = timedelta(seconds=2)
 _PATIENCE_WITH_ALL = timedelta(seconds=4)
 _AT_ONCE = 20
-_TRIES = 3
 _NOT_LIVE = (
     Reason.NOT_FOUND,
     Reason.IDEMPOTENCY_KEY_REUSED,
@@ -74,7 +72,7 @@ async def record_lesson(temporal: Client, told: RecordLesson, course_id: UUID) -
 
     async def ask(start: _Start) -> object:
         return await temporal.execute_update_with_start_workflow(
-            DripWorkflow.record_lesson, told, start_workflow_operation=start, rpc_timeout=_PATIENCE
+            DripWorkflow.record_lesson, told, start_workflow_operation=start, rpc_timeout=PATIENCE
         )
 
     return cast(LessonRecorded, await _answer(DripJob(told.enrollment_id, course_id), LESSON_REFUSALS, ask))
@@ -85,7 +83,7 @@ async def change_enrollment(temporal: Client, wish: ChangeEnrollment, course_id:
 
     async def ask(start: _Start) -> object:
         return await temporal.execute_update_with_start_workflow(
-            DripWorkflow.change, wish, start_workflow_operation=start, rpc_timeout=_PATIENCE
+            DripWorkflow.change, wish, start_workflow_operation=start, rpc_timeout=PATIENCE
         )
 
     return cast(EnrollmentChanged, await _answer(DripJob(wish.enrollment_id, course_id), CHANGE_REFUSALS, ask))
@@ -117,33 +115,20 @@ async def wake_drips(temporal: Client, enrollment_ids: Sequence[UUID]) -> None:
 
 async def _answer(job: DripJob, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]) -> object:
     """What its run says, or a new one where the run closes while the message is on its way."""
-    try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()):
-            for _ in range(_TRIES):
-                answer = await _asked(job, refusals, ask)
-                if answer is not None:
-                    return answer
-    except (RPCTimeoutOrCancelledError, TimeoutError):
-        pass
-    raise ProblemError(Reason.UNAVAILABLE, "No worker has answered; repeat it with the same key.")
 
-
-async def _asked(job: DripJob, refusals: Collection[Reason], ask: Callable[[_Start], Awaitable[object]]) -> object:
-    start = _start_operation(job)
-    leave_no_start_unread(start)
-    try:
+    async def asked() -> object:
+        start = _start_operation(job)
+        leave_no_start_unread(start)
         return await ask(start)
-    except WorkflowUpdateFailedError as failed:
-        cause = failed.cause
-        if isinstance(cause, ApplicationError) and cause.type == RUN_CLOSED:
-            return None
-        if isinstance(cause, ApplicationError) and cause.type in set(refusals):
-            raise ProblemError(Reason(cause.type), cause.message, moment=_moment(cause)) from failed
-        raise
-    except RPCError as error:
-        if is_not_found(error):
-            return None
-        raise
+
+    return await in_any_run(asked, lambda failed: _problem_of(failed, refusals), "repeat it with the same key")
+
+
+def _problem_of(failed: WorkflowUpdateFailedError, refusals: Collection[Reason]) -> Exception:
+    cause = failed.cause
+    if not isinstance(cause, ApplicationError) or cause.type not in set(refusals):
+        return failed
+    return ProblemError(Reason(cause.type), cause.message, moment=_moment(cause))
 
 
 def _start_operation(job: DripJob) -> _Start:

@@ -1,7 +1,10 @@
 """What a workflow's refusal means for the caller, also where it says one by one what is missing."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TypeVar
 
 from temporalio.client import RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
@@ -12,6 +15,10 @@ from models.vocabulary import CertificateGround
 from routes.outages import RUN_CLOSED, is_not_found
 from routes.problems import ProblemError
 from routes.validation import InvalidField
+
+PATIENCE = timedelta(seconds=15)
+_TRIES = 3
+AnswerT = TypeVar("AnswerT")
 
 # The words of rules.tutor_application.missing.
 _MISSING = {
@@ -54,6 +61,30 @@ async def answered(
         if is_not_found(error):
             raise gone or not_answered from error
         raise
+
+
+async def in_any_run(
+    ask: Callable[[], Awaitable[AnswerT]], refused: Callable[[WorkflowUpdateFailedError], Exception], repeat: str
+) -> AnswerT:
+    """What a workflow answers that may end at any time, and then runs again for whoever has something to say.
+
+    `ask` sends an update with a start; where the run closes while it is on its way, the next try starts another.
+    Raises what `refused` makes of a refusal, and `unavailable` if no worker answers; `repeat` says how to go on then.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            for _ in range(_TRIES):
+                try:
+                    return await ask()
+                except WorkflowUpdateFailedError as failed:
+                    if not (isinstance(failed.cause, ApplicationError) and failed.cause.type == RUN_CLOSED):
+                        raise refused(failed) from failed
+                except RPCError as error:
+                    if not is_not_found(error):
+                        raise
+    except (RPCTimeoutOrCancelledError, TimeoutError):
+        pass
+    raise ProblemError(Reason.UNAVAILABLE, f"No worker has answered; {repeat}.")
 
 
 def problem_of(failed: WorkflowUpdateFailedError, refusals: Collection[Reason]) -> Exception:

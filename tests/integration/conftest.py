@@ -1,11 +1,15 @@
 """What the tests of the record share."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 from sqlalchemy import delete
 
 from activities.database import Sessions
 from activities.orders import OrderActivities
 from models.tables import CartSettings, Consent, Subscription
+from sandbox.mailbox import Mailbox
 from tests.fresh_record import load_academy
 
 
@@ -14,6 +18,13 @@ async def orders(sessions: Sessions) -> OrderActivities:
     """The steps of orders, in a fresh sample academy."""
     await load_academy(sessions)
     return OrderActivities(sessions)
+
+
+@pytest.fixture
+async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
+    """A mail server of this test alone."""
+    async with Mailbox.serve(tmp_path / "mail") as box:
+        yield box
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The letters about a tutor's application, from the record to the mailbox: to whom, and what they know."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -34,12 +33,6 @@ from tests.integration.order_steps import person, statements_of
 
 T = MailTemplate
 ELENI, NOA, MINH = person("eleni"), person("noa"), person("minh")
-
-
-@pytest.fixture
-async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
-    async with Mailbox.serve(tmp_path / "mail") as box:
-        yield box
 
 
 @pytest.fixture

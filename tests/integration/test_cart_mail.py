@@ -1,7 +1,6 @@
 """The reminder of a cart, from the record to the mailbox: its prices, its links, its headers, its few statements."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -35,12 +34,6 @@ from tests.integration.order_steps import course, line, person, placing, set_cou
 SECRET = "a secret of the tests that is long enough"
 EMILE, GRACE = person("emile"), person("grace")
 PUBLIC = PublicPages("https://registrar.test/back", SECRET)
-
-
-@pytest.fixture
-async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
-    async with Mailbox.serve(tmp_path / "mail") as box:
-        yield box
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The letters about certificates, from the record to the mailbox: to their holders, and to nobody else."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,12 +25,6 @@ from tests.integration.order_steps import LUKASZ, person, statements_of
 
 T = MailTemplate
 SECRET = "a-secret-that-signs-links-of-thirty-two"
-
-
-@pytest.fixture
-async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
-    async with Mailbox.serve(tmp_path / "mail") as box:
-        yield box
 
 
 @pytest.fixture

@@ -89,14 +89,15 @@ async def test_an_ended_place_gives_back_its_seat_and_the_lessons_to_come(
     await seats_add_up(sessions)
 
 
-@pytest.mark.parametrize("status", ["expired", "canceled"])
-async def test_a_place_that_is_over_is_not_ended_again(
-    orders: OrderActivities, sessions: Sessions, status: str
+@pytest.mark.parametrize(("status", "ended"), [("expired", [("expired", "canceled")]), ("canceled", [])])
+async def test_a_place_without_a_seat_gives_none_back(
+    orders: OrderActivities, sessions: Sessions, status: str, ended: list[tuple[str, str]]
 ) -> None:
     step = await enroll(sessions, orders, "python-cohort", status=status)
     [place] = await enrollments_of(sessions, step)
     async with sessions.begin() as session:
-        assert await end_places(session, [place.id]) == []
+        changes = await end_places(session, [place.id])
+    assert [(each.from_state, each.to_state) for each in changes] == ended
     async with sessions() as session:
         assert (await session.get_one(Course, course("python-cohort"))).seats_taken == 1
 

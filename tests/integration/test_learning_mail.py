@@ -1,6 +1,5 @@
 """Mails to learners, from the record to the mailbox: who gets them, what they list, and what stops them at the last."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes
@@ -30,12 +29,6 @@ from tests.integration.written_orders import Sold, write_order
 # Grace has paid; Émile, who has bought nothing and said nothing, learns. It is Monday morning in Montréal.
 MORNING = BEGAN + timedelta(hours=4)
 EMILE, KEY, RELEASED = person("emile"), "r-20260302t1100", MailTemplate.LESSONS_RELEASED
-
-
-@pytest.fixture
-async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
-    async with Mailbox.serve(tmp_path / "mail") as box:
-        yield box
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Every letter, from the record to the mailbox: what arrives, to whom, how often, and when nothing is sent."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -60,12 +59,6 @@ from tests.integration.order_steps import (
 )
 
 T = MailTemplate
-
-
-@pytest.fixture
-async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
-    async with Mailbox.serve(tmp_path / "mail") as box:
-        yield box
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The ledger of mails, broken on purpose: never a second copy, and never a claim that nobody can back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -31,12 +31,6 @@ from tests.integration.completed_orders import change_person, complete_order
 
 PAYER = sample_id("person", "lukasz")
 SECRETS = ("Łukasz", "Żółciński", "lukasz.zolcinski", "students.test")
-
-
-@pytest.fixture
-async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
-    async with Mailbox.serve(tmp_path / "mail") as box:
-        yield box
 
 
 @pytest.fixture

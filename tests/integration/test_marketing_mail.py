@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -67,12 +66,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 async def carts(orders: OrderActivities, clock: Clock) -> CartActivities:
     return CartActivities(orders.sessions)
-
-
-@pytest.fixture
-async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
-    async with Mailbox.serve(tmp_path / "mail") as box:
-        yield box
 
 
 @pytest.fixture

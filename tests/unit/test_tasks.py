@@ -73,7 +73,8 @@ def test_money_is_for_finance_and_what_the_platform_does_not_take_for_support() 
     names = {TaskKind.CERTIFICATE_NAME_MISSING, TaskKind.NAME_CORRECTION}
     opening = {TaskKind.PROVISIONING_FAILED, TaskKind.TUTOR_PROVISIONING_FAILED}
     assert kinds[TaskQueue.SUPPORT] == opening | names
-    assert kinds[TaskQueue.REVIEW] == {TaskKind.TUTOR_REVIEW, TaskKind.TUTOR_SECOND_OPINION}
+    judged = {TaskKind.TUTOR_REVIEW, TaskKind.TUTOR_SECOND_OPINION, TaskKind.COMPLETION_JUDGEMENT}
+    assert kinds[TaskQueue.REVIEW] == judged
     slow = {kind for kind in TaskKind if pace_of(kind).decide_within != 2}
     assert slow == {TaskKind.TUTOR_REVIEW}
 
