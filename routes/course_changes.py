@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,7 +24,7 @@ from routes.enrollment_changes import DryRunQuery
 from routes.parts import TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from rules.decision import Refused
 
 router = APIRouter(prefix="/v1/courses", tags=["learning"], route_class=AuthenticatedRoute)
@@ -148,10 +148,7 @@ async def post_course_change(
     course_id: UUID,
     body: Annotated[CourseChangeBody, Body(openapi_examples=_EXAMPLES)],
     asked: Annotated[DryRunQuery, Query()],
-    idempotency_key: Annotated[
-        str,
-        Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key is the same change"),
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key is the same change")],
     principal: _MayChange,
     connections: TheConnections,
     response: Response,

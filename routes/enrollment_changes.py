@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query
+from fastapi import APIRouter, Body, Depends, Query
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,7 +24,7 @@ from routes.learning_views import PLAN, PlanView, plan_view
 from routes.parts import Connections, TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from rules.decision import DatedRefusal
 
 router = APIRouter(prefix="/v1/enrollments", tags=["learning"], route_class=AuthenticatedRoute)
@@ -98,10 +98,7 @@ async def post_enrollment_change(
     enrollment_id: UUID,
     body: Annotated[EnrollmentChangeBody, Body(openapi_examples=ENROLLMENT_CHANGES)],
     asked: Annotated[DryRunQuery, Query()],
-    idempotency_key: Annotated[
-        str,
-        Header(alias=IDEMPOTENCY_KEY, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key is the same change"),
-    ],
+    idempotency_key: Annotated[str, idempotency_header("the same key is the same change")],
     principal: Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN, Role.SERVICE))],
     connections: TheConnections,
 ) -> EnrollmentChangeView | PlanView:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Self
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Body, Depends, Header
+from fastapi import APIRouter, Body, Depends
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -29,7 +29,7 @@ from routes.learning_views import Marks
 from routes.parts import Connections, TheConnections
 from routes.problems import ProblemError
 from routes.tokens import Principal
-from routes.validation import IDEMPOTENCY_KEY
+from routes.validation import idempotency_header
 from rules.grading import attempts_left
 
 router = APIRouter(prefix="/v1/enrollments", tags=["learning"], route_class=AuthenticatedRoute)
@@ -158,11 +158,9 @@ async def post_lesson(
     connections: TheConnections,
     idempotency_key: Annotated[
         str | None,
-        Header(
-            alias=IDEMPOTENCY_KEY,
-            pattern=r"^[\x21-\x7e]{1,255}$",
-            description="with anything that is `finished`: the same key is the same attempt; with a position: the time "
-            "of a repeat with the same key as the report before it is not counted again",
+        idempotency_header(
+            "with anything that is `finished`: the same key is the same attempt; with a position: the time of a repeat "
+            "with the same key as the report before it is not counted again"
         ),
     ] = None,
 ) -> LessonRecordView:

@@ -19,6 +19,7 @@ from routes.tokens import Principal
 from settings import Settings
 
 SORTABLE = {"due_at": col(HumanTask.due_at), "created_at": col(HumanTask.created_at)}
+_ABOUT_AN_ENROLLMENT = (TaskKind.NAME_CORRECTION, TaskKind.CERTIFICATE_NAME_MISSING, TaskKind.COMPLETION_JUDGEMENT)
 
 
 class TaskView(BaseModel):
@@ -142,9 +143,6 @@ def conditions_of(asked: TaskQuery, principal: Principal) -> list[ColumnElement[
         late = col(HumanTask.due_at) < now()
         conditions.append(late if asked.overdue else ~late)
     return conditions
-
-
-_ABOUT_AN_ENROLLMENT = (TaskKind.NAME_CORRECTION, TaskKind.CERTIFICATE_NAME_MISSING, TaskKind.COMPLETION_JUDGEMENT)
 
 
 def not_about_own(principal: Principal) -> list[ColumnElement[bool]]:

@@ -9,7 +9,6 @@ from pydantic import Field
 from models.errors import Reason
 from models.messages.message import Actor, Message, ReasonText, WorkflowId
 from models.vocabulary import (
-    BatchOutcome,
     BatchStatus,
     CertificateGround,
     CertificateOrigin,
@@ -243,11 +242,3 @@ class BatchProgress(Message):
     status: BatchStatus
     total: int = 0
     done: int = 0
-
-
-class BatchLineOutcome(Message):
-    """What became of one learner."""
-
-    enrollment_id: UUID
-    outcome: BatchOutcome
-    ground: CertificateGround | None = None
