@@ -30,6 +30,7 @@ from activities.documents import DocumentActivities
 from activities.drips import DripActivities
 from activities.errand import PublicPages
 from activities.files import FileStore
+from activities.findings import FindingActivities
 from activities.heartbeat import Heartbeat
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
@@ -53,6 +54,7 @@ from workflows.deployment import DEPLOYMENT
 from workflows.dispute import DisputeWorkflow
 from workflows.document_copy import DocumentCopyWorkflow
 from workflows.drip import DripWorkflow
+from workflows.finding import FindingWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
@@ -84,6 +86,7 @@ WORKFLOWS = (
     DripWorkflow,
     CourseChangeWorkflow,
     WakeDripsWorkflow,
+    FindingWorkflow,
 )
 
 
@@ -124,6 +127,7 @@ def build_workers(
     reviews = ApplicationReviewActivities(sessions)
     tutors = TutorProfileActivities(sessions, platform)
     tasks = TaskActivities(sessions)
+    findings = FindingActivities(sessions)
     mail = MailActivities(
         sessions,
         files,
@@ -222,6 +226,8 @@ def build_workers(
                 tasks.open_task,
                 tasks.escalate_task,
                 tasks.close_task,
+                findings.pursue_findings,
+                findings.settle_finding,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),

@@ -115,6 +115,18 @@ class Reason(StrEnum):
     # documents
     DOCUMENT_NOT_READY = "document_not_ready"
     RECEIPT_NOT_READY = "receipt_not_ready"
+    # exports
+    FORMAT_NOT_AVAILABLE = "format_not_available"
+    TOO_MANY_ROWS = "too_many_rows"
+    EXPORT_NOT_RUNNING = "export_not_running"
+    EXPORT_EXPIRED = "export_expired"
+    # jobs
+    JOB_OVER = "job_over"
+    NOTHING_TO_RETRY = "nothing_to_retry"
+    NOTHING_TO_SKIP = "nothing_to_skip"
+    JOB_NOT_CANCELABLE = "job_not_cancelable"
+    TOO_MANY_JOBS = "too_many_jobs"
+    JOB_ACTION_NOT_RUNNING = "job_action_not_running"
     # tasks
     TASK_NOT_OPEN = "task_not_open"
     ACTION_NOT_ALLOWED = "action_not_allowed"

@@ -230,3 +230,38 @@ def certificate_batch_workflow_id(batch_id: UUID) -> str:
 def verification_address(public_url: str, code: str) -> str:
     """Where anybody can check the certificate with this code; what its QR code says."""
     return f"{public_url.rstrip('/')}/verify/{code}"
+
+
+def export_id_for(principal: str, idempotency_key: str) -> UUID:
+    """The export that this caller's `Idempotency-Key`, or a schedule's moment, stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"export:{principal}:{idempotency_key}")
+
+
+def export_workflow_id(export_id: UUID) -> str:
+    """The workflow that writes an export."""
+    return f"export-{export_id}"
+
+
+def check_run_id_for(workflow_id: str) -> UUID:
+    """The one run of a check that this workflow is; a schedule's carries its moment in its id."""
+    return uuid5(REGISTRAR_NAMESPACE, f"check:{workflow_id}")
+
+
+def finding_id_for(kind: str, about: str) -> UUID:
+    """The one finding of this kind about a thing, however often it is found."""
+    return uuid5(REGISTRAR_NAMESPACE, f"finding:{kind}:{about}")
+
+
+def finding_workflow_id(finding_id: UUID) -> str:
+    """The workflow that asks a person about a finding."""
+    return f"finding-{finding_id}"
+
+
+def job_action_id_for(principal: str, idempotency_key: str) -> UUID:
+    """The action on many jobs that this caller's `Idempotency-Key` stands for."""
+    return uuid5(REGISTRAR_NAMESPACE, f"job-action:{principal}:{idempotency_key}")
+
+
+def job_action_workflow_id(job_action_id: UUID) -> str:
+    """The workflow that acts on many jobs."""
+    return f"job-action-{job_action_id}"

@@ -570,6 +570,9 @@ class TaskKind(StrEnum):
     COMPLETION_JUDGEMENT = "completion_judgement"
     CERTIFICATE_NAME_MISSING = "certificate_name_missing"
     NAME_CORRECTION = "name_correction"
+    RECONCILIATION = "reconciliation"
+    CRITICAL_MAIL = "critical_mail"
+    STUCK_JOB = "stuck_job"
 
 
 class TaskQueue(StrEnum):
@@ -647,6 +650,7 @@ class MailTemplate(StrEnum):
     CERTIFICATE_REVOKED = "certificate_revoked"
     CERTIFICATE_CORRECTION_REJECTED = "certificate_correction_rejected"
     DOCUMENT_COPY = "document_copy"
+    EXPORT_READY = "export_ready"
 
 
 class StripeEventStatus(StrEnum):
@@ -656,6 +660,111 @@ class StripeEventStatus(StrEnum):
     SIGNALED = "signaled"
     IGNORED = "ignored"
     UNMATCHED = "unmatched"
+
+
+class ExportReport(StrEnum):
+    """What can be exported: lists with a line for each thing, and reports on a span of time that add up."""
+
+    ORDERS = "orders"
+    PAYMENTS = "payments"
+    ENROLLMENTS = "enrollments"
+    USERS = "users"
+    TUTOR_APPLICATIONS = "tutor_applications"
+    CARTS = "carts"
+    CERTIFICATES = "certificates"
+    MAILS = "mails"
+    AUDIT = "audit"
+    SALES = "sales"
+    FINANCE = "finance"
+    STATEMENT = "statement"
+
+
+class ExportFormat(StrEnum):
+    XLSX = "xlsx"
+    CSV = "csv"
+    PDF = "pdf"
+
+
+class ExportStatus(StrEnum):
+    """How far an export is; what is done keeps its file until it is expired."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+class CheckKind(StrEnum):
+    """What looks over the record again and again: against Stripe, for mails, and for jobs."""
+
+    RECONCILIATION = "reconciliation"
+    CRITICAL_MAIL = "critical_mail"
+    STUCK_JOBS = "stuck_jobs"
+
+
+class CheckStatus(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+
+
+class FindingKind(StrEnum):
+    """What a check has found wrong (reference list 10.7)."""
+
+    # The record and Stripe.
+    PAID_NOT_FULFILLED = "paid_not_fulfilled"
+    FULFILLED_NOT_PAID = "fulfilled_not_paid"
+    AMOUNT_MISMATCH = "amount_mismatch"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    DOUBLE_PAYMENT = "double_payment"
+    UNKNOWN_PAYMENT = "unknown_payment"
+    ORPHAN_REFUND = "orphan_refund"
+    REFUND_MISMATCH = "refund_mismatch"
+    REFUND_NOT_REVOKED = "refund_not_revoked"
+    UNKNOWN_DISPUTE = "unknown_dispute"
+    FEE_MISMATCH = "fee_mismatch"
+    # Mails that people rely on, and the papers in them.
+    MAIL_MISSING = "mail_missing"
+    MAIL_NOT_SENT = "mail_not_sent"
+    PAPER_MISSING = "paper_missing"
+    # Jobs.
+    JOB_WEDGED = "job_wedged"
+    JOB_FAILING = "job_failing"
+    JOB_OVERDUE = "job_overdue"
+    JOB_BROKEN = "job_broken"
+
+
+class FindingStatus(StrEnum):
+    """A finding is open until it is not so any more, or somebody has said that it is right as it is."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    ACCEPTED = "accepted"
+
+
+class JobAction(StrEnum):
+    """What an operator can do to a job, or to many at once."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
+    SKIP = "skip"
+
+
+class JobActionStatus(StrEnum):
+    """How far an action on many jobs is."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
+class JobActionOutcome(StrEnum):
+    """What became of one job: it was acted on, it had nothing to act on, or it was over or not reached."""
+
+    DONE = "done"
+    NOTHING = "nothing"
+    REFUSED = "refused"
+    GONE = "gone"
 
 
 class WaitingFor(StrEnum):

@@ -46,6 +46,8 @@ _QUEUES: Mapping[TaskKind, TaskQueue] = {
     TaskKind.CERTIFICATE_NAME_MISSING: TaskQueue.SUPPORT,
     TaskKind.NAME_CORRECTION: TaskQueue.SUPPORT,
     TaskKind.COMPLETION_JUDGEMENT: TaskQueue.REVIEW,
+    TaskKind.CRITICAL_MAIL: TaskQueue.SUPPORT,
+    TaskKind.STUCK_JOB: TaskQueue.SUPPORT,
 }
 # The reviewer at three, the lead at five, the head at eight (reference list 10.3).
 _REVIEW = Pace(decide_within=5, remind_after=3, escalate_after=5, escalate_again_after=8)

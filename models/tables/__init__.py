@@ -9,6 +9,7 @@ from models.tables.applications import (
     TutorApplication,
     TutorProfile,
 )
+from models.tables.bookkeeping import BalanceTransaction, StripeEventCursor
 from models.tables.carts import Cart, CartLine, CartSettings, Consent, Subscription
 from models.tables.cascades import Cascade, CascadePlace
 from models.tables.catalog import (
@@ -30,11 +31,14 @@ from models.tables.certificates import (
     CourseCertificate,
     NameCorrection,
 )
+from models.tables.checks import CheckRun, CheckRunFinding, Finding
 from models.tables.coupons import Coupon, CouponUse
 from models.tables.disputes import Dispute
 from models.tables.documents import Document, NumberSeries
 from models.tables.enrollments import Enrollment
+from models.tables.exports import Export, ExportChunk, ExportPart, ReportRecipient
 from models.tables.invoices import Invoice, InvoicePayment
+from models.tables.job_actions import BulkJobAction, BulkJobActionLine
 from models.tables.learning import (
     AppliedChange,
     CourseChange,
@@ -46,7 +50,7 @@ from models.tables.learning import (
 from models.tables.ledgers import AuditEntry, Mail, StripeEvent
 from models.tables.lessons import LessonRecord
 from models.tables.orders import Order, OrderLine, Payment
-from models.tables.people import Academy, Person, PersonField, StripeCustomer
+from models.tables.people import Academy, CustomField, Person, PersonField, StripeCustomer
 from models.tables.refunds import Refund, RefundRequest
 from models.tables.tasks import HumanTask, Note, TaskContact
 
@@ -56,6 +60,9 @@ __all__ = [
     "ApplicationDocument",
     "AppliedChange",
     "AuditEntry",
+    "BalanceTransaction",
+    "BulkJobAction",
+    "BulkJobActionLine",
     "BundleCourse",
     "Cart",
     "CartLine",
@@ -67,6 +74,8 @@ __all__ = [
     "CertificateBatchLine",
     "CertificateTemplate",
     "CertificateTemplateVersion",
+    "CheckRun",
+    "CheckRunFinding",
     "ClassSession",
     "Consent",
     "Coupon",
@@ -75,10 +84,15 @@ __all__ = [
     "CourseCertificate",
     "CourseChange",
     "CourseModule",
+    "CustomField",
     "Dispute",
     "Document",
     "Enrollment",
     "EnrollmentPause",
+    "Export",
+    "ExportChunk",
+    "ExportPart",
+    "Finding",
     "HumanTask",
     "Invoice",
     "InvoicePayment",
@@ -99,11 +113,13 @@ __all__ = [
     "PersonField",
     "Refund",
     "RefundRequest",
+    "ReportRecipient",
     "Reviewer",
     "RoleGrant",
     "ScreeningMeeting",
     "StripeCustomer",
     "StripeEvent",
+    "StripeEventCursor",
     "Subject",
     "Subscription",
     "TaskContact",

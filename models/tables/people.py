@@ -97,6 +97,21 @@ class PersonField(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
 
 
+class CustomField(SQLModel, table=True):
+    """What a key of `person_fields` is called, and which exports show it (Academy of Mine `includeInReportExports`)."""
+
+    __tablename__ = "custom_fields"
+    __table_args__ = (CheckConstraint("key ~ '^[a-z][a-z0-9_]{0,39}$'", name="key_is_word"),)
+
+    key: str = Field(primary_key=True, max_length=40)
+    label: str = Field(max_length=80)
+    position: int = Field(default=0, description="in which they are shown")
+    reports: list[str] = Field(
+        default_factory=list, sa_type=ARRAY(String(32)), description="words of `ExportReport` that show it"
+    )
+    updated_at: datetime = Field(default_factory=now, sa_type=TIMESTAMP, nullable=False)
+
+
 class StripeCustomer(SQLModel, table=True):
     """The one Stripe customer of a person (TutorHub R27)."""
 
