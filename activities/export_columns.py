@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import GenerativeSelect
+from sqlalchemy import ColumnElement, FromClause, GenerativeSelect, func, label, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import SQLCoreOperations
 
@@ -14,7 +15,7 @@ from models.messages.exports import ExportFilters
 
 
 class ColumnType(StrEnum):
-    """What the values of a column are, in the snapshot and in the file."""
+    """What the values of a column are, in the snapshot and in the file. Of a percentage 100 is the whole."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -55,3 +56,31 @@ class Listing:
 
 # Reads what the listing needs to know of the record, e.g. the academy's custom fields.
 ListingOf = Callable[[AsyncSession, ExportFilters, ZoneInfo], Awaitable[Listing]]
+
+SEPARATOR = "; "
+
+# A column, and what fills it.
+Shown = tuple[Column, SQLCoreOperations[Any]]
+
+
+def money(key: str, title: str, *, currency_of: str = "currency", is_totalled: bool = True) -> Column:
+    """A column of amounts, of the currency that another column says."""
+    return Column(key, title, ColumnType.MONEY, currency_of, is_totalled)
+
+
+def in_one(value: SQLCoreOperations[Any], order_by: SQLCoreOperations[Any]) -> ColumnElement[str]:
+    """An aggregate: the texts one after another, in this order; none if there are none."""
+    return func.string_agg(value, aggregate_order_by(literal(SEPARATOR), order_by))
+
+
+def listing(
+    title: str,
+    shown: Sequence[Shown],
+    source: FromClause,
+    conditions: Sequence[ColumnElement[bool]],
+    order_by: Sequence[SQLCoreOperations[Any]],
+) -> Listing:
+    """The listing of the rows of `source` that meet the conditions. Every value is labeled with its column's key."""
+    values = [label(column.key, value) for column, value in shown]
+    columns = tuple(column for column, _ in shown)
+    return Listing(title, columns, select(*values).select_from(source).where(*conditions), order_by)
