@@ -32,11 +32,14 @@ from routes import (
     course_changes,
     course_lessons,
     courses,
+    custom_fields,
     disputes,
     documentation,
     documents,
     enrollment_changes,
     enrollments,
+    export_links,
+    exports,
     health,
     jobs,
     legal_names,
@@ -133,6 +136,9 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
         course_certificates,
         certificate_batches,
         legal_names,
+        exports,
+        export_links,
+        custom_fields,
         jobs,
         webhooks,
         checkout_pages,
@@ -141,6 +147,7 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
     ):
         app.include_router(resource.router)
     app.include_router(certificates.links)
+    app.include_router(export_links.links)
     app.add_middleware(Envelope, larger_bodies=_LARGER_BODIES)
     return app
 

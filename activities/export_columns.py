@@ -15,7 +15,7 @@ from models.messages.exports import ExportFilters
 
 
 class ColumnType(StrEnum):
-    """What the values of a column are, in the snapshot and in the file. Of a percentage 100 is the whole."""
+    """What the values of a column are, in the snapshot and in the file."""
 
     TEXT = "text"
     INTEGER = "integer"

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _LONGEST_KEY = 255
 _AT_ONCE = 1000
+_PIECE = 1 << 20
 
 
 class FileMismatchError(ApplicationError):
@@ -90,6 +91,22 @@ class FileStore:
             raise FileMismatchError(key)
         return data
 
+    async def open(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """A stored file piece by piece, for one that is too large for the memory.
+
+        Its size is compared before the first piece, and its sha256 before the last: whoever reads on to the end has the
+        file that was stored, of any other they have less than all of it. Raises as `get` does, `FileMismatchError`
+        also in place of the last piece.
+        """
+        try:
+            with _reached():
+                opened = await obstore.get_async(self._store, _safe(file.key))
+        except FileNotFoundError:
+            raise FileMissingError(file.key) from None
+        if opened.meta["size"] != file.size:
+            raise FileMismatchError(file.key)
+        return _verified(file, opened.stream(min_chunk_size=_PIECE))
+
     async def copy(self, source: str, target: str) -> None:
         """Keep the file under another key as well, in place of one that is there.
 
@@ -114,6 +131,21 @@ class FileStore:
                 return (await obstore.head_async(self._store, _safe(key)))["size"]
         except FileNotFoundError:
             raise FileMissingError(key) from None
+
+
+async def _verified(file: StoredFile, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, each one held back until it is known that it is not the last, or that all are those stored."""
+    digest, held = sha256(), b""
+    with _reached():
+        async for piece in pieces:
+            if held:
+                yield held
+            held = bytes(piece)
+            digest.update(held)
+    if digest.hexdigest() != file.sha256:
+        raise FileMismatchError(file.key)
+    if held:
+        yield held
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from typing import Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from models.messages.message import Actor, Message
 from models.vocabulary import ExportFormat, ExportReport
@@ -26,7 +25,7 @@ class ExportFilters(Message):
     @model_validator(mode="after")
     def _a_span(self) -> Self:
         if self.date_from is not None and self.date_until is not None and self.date_from >= self.date_until:
-            raise PydanticCustomError("refused_here", "The span ends before it begins.")
+            raise ValueError("the span ends before it begins")
         return self
 
 

@@ -418,7 +418,7 @@ async def test_what_carts_brought_back_is_counted_once(sessions: Sessions) -> No
     assert [rows[each.id]["recovered_amount"] for each in carts[:5]] == [9900, None, 8000, None, None]
     assert carts[5].id not in rows
     async with sessions() as session:
-        titles = dict((await session.execute(select(col(Course.id), col(Course.title)))).tuples().all())
+        titles = {course.id: course.title for course in await session.scalars(select(Course))}
     assert rows[carts[4].id]["courses"] == f"{titles[courses[1]]}; {titles[courses[0]]}"
     first_day = {"date_from": date(2026, 3, 1), "date_until": date(2026, 3, 2)}
     assert len(await rows_of(sessions, ExportReport.CARTS, **first_day)) == 3

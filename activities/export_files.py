@@ -1,0 +1,44 @@
+"""The file of an export: where it is kept, what it is called, and that somebody has taken it."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.audit import StateChange, write_audit
+from models.messages.documents import StoredFile
+from models.tables import Export
+from models.vocabulary import ExportFormat
+
+MEDIA_TYPES: Mapping[ExportFormat, str] = {
+    ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ExportFormat.CSV: "text/csv; charset=utf-8",
+    ExportFormat.PDF: "application/pdf",
+}
+_EXPORT = "export"
+
+
+def export_key(export_id: UUID, report: str, format_: str) -> str:
+    """Where the file of an export is kept."""
+    return f"exports/{export_id}/{report}.{format_}"
+
+
+def stored_file(export: Export) -> StoredFile | None:
+    """The file; none where there is none."""
+    if export.file_sha256 is None or export.size is None:
+        return None
+    return StoredFile(
+        key=export_key(export.id, export.report, export.format), sha256=export.file_sha256, size=export.size
+    )
+
+
+def file_name(export: Export) -> str:
+    """What it is called where it is saved: the report and its day, in plain ASCII."""
+    moment = export.snapshot_at or export.created_at
+    return f"{export.report}-{moment:%Y-%m-%d}.{export.format}"
+
+
+async def write_download(session: AsyncSession, export: Export, actor: str, reason: str) -> None:
+    """Write down who takes the file. `reason` is how, e.g. `downloaded`."""
+    taken = StateChange(_EXPORT, export.id, export.status, export.status)
+    await write_audit(session, [taken], actor=actor, reason=reason, workflow_id=export.workflow_id)
