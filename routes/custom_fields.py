@@ -8,16 +8,17 @@ from fastapi import APIRouter, Body, Depends
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import select
 from sqlmodel import col
 
+from activities.custom_fields import custom_fields_in_order, keep_custom_fields
 from models.errors import Reason
-from models.tables import CustomField
-from models.tables.columns import now
+from models.tables import Academy, CustomField
 from models.vocabulary import ExportReport, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
 from routes.parts import TheConnections
+from routes.problems import ProblemError
 from routes.tokens import Principal
 from rules.exports import REPORTS
 
@@ -88,9 +89,8 @@ _EXAMPLES: dict[str, Example] = {
 )
 async def get_custom_fields(_principal: _ByStaff, connections: TheConnections) -> CustomFieldsView:
     """What they are called, and which exports show them."""
-    query = select(CustomField).order_by(col(CustomField.position), col(CustomField.key))
     async with connections.sessions() as session:
-        found = (await session.execute(query)).scalars().all()
+        found = await custom_fields_in_order(session)
     return CustomFieldsView(
         fields=tuple(
             CustomFieldView(key=each.key, label=each.label, reports=tuple(map(ExportReport, each.reports)))
@@ -104,24 +104,20 @@ async def get_custom_fields(_principal: _ByStaff, connections: TheConnections) -
     summary="Set the custom fields",
     responses={
         **answer(HTTPStatus.OK, "The fields", _FIELDS),
-        **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.PAYLOAD_TOO_LARGE, Reason.UNAVAILABLE),
+        **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.PAYLOAD_TOO_LARGE, Reason.NOT_FOUND, Reason.UNAVAILABLE),
     },
 )
 async def put_custom_fields(
     body: Annotated[CustomFieldsView, Body(openapi_examples=_EXAMPLES)],
-    _principal: _ByStaff,
+    principal: _ByStaff,
     connections: TheConnections,
 ) -> CustomFieldsView:
     """All of them at once: one that is left out is shown no longer; what people have in it stays. Exports that have
     begun keep the columns that they began with."""
-    rows = [
-        {**field.model_dump(mode="json"), "position": position, "updated_at": now()}
-        for position, field in enumerate(body.fields)
-    ]
+    wanted = [CustomField(**field.model_dump(mode="json")) for field in body.fields]
     async with connections.sessions.begin() as session:
-        # Of two at once the later one stays whole.
-        await session.execute(text("LOCK TABLE custom_fields IN SHARE ROW EXCLUSIVE MODE"))
-        await session.execute(delete(CustomField))
-        if rows:
-            await session.execute(insert(CustomField).values(rows))
+        academy_id = await session.scalar(select(col(Academy.id)))
+        if academy_id is None:
+            raise ProblemError(Reason.NOT_FOUND, "There is no academy yet.")
+        await keep_custom_fields(session, academy_id, wanted, actor=principal.actor)
     return body

@@ -62,6 +62,30 @@ async def test_a_changed_file_is_noticed(store: FileStore, tmp_path: Path) -> No
     assert caught.value.non_retryable
 
 
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, 3_000_001])
+async def test_a_large_file_comes_in_pieces_and_a_changed_one_breaks_off_before_its_end(
+    store: FileStore, tmp_path: Path, size: int
+) -> None:
+    data = bytes(index % 251 for index in range(size % 251)) + b"x" * (size - size % 251)
+    file, at = await store.put("a/b", data, "text/csv"), tmp_path / "made" / "on demand" / "a" / "b"
+    pieces = [piece async for piece in await store.open(file)]
+    assert b"".join(pieces) == data
+    assert all(len(piece) < 2_500_000 for piece in pieces)
+    at.write_bytes(data + b"x")
+    with pytest.raises(FileMismatchError):
+        await store.open(file)
+    if size:
+        at.write_bytes(b"y" + data[1:])
+        got: list[bytes] = []
+        with pytest.raises(FileMismatchError):
+            async for piece in await store.open(file):
+                got.append(piece)
+        assert len(b"".join(got)) < size
+    at.unlink()
+    with pytest.raises(FileMissingError):
+        await store.open(file)
+
+
 async def test_a_missing_file_may_come_later(store: FileStore) -> None:
     for read in (store.get("no/such"), store.size("no/such")):
         with pytest.raises(FileMissingError) as caught:
