@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, and_, cast, exists, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, FromClause, and_, cast, exists, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -26,7 +26,7 @@ async def orders(session: AsyncSession, filters: ExportFilters, zone: ZoneInfo) 
         .lateral("lines")
     )
     paid = func.coalesce(col(Payment.captured_amount), 0) + func.coalesce(col(Invoice.paid_amount), 0)
-    refunded = func.coalesce(_refunded(), 0)
+    returned = _returned()
     extra = await custom_fields(session, ExportReport.ORDERS, col(Order.payer_id))
     return listing(
         "Orders",
@@ -53,8 +53,8 @@ async def orders(session: AsyncSession, filters: ExportFilters, zone: ZoneInfo) 
             (money("tax_amount", "Tax"), col(Order.tax_amount)),
             (money("total_amount", "Total"), col(Order.total_amount)),
             (money("paid_amount", "Paid"), paid),
-            (money("refunded_amount", "Refunded"), refunded),
-            (money("net_amount", "Net paid"), paid - refunded),
+            (money("refunded_amount", "Refunded"), returned.c.amount),
+            (money("net_amount", "Net paid"), paid - returned.c.amount),
             (Column("receipt", "Receipt"), _paper(DocumentKind.RECEIPT)),
             (Column("invoice", "Invoice"), _paper(DocumentKind.INVOICE)),
             (Column("invoice_due_on", "Invoice due", ColumnType.DATE), col(Invoice.due_on)),
@@ -66,6 +66,7 @@ async def orders(session: AsyncSession, filters: ExportFilters, zone: ZoneInfo) 
         Order.__table__.join(Person, col(Person.id) == col(Order.payer_id))  # type: ignore[attr-defined]
         .join(lines, true())
         .outerjoin(Payment, col(Payment.order_id) == col(Order.id))
+        .join(returned, true())
         .outerjoin(Invoice, col(Invoice.order_id) == col(Order.id))
         .outerjoin(Coupon, col(Coupon.id) == col(Order.coupon_id)),
         (
@@ -88,15 +89,17 @@ def _with_courses(filters: ExportFilters) -> list[ColumnElement[bool]]:
     return [exists().where(line).correlate(Order)]
 
 
-def _refunded() -> ColumnElement[int]:
+def _returned() -> FromClause:
     """What goes back of what was paid for it. What gives back another payment, e.g. the second of two, is left out."""
     of_its_own = col(Refund.payment_intent_id).is_(None) | (
         col(Refund.payment_intent_id) == col(Payment.payment_intent_id)
     )
-    query = select(cast(func.sum(col(Refund.amount)), BigInteger)).where(
-        col(Refund.order_id) == col(Order.id), col(Refund.status).in_(GOES_BACK), of_its_own
+    amount = func.coalesce(cast(func.sum(col(Refund.amount)), BigInteger), 0)
+    return (
+        select(amount.label("amount"))
+        .where(col(Refund.order_id) == col(Order.id), col(Refund.status).in_(GOES_BACK), of_its_own)
+        .lateral("returned")
     )
-    return query.correlate(Order, Payment).scalar_subquery()
 
 
 def _paper(kind: DocumentKind) -> ColumnElement[str]:

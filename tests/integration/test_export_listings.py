@@ -426,6 +426,28 @@ async def test_what_carts_brought_back_is_counted_once(sessions: Sessions) -> No
     assert lost["cart_id"] == carts[4].id
 
 
+async def test_days_begin_in_the_zone_of_the_academy_and_end_before_the_next(sessions: Sessions) -> None:
+    """The twenty-ninth of March has twenty-three hours in Berlin, and its last moment is not the thirtieth's first."""
+    moments = [datetime(2026, 3, 28, 22, 59, 59, 999999, UTC), datetime(2026, 3, 28, 23, tzinfo=UTC)]
+    moments += [datetime(2026, 3, 29, 21, 59, 59, 999999, UTC), datetime(2026, 3, 29, 22, tzinfo=UTC)]
+    async with sessions.begin() as session:
+        session.add_all(
+            AuditEntry(
+                actor="system", subject_kind="order", subject_id=new_id(), to_state="x", reason="x", created_at=moment
+            )
+            for moment in moments
+        )
+
+    async def found(**days: date) -> list[datetime]:
+        return [row["created_at"] for row in await rows_of(sessions, ExportReport.AUDIT, **days)]
+
+    first, second = date(2026, 3, 29), date(2026, 3, 30)
+    assert await found(date_from=first, date_until=second) == moments[1:3]
+    assert await found(date_until=first) == moments[:1]
+    assert await found(date_from=second) == moments[3:]
+    assert await found() == moments
+
+
 async def test_mails_and_changes_of_state_are_told_without_what_they_say(sessions: Sessions) -> None:
     await load_academy(sessions)
     mail = Mail(
