@@ -17,6 +17,7 @@ from models.tables import (
     Enrollment,
     LessonProgress,
     Order,
+    OrderLine,
     Person,
     RoleGrant,
     TutorApplication,
@@ -46,7 +47,10 @@ async def users(session: AsyncSession, filters: ExportFilters, zone: ZoneInfo) -
             func.count().filter(col(Enrollment.completed_at).is_not(None)).label("completed"),
             func.max(_last_accessed()).label("last_accessed_at"),
         )
-        .where(col(Enrollment.student_id) == col(Person.id))
+        .select_from(Enrollment)
+        .join(OrderLine, col(OrderLine.id) == col(Enrollment.order_line_id))
+        .join(Order, col(Order.id) == col(OrderLine.order_id))
+        .where(col(Enrollment.student_id) == col(Person.id), ~col(Order.is_test))
         .lateral("places")
     )
     extra = await custom_fields(session, ExportReport.USERS, col(Person.id))
