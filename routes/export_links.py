@@ -93,22 +93,31 @@ async def download_export(
     token: str, request: Request, parts: TheParts, connections: TheConnections, if_none_match: IfNoneMatch = None
 ) -> Response:
     """No login. The file is for whoever the link was made for, if they may still have it."""
+    linked = await _linked(parts, connections, token)
+    if isinstance(linked, Reason):
+        return refusal_page(request, linked)
+    export, bearer = linked
+    return await _download(parts, connections, export, bearer, "downloaded by link", if_none_match)
+
+
+async def _linked(parts: Parts, connections: Connections, token: str) -> tuple[Export, str] | Reason:
+    """The export that the token leads to, and for whom; or why it leads nowhere."""
     secret = parts.settings.link_secret
     if secret is None:
-        return refusal_page(request, Reason.LINK_INVALID)
+        return Reason.LINK_INVALID
     try:
         link = read_link_token(secret.get_secret_value(), token, now())
     except LinkExpiredError:
-        return refusal_page(request, Reason.LINK_EXPIRED)
+        return Reason.LINK_EXPIRED
     except LinkInvalidError:
-        return refusal_page(request, Reason.LINK_INVALID)
+        return Reason.LINK_INVALID
     async with connections.sessions() as session:
         export = await session.get(Export, link.export_id)
         if export is None or not await may_still_have(session, export, link.bearer):
-            return refusal_page(request, Reason.LINK_INVALID)
+            return Reason.LINK_INVALID
     if _is_expired(export):
-        return refusal_page(request, Reason.LINK_EXPIRED)
-    return await _download(parts, connections, export, link.bearer, "downloaded by link", if_none_match)
+        return Reason.LINK_EXPIRED
+    return Reason.LINK_INVALID if stored_file(export) is None else (export, link.bearer)
 
 
 async def _download(

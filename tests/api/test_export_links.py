@@ -143,6 +143,7 @@ async def test_links_of_reports_are_for_those_on_their_lists(
 
     audit = await written_export(sessions, ExportReport.AUDIT, actor="admin:ada")
     await finish_export(sessions, files, audit, b"data")
+    running = await written_export(sessions)
     for bad in (
         "x",
         f"{token}x",
@@ -150,6 +151,7 @@ async def test_links_of_reports_are_for_those_on_their_lists(
         sign_link(LINK_SECRET, "certificate", {"sub": str(export.id), "for": "admin:ada"}, tomorrow),
         sign_link(LINK_SECRET, "export", {"sub": "no id", "for": "admin:ada"}, tomorrow),
         link_token(LINK_SECRET, ExportLink(uuid4(), "admin:ada"), tomorrow),
+        link_token(LINK_SECRET, ExportLink(running.id, "admin:ada"), tomorrow),
         # Whoever it was made for has a role by now that may not have it, or never was one.
         link_token(LINK_SECRET, ExportLink(audit.id, "staff:frida"), tomorrow),
         link_token(LINK_SECRET, ExportLink(audit.id, "emperor:x"), tomorrow),
