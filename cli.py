@@ -23,7 +23,13 @@ from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.registration import register_search_attributes
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The back office of a learning platform.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The back office of a learning platform.",
+    # They may be secrets.
+    pretty_exceptions_show_locals=False,
+)
 academy = typer.Typer(no_args_is_help=True, help="The sample academy of the sandbox.")
 app.add_typer(academy, name="academy")
 mail = typer.Typer(no_args_is_help=True, help="The mails that people get.")
@@ -37,7 +43,9 @@ if console.width < 120 and not console.is_terminal:
 
 
 @app.callback()
-def main(verbose: Annotated[bool, typer.Option(help="also log what libraries do")] = False) -> None:
+def main(
+    verbose: Annotated[bool, typer.Option(help="also log what libraries do; worker and api: LOG_LEVEL")] = False,
+) -> None:
     """Registrar takes an enrollment from quote to paid seat, durably."""
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
