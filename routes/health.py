@@ -104,7 +104,7 @@ async def get_ready(connections: TheConnections, response: Response) -> Readines
 
 @router.get(
     "/metrics",
-    summary="Counters",
+    summary="Metrics",
     response_class=Response,
     responses={
         200: {
@@ -119,9 +119,13 @@ async def get_ready(connections: TheConnections, response: Response) -> Readines
         **problems(),
     },
 )
-async def get_metrics(parts: TheParts) -> Response:
-    """Requests by route, method and status; latency; webhooks by outcome; refusals by reason."""
-    return Response(parts.metrics.exposition(), media_type="text/plain; version=0.0.4")
+async def get_metrics(parts: TheParts, connections: TheConnections) -> Response:
+    """What this process has counted (requests, webhooks, refusals), and how the work goes: jobs, tasks, mails and more.
+
+    The latter is the same from every process, 15 to 60 seconds old at most, and left out while its source is away.
+    """
+    exposition = await parts.metrics.exposition(connections.sessions, connections.temporal)
+    return Response(exposition, media_type="text/plain; version=0.0.4")
 
 
 async def _checked(name: PartName, answers: Awaitable[bool]) -> PartHealth:
