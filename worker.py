@@ -40,6 +40,7 @@ from activities.redaction import RedactErrors, kind_and_place
 from activities.refund_requests import RefundRequestActivities
 from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
+from activities.step_counts import CountSteps
 from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
 from activities.tutor_profiles import TutorProfileActivities
@@ -148,7 +149,7 @@ def build_workers(
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
     deployment = _deployment(settings)
     # The redaction is innermost: whatever another interceptor sees is already free of personal data.
-    every_interceptor = (*interceptors, Heartbeat(), RedactErrors())
+    every_interceptor = (*interceptors, CountSteps(), Heartbeat(), RedactErrors())
     return (
         Worker(
             client,

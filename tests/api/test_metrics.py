@@ -79,7 +79,8 @@ async def test_the_record_is_counted(sessions: Sessions, nowhere: Client) -> Non
     def mail(status: MailStatus, minutes: int, *, deferred: bool = False) -> Mail:
         return Mail(
             recipient_id=person, template=MailTemplate.REFUND, subject_id=uuid4(), status=status,
-            workflow_id="refund-1", created_at=moment - timedelta(minutes=minutes), sent_at=moment if status is MailStatus.SENT else None,
+            workflow_id="refund-1", created_at=moment - timedelta(minutes=minutes),
+            sent_at=moment if status is MailStatus.SENT else None,
             deferred_until=moment + timedelta(hours=1) if deferred else None,
             deferred_reason="capped" if deferred else None,
         )  # fmt: skip
