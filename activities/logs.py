@@ -63,10 +63,15 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
 
 
 def core_logs() -> LoggingConfig:
-    """What the core of Temporal's library has to say goes into the same log; of itself it writes its own lines."""
+    """What the core of Temporal's library has to say goes into the same log; of itself it writes its own lines.
+
+    Its own fields are left out but for the ids: they quote what workflows raise.
+    """
     return LoggingConfig(
         TelemetryFilter(core_level="WARN", other_level="ERROR"),
-        forwarding=LogForwardingConfig(logging.getLogger("temporalio"), prepend_target_on_message=False),
+        forwarding=LogForwardingConfig(
+            logging.getLogger("temporalio"), prepend_target_on_message=False, append_log_fields_to_message=False
+        ),
     )
 
 
@@ -127,8 +132,9 @@ def fields_of(record: logging.LogRecord) -> dict[str, object]:
             "attempt": job.attempt,
             "task_queue": job.task_queue,
         }
-    said = {name: record.__dict__[name] for name in FIELDS if name in record.__dict__}
-    known |= said
+    of_the_core = getattr(record.__dict__.get("temporal_log"), "fields", {})
+    for said in (of_the_core, record.__dict__):
+        known |= {name: said[name] for name in FIELDS if name in said}
     return {name: known[name] for name in FIELDS if known.get(name) is not None}
 
 

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from temporalio.bridge.runtime import BufferedLogEntry
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -104,6 +107,14 @@ def test_processes_log_as_the_settings_say(monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_the_core_of_temporal_writes_into_the_same_log() -> None:
+    entry = SimpleNamespace(
+        level=logging.WARNING, target="worker", message="Failing workflow task", time=0.0,
+        fields={"run_id": "0198f3a0", "failure": f"Failure {{ message: {SECRET_WORDS!r} }}"},
+    )  # fmt: skip
     forwarding = core_logs().forwarding
     assert forwarding is not None
-    assert forwarding.logger is logging.getLogger("temporalio")
+    with log_lines(JsonLines()) as written:
+        forwarding._on_logs([cast(BufferedLogEntry, entry)])
+    line = json.loads(written.getvalue())
+    assert (line["message"], line["run_id"], line["level"]) == ("Failing workflow task", "0198f3a0", "warning")
+    assert "Anna" not in written.getvalue()
