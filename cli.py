@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 import uvicorn
@@ -22,6 +22,9 @@ from settings import settings as settings_from_environment
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.registration import register_search_attributes
+
+if TYPE_CHECKING:
+    from doctor.examination import Finding
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,6 +118,24 @@ def promote() -> None:
 
 
 @app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Check every dependency and every setting, and say how to mend what is wrong; ends with 1 if something is."""
+    from doctor.examination import is_well  # noqa: PLC0415 - the other commands need neither
+    from doctor.report import as_json as told_as_json  # noqa: PLC0415
+    from doctor.report import as_sentence, as_table  # noqa: PLC0415
+
+    findings = asyncio.run(_examine())
+    if as_json:
+        print(told_as_json(findings))
+    else:
+        console.print(as_table(findings))
+        console.print(as_sentence(findings))
+    _leave(0 if is_well(findings) else 1)
+
+
+@app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="a person's id, a sample person's key (lukasz), or a service's name")],
     role: Annotated[list[Role], typer.Option(help="may be given several times")] = [Role.STUDENT],  # noqa: B006
@@ -197,11 +218,23 @@ def _settings() -> Settings:
         raise typer.Exit(2) from None
 
 
-def _leave() -> NoReturn:
+async def _examine() -> "list[Finding]":
+    from doctor.checks import CHECKS  # noqa: PLC0415 - the other commands need no checks
+    from doctor.examination import Patient, examine, of_settings  # noqa: PLC0415
+    from schedules import SCHEDULES  # noqa: PLC0415
+
+    try:
+        settings = settings_from_environment()
+    except ValidationError as error:
+        return of_settings(error)
+    return await examine(Patient(settings, frozenset(each.id for each in SCHEDULES)), CHECKS)
+
+
+def _leave(code: int = 0) -> NoReturn:
     """End a short command that talked to Temporal: its native threads may outlive the interpreter and crash it."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 async def _register() -> list[str]:

@@ -92,9 +92,9 @@ async def get_ready(connections: TheConnections, response: Response) -> Readines
     parts = await asyncio.gather(
         _checked("database", _database_answers(connections.sessions)),
         _checked("temporal", _temporal_answers(temporal)),
-        _checked("workflows", _is_polled(temporal, REGISTRAR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)),
-        _checked("activities", _is_polled(temporal, REGISTRAR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)),
-        _checked("documents", _is_polled(temporal, DOCUMENTS_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)),
+        _checked("workflows", is_polled(temporal, REGISTRAR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)),
+        _checked("activities", is_polled(temporal, REGISTRAR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)),
+        _checked("documents", is_polled(temporal, DOCUMENTS_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)),
     )
     readiness = Readiness(ready=all(part.ok for part in parts), parts=tuple(parts))
     if not readiness.ready:
@@ -150,7 +150,8 @@ async def _temporal_answers(temporal: Client) -> bool:
     return True
 
 
-async def _is_polled(temporal: Client, queue: str, kind: TaskQueueType.ValueType) -> bool:
+async def is_polled(temporal: Client, queue: str, kind: TaskQueueType.ValueType) -> bool:
+    """Whether a worker asks for tasks of this kind now. Raises `RPCError` if Temporal is away."""
     described = await temporal.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(namespace=temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
     )
