@@ -224,9 +224,11 @@ async def _examine() -> "list[Finding]":
     from schedules import SCHEDULES  # noqa: PLC0415
 
     try:
-        settings = settings_from_environment()
+        settings = Settings()
     except ValidationError as error:
         return of_settings(error)
+    # What the libraries have to say is told by the checks.
+    logging.disable()
     return await examine(Patient(settings, frozenset(each.id for each in SCHEDULES)), CHECKS)
 
 
