@@ -24,7 +24,7 @@ from workflows.deployment import make_current
 from workflows.registration import register_search_attributes
 
 if TYPE_CHECKING:
-    from doctor.examination import Finding
+    from doctor.examination import Diagnosis
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -126,13 +126,13 @@ def doctor(
     from doctor.report import as_json as told_as_json  # noqa: PLC0415
     from doctor.report import as_sentence, as_table  # noqa: PLC0415
 
-    findings = asyncio.run(_examine())
+    diagnoses = asyncio.run(_examine())
     if as_json:
-        print(told_as_json(findings))
+        print(told_as_json(diagnoses))
     else:
-        console.print(as_table(findings))
-        console.print(as_sentence(findings))
-    _leave(0 if is_well(findings) else 1)
+        console.print(as_table(diagnoses))
+        console.print(as_sentence(diagnoses))
+    _leave(0 if is_well(diagnoses) else 1)
 
 
 @app.command()
@@ -218,7 +218,7 @@ def _settings() -> Settings:
         raise typer.Exit(2) from None
 
 
-async def _examine() -> "list[Finding]":
+async def _examine() -> "list[Diagnosis]":
     from doctor.checks import CHECKS  # noqa: PLC0415 - the other commands need no checks
     from doctor.examination import Patient, examine, of_settings  # noqa: PLC0415
     from schedules import SCHEDULES  # noqa: PLC0415

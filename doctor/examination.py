@@ -27,7 +27,7 @@ class Health(StrEnum):
     WRONG = "wrong"
 
 
-class Finding(BaseModel):
+class Diagnosis(BaseModel):
     """What a check has found, and what to do about it. Never a secret, and never what an error says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,7 +86,7 @@ def wrong(found: str, mend: str) -> Result:
 
 async def examine(
     patient: Patient, checks: Mapping[str, Check], *, patience: float = PATIENCE_SECONDS
-) -> list[Finding]:
+) -> list[Diagnosis]:
     """Make every check at once; one that fails or takes longer than `patience` seconds stops no other."""
     try:
         return await asyncio.gather(*(_made(name, check, patient, patience) for name, check in checks.items()))
@@ -94,7 +94,7 @@ async def examine(
         await patient.leave()
 
 
-async def _made(name: str, check: Check, patient: Patient, patience: float) -> Finding:
+async def _made(name: str, check: Check, patient: Patient, patience: float) -> Diagnosis:
     try:
         async with asyncio.timeout(patience) as limit:
             health, found, mend = await check(patient)
@@ -104,13 +104,13 @@ async def _made(name: str, check: Check, patient: Patient, patience: float) -> F
         else:
             found = f"could not be checked: {kind_and_place(error)}"
         health, mend = Health.WRONG, "See whether it runs, and whether this machine may reach it."
-    return Finding(check=name, health=health, found=found, mend=mend)
+    return Diagnosis(check=name, health=health, found=found, mend=mend)
 
 
-def of_settings(error: ValidationError) -> list[Finding]:
-    """A finding for each setting that is missing or not valid. What it was set to is not told."""
+def of_settings(error: ValidationError) -> list[Diagnosis]:
+    """A diagnosis for each setting that is missing or not valid. What it was set to is not told."""
     return [
-        Finding(
+        Diagnosis(
             check="_".join(str(part) for part in problem["loc"]).upper() or "settings",
             health=Health.WRONG,
             found=problem["msg"],
@@ -120,6 +120,6 @@ def of_settings(error: ValidationError) -> list[Finding]:
     ]
 
 
-def is_well(findings: Sequence[Finding]) -> bool:
+def is_well(diagnoses: Sequence[Diagnosis]) -> bool:
     """Whether nothing is wrong; warnings are no illness."""
-    return all(finding.health is not Health.WRONG for finding in findings)
+    return all(diagnosis.health is not Health.WRONG for diagnosis in diagnoses)

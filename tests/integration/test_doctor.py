@@ -40,17 +40,17 @@ def changed(settings: Settings, **values: object) -> Settings:
 
 async def seen(name: str, settings: Settings, *schedules: str) -> tuple[Health, str]:
     """How this check finds the installation with these settings. Whatever is not in order can be mended."""
-    [finding] = await examine(Patient(settings, frozenset(schedules)), {name: CHECKS[name]})
-    assert (finding.mend is None) is (finding.health is Health.OK)
-    return finding.health, finding.found
+    [diagnosis] = await examine(Patient(settings, frozenset(schedules)), {name: CHECKS[name]})
+    assert (diagnosis.mend is None) is (diagnosis.health is Health.OK)
+    return diagnosis.health, diagnosis.found
 
 
 async def test_an_installation_that_works_is_well(installation: Installation) -> None:
-    findings = await examine(Patient(installation.settings), CHECKS)
-    assert [finding for finding in findings if finding.health is Health.WRONG] == []
-    assert is_well(findings)
+    diagnoses = await examine(Patient(installation.settings), CHECKS)
+    assert [diagnosis for diagnosis in diagnoses if diagnosis.health is Health.WRONG] == []
+    assert is_well(diagnoses)
     # What suits a sandbox alone is told all the same.
-    assert {finding.check for finding in findings if finding.health is Health.WARNING} == {
+    assert {diagnosis.check for diagnosis in diagnoses if diagnosis.health is Health.WARNING} == {
         "namespace",
         "mail sender",
         "public address",
@@ -263,15 +263,15 @@ async def test_one_check_stops_no_other_and_no_secret_is_told(
         raise stripe.APIConnectionError(secrets[0]) from TimeoutError()
 
     more = {"fails": fails, "hangs": hangs, "times out": times_out}
-    findings = await examine(Patient(settings, frozenset({"nothing"})), {**CHECKS, **more}, patience=3)
-    told = {finding.check: finding for finding in findings}
+    diagnoses = await examine(Patient(settings, frozenset({"nothing"})), {**CHECKS, **more}, patience=3)
+    told = {diagnosis.check: diagnosis for diagnosis in diagnoses}
     assert told.keys() == {*CHECKS, *more}
     assert told["hangs"].found == "no answer within 3 seconds"
     assert told["fails"].found.startswith("could not be checked: ValueError at test_doctor.py:")
     assert told["fonts"].health is Health.OK
-    assert not is_well(findings)
-    table = as_table(findings)
-    shown = as_json(findings) + str([list(column.cells) for column in table.columns]) + as_sentence(findings)
+    assert not is_well(diagnoses)
+    table = as_table(diagnoses)
+    shown = as_json(diagnoses) + str([list(column.cells) for column in table.columns]) + as_sentence(diagnoses)
     assert [secret for secret in secrets if secret in shown] == []
-    assert json.loads(as_json(findings))["well"] is False
-    assert table.row_count == len(findings)
+    assert json.loads(as_json(diagnoses))["well"] is False
+    assert table.row_count == len(diagnoses)

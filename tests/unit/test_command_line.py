@@ -27,8 +27,8 @@ def test_the_doctor_names_settings_that_are_missing_and_tells_none(monkeypatch: 
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LINK_SECRET", "hidden")
     told = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
-    found = {finding["check"]: finding for finding in told["findings"]}
+    found = {diagnosis["check"]: diagnosis for diagnosis in told["diagnoses"]}
     assert {"DATABASE_URL", "STRIPE_API_KEY", "SMTP_URL", "LINK_SECRET"} <= found.keys()
-    assert all(finding["health"] == "wrong" and finding["mend"] for finding in found.values())
+    assert all(diagnosis["health"] == "wrong" and diagnosis["mend"] for diagnosis in found.values())
     assert "hidden" not in str(told)
     assert ended == [1]
