@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 from sqlmodel import col
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities.database import Sessions, open_database, sessions_of
 from models import search
@@ -139,35 +141,36 @@ async def test_the_record_is_counted(sessions: Sessions, nowhere: Client) -> Non
 
 
 async def test_the_jobs_are_counted(sessions: Sessions, real_temporal: Client) -> None:
-    runs = [
+    async def nothing_runs() -> bool:
+        running = [run.id async for run in real_temporal.list_workflows('ExecutionStatus="Running"')]
+        for left_over in running:
+            with suppress(RPCError):
+                await real_temporal.get_workflow_handle(left_over).terminate()
+        return not running
+
+    await eventually(nothing_runs)
+    for about in (
+        ("course_change", "running", WaitingFor.APPLICANT),
+        ("course_change", "running", WaitingFor.LEARNER),
+    ):
         await real_temporal.start_workflow(
             "Counted", id=f"counted-{uuid4()}", task_queue="nobody", search_attributes=search.at_start(*about)
         )
-        for about in (
-            ("course_change", "running", WaitingFor.APPLICANT),
-            ("course_change", "running", WaitingFor.LEARNER),
-        )
-    ]
 
     async def are_counted() -> bool:
         values = await scraped(Metrics(), sessions, real_temporal)
-        waiting = values["registrar_jobs_waiting"]
         return (
-            values["registrar_jobs_running"][("course_change",)] == 2
-            and (waiting[("applicant",)], waiting[("stripe",)]) == (1, 0)
-            and values["registrar_jobs_needing_human"] == {(): 0}
+            counted(values, "jobs_running") == {("course_change",): 2}
+            and counted(values, "jobs_waiting") == {("applicant",): 1, ("learner",): 1}
+            and counted(values, "jobs_needing_human") == {}
         )
 
     async def are_ended() -> bool:
         values = await scraped(Metrics(), sessions, real_temporal)
-        return (
-            values["registrar_jobs_running"][("course_change",)] == 0
-            and values["registrar_jobs_ended"][("terminated",)] >= 2
-        )
+        return counted(values, "jobs_running") == {} and counted(values, "jobs_ended")[("terminated",)] >= 2
 
     await eventually(are_counted)
-    for run in runs:
-        await run.terminate()
+    await eventually(nothing_runs)
     await eventually(are_ended)
 
 

@@ -213,6 +213,13 @@ async def test_a_stripe_account_that_is_not_ready(idle_installation: Installatio
         {"amount": 100, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True, "return_url": "https://a"}
     )
     assert await seen("Stripe account", settings) == (Health.WARNING, "1 of the last 1 payments name no order")
+
+    async def is_asked_about() -> bool:
+        asked = 'WorkflowType = "UnmatchedPaymentWorkflow" AND ExecutionStatus = "Running"'
+        return (await idle_installation.temporal.count_workflows(asked)).count == 1
+
+    # Stripe tells of it, and the job that this starts must not outlive the test.
+    await eventually(is_asked_about)
     elsewhere = changed(settings, public_url="https://examined.test/")
     endpoint = {"url": "https://examined.test/v1/webhooks/stripe", "enabled_events": ["refund.created"]}
     made = [await client.v1.webhook_endpoints.create_async(endpoint)]  # type: ignore[arg-type]
