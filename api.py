@@ -3,15 +3,16 @@
 `uvicorn --factory api:app_from_environment --no-access-log` runs it; the application writes an access log of its own.
 """
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from temporalio.client import Client
+from temporalio.runtime import Runtime, TelemetryConfig
 
 from activities.database import Sessions, open_database, sessions_of
+from activities.logs import configure_logs, core_logs
 from routes import (
     application_documents,
     application_reviews,
@@ -154,10 +155,10 @@ def create_app(settings: Settings, *, temporal: Client | None = None, sessions: 
 
 def app_from_environment() -> FastAPI:
     """The application as the environment describes it, for uvicorn."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Uvicorn's own access log holds addresses and query strings.
-    logging.getLogger("uvicorn.access").disabled = True
-    return create_app(settings_from_environment())
+    settings = settings_from_environment()
+    configure_logs(settings.log_format, settings.log_level)
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=core_logs())), error_if_already_set=False)
+    return create_app(settings)
 
 
 async def _open_sessions(settings: Settings, stack: AsyncExitStack) -> Sessions:

@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 import uvicorn
@@ -23,7 +23,16 @@ from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.registration import register_search_attributes
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The back office of a learning platform.")
+if TYPE_CHECKING:
+    from doctor.examination import Diagnosis
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The back office of a learning platform.",
+    # They may be secrets.
+    pretty_exceptions_show_locals=False,
+)
 academy = typer.Typer(no_args_is_help=True, help="The sample academy of the sandbox.")
 app.add_typer(academy, name="academy")
 mail = typer.Typer(no_args_is_help=True, help="The mails that people get.")
@@ -37,7 +46,9 @@ if console.width < 120 and not console.is_terminal:
 
 
 @app.callback()
-def main(verbose: Annotated[bool, typer.Option(help="also log what libraries do")] = False) -> None:
+def main(
+    verbose: Annotated[bool, typer.Option(help="also log what libraries do; worker and api: LOG_LEVEL")] = False,
+) -> None:
     """Registrar takes an enrollment from quote to paid seat, durably."""
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -104,6 +115,24 @@ def promote() -> None:
     asyncio.run(_promote())
     console.print(f"New jobs go to build {_settings().worker_build_id}; its schedules are set.")
     _leave()
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Check every dependency and every setting, and say how to mend what is wrong; ends with 1 if something is."""
+    from doctor.examination import is_well  # noqa: PLC0415 - the other commands need neither
+    from doctor.report import as_json as told_as_json  # noqa: PLC0415
+    from doctor.report import as_sentence, as_table  # noqa: PLC0415
+
+    diagnoses = asyncio.run(_examine())
+    if as_json:
+        print(told_as_json(diagnoses))
+    else:
+        console.print(as_table(diagnoses))
+        console.print(as_sentence(diagnoses))
+    _leave(0 if is_well(diagnoses) else 1)
 
 
 @app.command()
@@ -189,11 +218,25 @@ def _settings() -> Settings:
         raise typer.Exit(2) from None
 
 
-def _leave() -> NoReturn:
+async def _examine() -> "list[Diagnosis]":
+    from doctor.checks import CHECKS  # noqa: PLC0415 - the other commands need no checks
+    from doctor.examination import Patient, examine, of_settings  # noqa: PLC0415
+    from schedules import SCHEDULES  # noqa: PLC0415
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        return of_settings(error)
+    # What the libraries have to say is told by the checks.
+    logging.disable()
+    return await examine(Patient(settings, frozenset(each.id for each in SCHEDULES)), CHECKS)
+
+
+def _leave(code: int = 0) -> NoReturn:
     """End a short command that talked to Temporal: its native threads may outlive the interpreter and crash it."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 async def _register() -> list[str]:

@@ -6,7 +6,7 @@ Each part of the embedded sandbox gives way to the real one by one of these sett
 
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Annotated, Self, TypedDict
+from typing import Annotated, Literal, Self, TypedDict
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -26,6 +26,10 @@ class Settings(BaseSettings):
     """The configuration of one process. Secrets never appear in `repr` or logs."""
 
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
+
+    # Logs
+    log_format: Literal["json", "text"] = Field(default="json", description="one JSON object a line, or for people")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # PostgreSQL
     database_url: SecretStr = Field(description="postgresql+asyncpg://… of the record")

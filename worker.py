@@ -32,13 +32,15 @@ from activities.errand import PublicPages
 from activities.files import FileStore
 from activities.findings import FindingActivities
 from activities.heartbeat import Heartbeat
+from activities.logs import configure_logs, core_logs
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from activities.provisioning import LearningPlatform, ProvisioningActivities
-from activities.redaction import RedactErrors
+from activities.redaction import RedactErrors, kind_and_place
 from activities.refund_requests import RefundRequestActivities
 from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
+from activities.step_counts import CountSteps
 from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
 from activities.tutor_profiles import TutorProfileActivities
@@ -147,7 +149,7 @@ def build_workers(
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
     deployment = _deployment(settings)
     # The redaction is innermost: whatever another interceptor sees is already free of personal data.
-    every_interceptor = (*interceptors, Heartbeat(), RedactErrors())
+    every_interceptor = (*interceptors, CountSteps(), Heartbeat(), RedactErrors())
     return (
         Worker(
             client,
@@ -271,6 +273,7 @@ async def running_workers(
 
 async def run_worker(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way. Keep the orchestrator's grace above ours."""
+    configure_logs(settings.log_format, settings.log_level)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -286,10 +289,10 @@ async def run_worker(settings: Settings) -> None:
     _log.info("worker stopped")
 
 
-def _runtime(settings: Settings) -> Runtime | None:
-    if settings.worker_metrics_address is None:
-        return None
-    return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=settings.worker_metrics_address)))
+def _runtime(settings: Settings) -> Runtime:
+    address = settings.worker_metrics_address
+    metrics = None if address is None else PrometheusConfig(bind_address=address, durations_as_seconds=True)
+    return Runtime(telemetry=TelemetryConfig(logging=core_logs(), metrics=metrics))
 
 
 def _learning_platform(settings: Settings) -> LearningPlatform | None:
@@ -306,9 +309,4 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig:
 
 
 async def _log_fatal(error: BaseException) -> None:
-    chain: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(chain) < 10:
-        chain.append(f"{type(cause).__qualname__}: {cause}")
-        cause = cause.__cause__ or cause.__context__
-    _log.critical("worker cannot go on: %s", " <- ".join(chain))
+    _log.critical("worker cannot go on: %s", kind_and_place(error))

@@ -80,7 +80,25 @@ class SmtpSettings:
         """Whether STARTTLS is a must; none leaves it to the server. A password leaves this machine only encrypted."""
         if self.encrypted:
             return False
-        return True if self.username is not None and self.host not in _THIS_MACHINE else None
+        return True if self.username is not None and not self.is_here else None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the server runs on this machine."""
+        return self.host in _THIS_MACHINE
+
+    def client(self) -> SMTP:
+        """A client of the server, which signs in when it connects."""
+        return SMTP(
+            hostname=self.host,
+            port=self.port,
+            username=self.username,
+            password=self.password,
+            use_tls=self.encrypted,
+            start_tls=self.must_start_tls,
+            local_hostname=self.domain,
+            timeout=_SECONDS_PER_COMMAND,
+        )
 
 
 @dataclass(frozen=True)
@@ -188,17 +206,7 @@ class MailActivities:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[SMTP]:
         """A connection on which the server has greeted, encrypted and let us in as far as it wants that."""
-        smtp = self.smtp
-        client = SMTP(
-            hostname=smtp.host,
-            port=smtp.port,
-            username=smtp.username,
-            password=smtp.password,
-            use_tls=smtp.encrypted,
-            start_tls=smtp.must_start_tls,
-            local_hostname=smtp.domain,
-            timeout=_SECONDS_PER_COMMAND,
-        )
+        client = self.smtp.client()
         try:
             try:
                 await client.connect()

@@ -5,6 +5,7 @@ only what kind of error it was; the worker's own log has the traceback without t
 """
 
 import logging
+import re
 import traceback
 
 from temporalio import activity
@@ -12,6 +13,24 @@ from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 _log = logging.getLogger(__name__)
+
+_WORD = re.compile(r"\w{1,64}", re.ASCII)
+
+
+def kind_and_place(error: BaseException) -> str:
+    """What kind of error it was and through which lines it came, innermost first; then the same of what caused it."""
+    told: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(told) < 10:
+        steps = " < ".join(
+            f"{step.filename.rsplit('/', 1)[-1]}:{step.lineno}"
+            for step in reversed(traceback.extract_tb(cause.__traceback__)[-6:])
+        )
+        word = cause.type if isinstance(cause, ApplicationError) else None
+        kind = type(cause).__qualname__ + (f"[{word}]" if word and _WORD.fullmatch(word) else "")
+        told.append(f"{kind} at {steps}" if steps else kind)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return " <- ".join(told)
 
 
 class RedactErrors(Interceptor):
@@ -36,7 +55,6 @@ class _RedactActivityErrors(ActivityInboundInterceptor):
                 info.activity_type,
                 where.filename,
                 where.lineno,
-                extra={"workflow_id": info.workflow_id, "attempt": info.attempt},
             )
             raise ApplicationError(
                 f"{type(error).__qualname__} in {info.activity_type}", type=type(error).__qualname__

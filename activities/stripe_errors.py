@@ -77,6 +77,9 @@ MEANINGS: dict[type[stripe.StripeError], Meaning] = {
 
 _KEY_IN_USE = Meaning("stripe_key_in_use", True, timedelta(seconds=1), Audience.NOBODY)
 
+# Who can mend it, by the type that the job's history has.
+AUDIENCES = {meaning.type: meaning.audience for meaning in (*MEANINGS.values(), _KEY_IN_USE)}
+
 
 def meaning_of(error: stripe.StripeError) -> Meaning:
     """The entry of the error's own class, or of its nearest ancestor."""

@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from uuid import uuid4
@@ -13,7 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from activities.logs import request_under_way
 from models.errors import Reason
+from routes.metrics import known_method
 from routes.parts import parts_of
 from routes.problems import unexpected
 
@@ -40,6 +43,7 @@ class Envelope:
         started = time.perf_counter()
         request_id = _request_id(Headers(scope=scope).get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
+        under_way = request_under_way.set(partial(_named, scope))
         answered: int | None = None
 
         async def send_with_headers(message: Message) -> None:
@@ -58,6 +62,7 @@ class Envelope:
             await response(scope, receive, send_with_headers)
         finally:
             self._account(scope, answered or HTTPStatus.INTERNAL_SERVER_ERROR, time.perf_counter() - started)
+            request_under_way.reset(under_way)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         received, limit = 0, self._limit(scope)
@@ -86,26 +91,34 @@ class Envelope:
         return next(limits, MAX_BODY_BYTES)
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
-        # The template of the route, never the path: paths and queries may hold what nobody should log.
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = _route(scope)
         metrics = parts_of(Request(scope)).metrics
         metrics.observe(route=route, method=scope["method"], status=status, seconds=seconds)
         reason: Reason | None = scope["state"].get("refused_with")
         if reason is not None:
             metrics.refusals.labels(reason.value).inc()
         _access_log.info(
-            "method=%s route=%s status=%d reason=%s ms=%.1f request_id=%s",
-            scope["method"],
-            route,
-            status,
-            reason or "-",
-            seconds * 1000,
-            scope["state"]["request_id"],
+            "answered",
+            extra={
+                "method": known_method(scope["method"]),
+                "status": status,
+                "reason": reason and reason.value,
+                "ms": round(seconds * 1000, 1),
+            },
         )
 
 
 class _AnswerCutOffError(Exception):
     """The answer broke off after its headers were sent; the server closes the connection."""
+
+
+def _named(scope: Scope) -> dict[str, object]:
+    return {"request_id": scope["state"]["request_id"], "route": _route(scope)}
+
+
+def _route(scope: Scope) -> str:
+    # The template, never the path: paths and queries may hold what nobody should log.
+    return getattr(scope.get("route"), "path", "unmatched")
 
 
 def _request_id(offered: str | None) -> str:

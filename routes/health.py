@@ -92,9 +92,9 @@ async def get_ready(connections: TheConnections, response: Response) -> Readines
     parts = await asyncio.gather(
         _checked("database", _database_answers(connections.sessions)),
         _checked("temporal", _temporal_answers(temporal)),
-        _checked("workflows", _is_polled(temporal, REGISTRAR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)),
-        _checked("activities", _is_polled(temporal, REGISTRAR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)),
-        _checked("documents", _is_polled(temporal, DOCUMENTS_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)),
+        _checked("workflows", is_polled(temporal, REGISTRAR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)),
+        _checked("activities", is_polled(temporal, REGISTRAR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)),
+        _checked("documents", is_polled(temporal, DOCUMENTS_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)),
     )
     readiness = Readiness(ready=all(part.ok for part in parts), parts=tuple(parts))
     if not readiness.ready:
@@ -104,7 +104,7 @@ async def get_ready(connections: TheConnections, response: Response) -> Readines
 
 @router.get(
     "/metrics",
-    summary="Counters",
+    summary="Metrics",
     response_class=Response,
     responses={
         200: {
@@ -119,9 +119,13 @@ async def get_ready(connections: TheConnections, response: Response) -> Readines
         **problems(),
     },
 )
-async def get_metrics(parts: TheParts) -> Response:
-    """Requests by route, method and status; latency; webhooks by outcome; refusals by reason."""
-    return Response(parts.metrics.exposition(), media_type="text/plain; version=0.0.4")
+async def get_metrics(parts: TheParts, connections: TheConnections) -> Response:
+    """What this process has counted (requests, webhooks, refusals), and how the work goes: jobs, tasks, mails and more.
+
+    The latter is the same from every process, 15 to 60 seconds old at most, and left out while its source is away.
+    """
+    exposition = await parts.metrics.exposition(connections.sessions, connections.temporal)
+    return Response(exposition, media_type="text/plain; version=0.0.4")
 
 
 async def _checked(name: PartName, answers: Awaitable[bool]) -> PartHealth:
@@ -146,7 +150,8 @@ async def _temporal_answers(temporal: Client) -> bool:
     return True
 
 
-async def _is_polled(temporal: Client, queue: str, kind: TaskQueueType.ValueType) -> bool:
+async def is_polled(temporal: Client, queue: str, kind: TaskQueueType.ValueType) -> bool:
+    """Whether a worker asks for tasks of this kind now. Raises `RPCError` if Temporal is away."""
     described = await temporal.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(namespace=temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
     )

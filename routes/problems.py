@@ -1,7 +1,6 @@
 """Every error as an RFC 9457 problem document: one table of reasons, and what the application does with exceptions."""
 
 import logging
-import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from starlette.requests import Request
 from temporalio.client import RPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
+from activities.redaction import kind_and_place
 from models.errors import Reason
 from routes.outages import is_outage, takes_no_more
 from routes.validation import InvalidField, invalid_fields, lacks_idempotency_key
@@ -240,20 +240,12 @@ def unexpected(request: Request, error: Exception) -> JSONResponse:
     """The answer to an exception nobody expected. The log gets where and what kind, not what it says:
     error texts of libraries quote the values they choked on."""
     if is_outage(error):
-        _log.warning("outage: %s request_id=%s", type(error).__qualname__, request.state.request_id)
+        _log.warning("outage: %s", type(error).__qualname__)
         return problem_response(request, Reason.UNAVAILABLE, "Please try again in a moment.")
     if takes_no_more(error):
-        _log.error(
-            "update_limit: the workflow takes no more updates, see docs/operators.md request_id=%s path=%s",
-            request.state.request_id,
-            request.url.path,
-        )
+        _log.error("update_limit: the workflow takes no more updates, see docs/operators.md path=%s", request.url.path)
         return problem_response(request, Reason.INTERNAL, "It takes no more messages; an operator has to look at it.")
-    steps = " < ".join(
-        f"{step.filename.rsplit('/', 1)[-1]}:{step.lineno}"
-        for step in reversed(traceback.extract_tb(error.__traceback__)[-6:])
-    )
-    _log.error("unexpected %s at %s request_id=%s", type(error).__qualname__, steps, request.state.request_id)
+    _log.error("unexpected %s", kind_and_place(error))
     return problem_response(request, Reason.INTERNAL, "The error has been logged under the request's id.")
 
 

@@ -332,6 +332,8 @@ class Stack:
     def _settings(self) -> dict[str, str]:
         secrets = stack_secrets(self.home)
         chosen = {
+            # For whoever reads the files in `logs/`.
+            "LOG_FORMAT": "text",
             "PUBLIC_URL": self._url("api"),
             "JWT_SECRET": secrets["jwt"],
             "LINK_SECRET": secrets["link"],

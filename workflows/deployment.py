@@ -26,7 +26,7 @@ async def make_current(
         reraise=True,
     )
     async def attempt() -> None:
-        if await _current_build(client, deployment) == build_id:
+        if await current_build(client, deployment) == build_id:
             return
         await client.workflow_service.set_worker_deployment_current_version(
             SetWorkerDeploymentCurrentVersionRequest(
@@ -37,7 +37,8 @@ async def make_current(
     await attempt()
 
 
-async def _current_build(client: Client, deployment: str) -> str | None:
+async def current_build(client: Client, deployment: str) -> str | None:
+    """The build that new jobs go to; none before the first was promoted. Raises `RPCError`."""
     try:
         described = await client.workflow_service.describe_worker_deployment(
             DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=deployment)

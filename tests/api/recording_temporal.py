@@ -1,6 +1,6 @@
 """Stands in for the Temporal client where a test is about what the API does before and after calling it."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import (
     GetSystemInfoRequest,
     GetSystemInfoResponse,
 )
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import ScheduleListDescription, WorkflowExecutionCount, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -74,6 +74,21 @@ class RecordingTemporal:
     def get_workflow_handle(self, workflow_id: str) -> "RecordingHandle":
         """A handle whose signals are recorded."""
         return RecordingHandle(self, workflow_id)
+
+    async def count_workflows(self, _query: str, **_options: Any) -> WorkflowExecutionCount:
+        """None, or fail."""
+        if self.failure is not None:
+            raise self.failure
+        return WorkflowExecutionCount(count=0, groups=[])
+
+    async def list_schedules(self, **_options: Any) -> AsyncIterator[ScheduleListDescription]:
+        """None."""
+
+        async def none() -> AsyncIterator[ScheduleListDescription]:
+            return
+            yield
+
+        return none()
 
     @property
     def workflow_service(self) -> "RecordingService":

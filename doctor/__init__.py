@@ -1,0 +1,1 @@
+"""What `registrar doctor` looks at: every part that Registrar depends on, and every setting."""
