@@ -18,7 +18,7 @@ from models.tables import CourseCertificate, Enrollment, Refund
 from models.tables.columns import now
 from models.vocabulary import Role
 from sandbox.sample_academy import sample_id
-from schedules import reconcile
+from schedules import SCHEDULES
 from tests.api.test_cart_end_to_end import COURSE, Shop
 from tests.api.test_certificate_end_to_end import a_place, complete, file_of, is_over
 from tests.api.test_learning_end_to_end import COLOUR as PAINT
@@ -43,6 +43,8 @@ from tests.ordering import (
 )
 from worker import running_workers
 from workflows.deployment import make_current
+from workflows.recurring import UTC
+from workflows.schedule_server import apply_schedules
 
 TARGET = Path(__file__).parent / "histories" / version("registrar")
 
@@ -63,7 +65,8 @@ async def _save_order(installation: Installation, name: str, order: Json, status
 
 async def _save_scheduled(installation: Installation, schedule_id: str) -> None:
     """One run of a recurring job."""
-    await reconcile(installation.temporal)
+    recurring = [each for each in SCHEDULES if each.id == schedule_id]
+    await apply_schedules(installation.temporal, recurring, UTC)
     schedule = installation.temporal.get_schedule_handle(schedule_id)
     await schedule.trigger()
 
