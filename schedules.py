@@ -67,6 +67,7 @@ SCHEDULES = (
     ),
     Recurring(
         id="reconcile-nightly",
+        # After the hours that a change of the clock leaves out.
         when=On(time(4, 30)),
         workflow="ReconciliationWorkflow",
         argument=Reconcile(scope="nightly"),

@@ -131,7 +131,7 @@ def facts_of(schedule: Schedule) -> Facts:
 
 def spoken(spec: ScheduleSpec) -> str:
     """When it comes: every 5 minutes; daily, on Mondays, or on day 1 of the month, at a time of the day."""
-    told = [f"every {spoken_length(each.every)}{_offset(each)}" for each in spec.intervals]
+    told = [f"every {spoken_length(each.every).removeprefix('1 ')}{_offset(each)}" for each in spec.intervals]
     told += [_spoken_calendar(each) for each in spec.calendars]
     told += [f"cron {each}" for each in spec.cron_expressions]
     told += [f"not {_spoken_calendar(each)}" for each in spec.skip]
@@ -146,7 +146,8 @@ def spoken_length(length: timedelta) -> str:
         if length and length % unit == timedelta():
             count = length // unit
             return f"{count} {name}{'' if count == 1 else 's'}"
-    return f"{length.total_seconds():g} seconds" if length else "none"
+    seconds = f"{length.total_seconds():f}".rstrip("0").rstrip(".")
+    return f"{seconds} second{'' if seconds == '1' else 's'}" if length else "none"
 
 
 def _offset(interval: ScheduleIntervalSpec) -> str:
@@ -182,4 +183,5 @@ def _json(value: object) -> str:
     if value is None:
         return ""
     payload = value if isinstance(value, Payload) else _PAYLOADS.to_payloads([value])[0]
-    return json.dumps(json.loads(payload.data), sort_keys=True, ensure_ascii=False)
+    said = json.loads(payload.data)
+    return said if isinstance(said, str) else json.dumps(said, sort_keys=True, ensure_ascii=False)

@@ -38,13 +38,11 @@ class Listed:
 
 
 async def read_schedules(client: Client, declared: Sequence[Recurring]) -> dict[str, Listed]:
-    """Those of the declared ones that are there, and all others that bear our mark, by id."""
-    ids = {each.id for each in declared}
+    """Those of the declared ones that are there, in their order, and all others that bear our mark, by id."""
     # The list is late by a moment, so those declared are asked for by name.
-    async for listed in await client.list_schedules():
-        if _MARK in await listed.memo():
-            ids.add(listed.id)
-    found = await asyncio.gather(*(_described(client, each) for each in sorted(ids)))
+    marked = [each.id async for each in await client.list_schedules() if _MARK in await each.memo()]
+    ids = dict.fromkeys([*(each.id for each in declared), *sorted(marked)])
+    found = await asyncio.gather(*(_described(client, each) for each in ids))
     return {each.id: await _listed(each) for each in found if each is not None}
 
 
