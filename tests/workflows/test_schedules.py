@@ -1,25 +1,32 @@
 """The schedules on the real server: made as declared, changed, deleted, paused; each starts what it is meant to."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import SecretStr
 from temporalio import workflow
 from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
 from temporalio.common import RawValue
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from typer.testing import CliRunner
 
+import cli
+from activities.database import Sessions
 from models import search
 from rules.local_time import at_local
 from schedules import SCHEDULES
 from tests.eventually import eventually
+from tests.fresh_record import load_academy
 from workflows.recurring import Every, On, Recurring
 from workflows.schedule_plan import Planned, Verb
 from workflows.schedule_server import apply_schedules, read_schedules
@@ -163,3 +170,43 @@ async def test_on_days_on_which_the_clocks_change_each_comes_once(temporal: Clie
             [moment] = [at.ToDatetime(UTC).astimezone(ZoneInfo(BERLIN)) for at in told.start_time]
             assert isinstance(each.when, On)
             assert timedelta() <= moment - at_local(day, each.when.at, ZoneInfo(BERLIN)) <= each.jitter
+
+
+async def test_the_command_applies_lists_pauses_resumes_and_runs(
+    temporal: Client, sessions: Sessions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load_academy(sessions)
+    first, second = (replace(each, is_paused=None) for each in STILL[-2:])
+    connection = {"address": temporal.service_client.config.target_host, "namespace": temporal.namespace}
+    settings = SimpleNamespace(temporal_connection=connection, database_url=SecretStr(database_url))
+    monkeypatch.setattr("cli.SCHEDULES", (first, second))
+    monkeypatch.setattr("cli._settings", lambda: settings)
+    monkeypatch.setattr("cli._leave", sys.exit)
+
+    async def told(*words: str) -> tuple[int, list[list[str]]]:
+        """How it ends, and the lines that a program reads."""
+        result = await asyncio.to_thread(CliRunner().invoke, cli.app, ["schedules", *words])
+        return result.exit_code, [line.split("\t") for line in result.stdout.splitlines()]
+
+    code, lines = await told("apply", "--dry-run")
+    assert (code, {line[1] for line in lines}, {line[0] for line in lines}) == (3, {"create"}, {first.id, second.id})
+    assert [first.id, "create", "time zone", "", BERLIN] in lines
+    assert (await told("list"))[1] == []
+    assert (await told("apply"))[0] == 0
+    assert await told("apply", "--dry-run") == (0, [])
+    assert (await told("pause", first.id, "--note", "The bank is closed."))[0] == 0
+    assert await told("apply") == (0, [])
+    [paused, other] = (await told("list"))[1]
+    assert paused[:4] == [first.id, "on day 1 of the month at 07:00", BERLIN, ""]
+    assert (paused[5:], other[5:]) == (["paused", "The bank is closed."], ["on", second.note])
+    assert other[3]
+    assert (await told("resume", first.id))[0] == (await told("run", first.id))[0] == 0
+    assert await told("apply") == (0, [])
+    handle = temporal.get_schedule_handle(first.id)
+
+    async def has_run() -> bool:
+        return bool((await handle.describe()).info.recent_actions)
+
+    await eventually(has_run)
+    assert (await told("list"))[1][0][4]
+    assert (await told("run", "nothing"))[0] == 1
