@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from workflows.recurring import Facts, Recurring, facts_of
 from workflows.schedule_plan import Known, Planned, Verb, plan
 
-_MARK = "RegistrarSchedule"
+_MARK = "registrar"
 
 
 @dataclass(frozen=True)
