@@ -16,7 +16,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from temporalio.client import Client, ScheduleHandle
+from temporalio.client import ScheduleHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -29,6 +29,7 @@ from settings import Settings
 from settings import settings as settings_from_environment
 from workflows.connection import connect
 from workflows.deployment import make_current
+from workflows.recurring import UTC
 from workflows.registration import register_search_attributes
 from workflows.schedule_plan import Difference, Planned, Verb
 from workflows.schedule_server import Listed, apply_schedules, read_schedules
@@ -202,7 +203,8 @@ def apply_declared(
     """
 
     async def run() -> tuple[Planned, ...]:
-        return await _apply_schedules(await connect(**_settings().temporal_connection), is_dry_run=dry_run)
+        temporal = await connect(**_settings().temporal_connection)
+        return await apply_schedules(temporal, SCHEDULES, await _academys_zone(), is_dry_run=dry_run)
 
     changed = [each for each in asyncio.run(run()) if each.verb is not Verb.UNCHANGED]
     rows = [
@@ -315,12 +317,13 @@ async def _register() -> list[str]:
 
 async def _promote() -> None:
     temporal = await connect(**_settings().temporal_connection)
+    time_zone = await _academys_zone()
     await make_current(temporal, _settings().worker_build_id)
-    await _apply_schedules(temporal)
+    await apply_schedules(temporal, SCHEDULES, time_zone)
 
 
-async def _apply_schedules(temporal: Client, *, is_dry_run: bool = False) -> tuple[Planned, ...]:
-    """On the academy's clock; as long as there is no academy, on that of UTC."""
+async def _academys_zone() -> str:
+    """Whose clock the schedules go by; UTC as long as there is no academy."""
     engine = open_database(_settings().database_url.get_secret_value(), 1)
     try:
         async with sessions_of(engine)() as session:
@@ -329,4 +332,4 @@ async def _apply_schedules(temporal: Client, *, is_dry_run: bool = False) -> tup
         await engine.dispose()
     if time_zone is None:
         typer.echo("There is no academy on record yet: times of the day are UTC until you apply again.", err=True)
-    return await apply_schedules(temporal, SCHEDULES, time_zone or "UTC", is_dry_run=is_dry_run)
+    return time_zone or UTC

@@ -33,6 +33,7 @@ SCHEDULES = (
         note="Refunds and disputes at Stripe that are not in the record are found.",
         # Each sweep looks back a day, so one is as good as all that were missed.
         catchup=timedelta(minutes=5),
+        jitter=timedelta(seconds=10),
     ),
     Recurring(
         id="reassign-reviews",
@@ -42,6 +43,7 @@ SCHEDULES = (
         summary="Applications that are with absent reviewers",
         note="Applications of tutors that are with reviewers who are away go to those who are there.",
         catchup=timedelta(hours=1),
+        jitter=timedelta(minutes=1),
         # A run whose mails wait for the mail server holds up no other.
         overlap=ScheduleOverlapPolicy.ALLOW_ALL,
     ),
@@ -54,6 +56,7 @@ SCHEDULES = (
         summary="Enrollments that nobody has looked at in time",
         note="Jobs of enrollments that should have looked at them and have not are woken, or started.",
         catchup=timedelta(minutes=5),
+        jitter=timedelta(seconds=10),
     ),
     Recurring(
         id="reconcile-recent",
@@ -116,6 +119,7 @@ SCHEDULES = (
         summary="Reminders of invoices that did not go out",
         note="Reminders of open invoices that their orders have not sent go out.",
         catchup=_LATE_BY_A_DAY,
+        jitter=timedelta(minutes=2),
         overlap=ScheduleOverlapPolicy.ALLOW_ALL,
     ),
     Recurring(
@@ -126,6 +130,7 @@ SCHEDULES = (
         summary="Confirmations, receipts and certificates of the week",
         note="Every confirmation, receipt, credit note and certificate of the last 7 days really went out.",
         catchup=_LATE_BY_A_DAY,
+        jitter=timedelta(minutes=2),
         overlap=ScheduleOverlapPolicy.ALLOW_ALL,
     ),
     Recurring(
@@ -136,6 +141,7 @@ SCHEDULES = (
         summary="The sales of yesterday",
         note="The sales report of the day before goes to its recipients.",
         catchup=_LATE_BY_A_DAY,
+        jitter=timedelta(minutes=2),
         overlap=ScheduleOverlapPolicy.ALLOW_ALL,
     ),
     Recurring(
@@ -146,6 +152,7 @@ SCHEDULES = (
         summary="The finances of last week",
         note="The finance report of the week before goes to its recipients.",
         catchup=timedelta(days=3),
+        jitter=timedelta(minutes=2),
         overlap=ScheduleOverlapPolicy.ALLOW_ALL,
     ),
     Recurring(
@@ -156,6 +163,7 @@ SCHEDULES = (
         summary="The statement of last month",
         note="The statement of the month before goes to its recipients.",
         catchup=timedelta(days=7),
+        jitter=timedelta(minutes=2),
         overlap=ScheduleOverlapPolicy.ALLOW_ALL,
     ),
     Recurring(

@@ -1,5 +1,7 @@
 """Access and certificates whose time is over and that have not expired: a safety net under the jobs that see to it."""
 
+from datetime import timedelta
+
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
@@ -11,6 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.recurring import ExpirySwept, SweepExpired, WakeExpired
     from workflows.policies import JOBS
     from workflows.scheduled import scheduled_at
+
+# Many are worked off in portions: what is due meanwhile is to find a free worker.
+_REST = timedelta(seconds=20)
 
 
 @workflow.defn(name="ExpirySweepWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -43,3 +48,4 @@ async def _all_pages(wake: Callable[[WakeExpired], Awaitable[DripsWoken]]) -> in
         if answer.last is None:
             return woken
         page = page.model_copy(update={"after": answer.last})
+        await workflow.sleep(_REST, summary="Who was woken gets to work")

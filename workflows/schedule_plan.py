@@ -7,6 +7,8 @@ from enum import StrEnum
 from workflows.recurring import NOTE, PAUSED, Facts, Recurring, facts_of
 
 _OURS = "known as ours"
+# Of a new one this is told.
+_AT_FIRST = ("when", "time zone")
 
 
 class Verb(StrEnum):
@@ -63,7 +65,7 @@ def plan(declared: Mapping[str, Recurring], known: Mapping[str, Known], time_zon
 def _planned(recurring: Recurring, known: Known | None, time_zone: str) -> Planned:
     wanted = facts_of(recurring.schedule(time_zone))
     if known is None:
-        return Planned(recurring.id, Verb.CREATE, tuple(Difference(name, "", told) for name, told in wanted.items()))
+        return Planned(recurring.id, Verb.CREATE, tuple(Difference(name, "", wanted[name]) for name in _AT_FIRST))
     left_alone = set() if recurring.is_paused is not None else {PAUSED}
     if known.is_paused and recurring.is_paused is not False:
         left_alone.add(NOTE)

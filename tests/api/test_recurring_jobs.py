@@ -12,7 +12,7 @@ from models.tables import CheckRun, Document, Mail, Order
 from models.tables.columns import now
 from schedules import SCHEDULES
 from tests.eventually import eventually
-from tests.installation import Installation
+from tests.installation import Installation, Json
 from workflows.recurring import UTC
 from workflows.schedule_server import apply_schedules
 
@@ -35,17 +35,22 @@ async def result_of(installation: Installation, schedule_id: str) -> dict[str, i
     return {name: count for name, count in result.items() if count}
 
 
-async def test_what_a_lost_job_has_left_undone_is_done(installation: Installation) -> None:
-    order = (await installation.post_order("spanish-a1", by="aoife")).json()
+async def order_of_a_lost_job(installation: Installation) -> Json:
+    """As if its job had been lost between the transaction and its papers, two hours ago."""
+    order: Json = (await installation.post_order("spanish-a1", by="aoife")).json()
     await installation.pay(order)
     await installation.order_ends(order["id"])
-    # As if it had been lost between the transaction and its papers, two hours ago.
     ago = now() - timedelta(hours=2)
     async with installation.sessions.begin() as session:
         await session.execute(delete(Mail))
         await session.execute(update(Document).values(file_key=None, sha256=None, printed=None, issued_at=ago))
         await session.execute(update(Order).values(completed_at=ago))
     installation.mailbox.clear()
+    return order
+
+
+async def test_what_a_lost_job_has_left_undone_is_done(installation: Installation) -> None:
+    order = await order_of_a_lost_job(installation)
     still = [replace(each, is_paused=True) for each in SCHEDULES if each.id in _OURS]
     await apply_schedules(installation.temporal, still, UTC)
     try:

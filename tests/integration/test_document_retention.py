@@ -137,16 +137,16 @@ async def test_evidence_is_erased_ninety_days_after_the_decision(
             decided_at=decided_at, evidence_sha256="d" * 64, evidence_media_type="application/pdf",
         )  # fmt: skip
 
-    over, kept, open_ = wish(NOW - 90 * DAY), wish(NOW - 90 * DAY + MINUTE), wish(None)
+    over, torn, kept, open_ = (wish(NOW - at if at else None) for at in (90 * DAY, 91 * DAY, 89 * DAY, None))
     async with orders.sessions.begin() as session:
-        session.add_all([over, kept, open_])
-    for each in (over, kept, open_):
+        session.add_all([over, torn, kept, open_])
+    for each in (over, torn, kept, open_):
         await steps.files.put(f"certificate-evidence/{each.id}/{'d' * 64}", b"%PDF-", "application/pdf")
     # A file that went before, in a run that died, is no hindrance.
-    await steps.files.delete_all(f"certificate-evidence/{over.id}")
-    assert await steps.erase_evidence(STEP) == FilesDeleted(deleted=1)
+    await steps.files.delete_all(f"certificate-evidence/{torn.id}")
+    assert await steps.erase_evidence(STEP) == FilesDeleted(deleted=2)
     assert await steps.erase_evidence(STEP) == FilesDeleted()
-    assert len(left(tmp_path)) == 2
+    assert left(tmp_path) == sorted(f"certificate-evidence/{each.id}/{'d' * 64}" for each in (kept, open_))
     async with orders.sessions() as session:
         erased = await session.get_one(NameCorrection, over.id)
         kept_rows = select(func.count()).where(col(NameCorrection.evidence_sha256).is_not(None))

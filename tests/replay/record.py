@@ -24,6 +24,7 @@ from tests.api.test_certificate_end_to_end import a_place, complete, file_of, is
 from tests.api.test_learning_end_to_end import COLOUR as PAINT
 from tests.api.test_learning_end_to_end import COURSE as WATERCOLOUR
 from tests.api.test_learning_end_to_end import WATER, enter, prepare
+from tests.api.test_recurring_jobs import order_of_a_lost_job
 from tests.api.uploads import PDF
 from tests.applying import RITA, ROSA, begun, call, decide, handed_in, judge, look_for_tutors, until_asked, until_status
 from tests.eventually import eventually
@@ -370,3 +371,9 @@ async def test_certificates(installation: Installation) -> None:
     await until_mailed(installation, "certificate_name_needed")
     await _save(installation, "certificate_waits_for_a_name", f"certificate-{unnamed}")
     await _save(installation, "certificate_expires", f"certificate-{certified}")
+
+
+async def test_what_runs_by_itself(installation: Installation) -> None:
+    await order_of_a_lost_job(installation)
+    for schedule_id in ("critical-mail", "expiry-sweep", "invoice-reminders", "document-retention"):
+        await _save_scheduled(installation, schedule_id)

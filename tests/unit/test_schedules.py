@@ -66,6 +66,7 @@ def test_what_is_declared_can_run(recurring: Recurring) -> None:
     if isinstance(recurring.when, Every):
         assert recurring.catchup <= recurring.when.interval
         assert recurring.jitter < recurring.when.interval / 5
+    assert recurring.jitter > timedelta()
 
 
 def test_ids_are_one_of_a_kind() -> None:
@@ -126,7 +127,7 @@ def test_a_length_is_told_exactly(length: timedelta) -> None:
 def test_what_is_not_there_is_created_and_what_is_the_same_is_left_alone() -> None:
     [first, second] = planned(JOB, OTHER, known=on_server(OTHER))
     assert (first.id, first.verb) == ("job", Verb.CREATE)
-    assert differences(first)["when"] == ("", "daily at 07:00")
+    assert differences(first) == {"when": ("", "daily at 07:00"), "time zone": ("", BERLIN)}
     assert (second.id, second.verb, second.differences) == ("other", Verb.UNCHANGED, ())
 
 
@@ -173,7 +174,10 @@ def test_what_is_carried_out_leaves_nothing_to_do(
     for step in steps:
         if step.verb is Verb.DELETE:
             del after[step.id]
-        elif step.verb is not Verb.UNCHANGED:
-            changed = {each.name: each.after for each in step.differences}
-            after[step.id] = Known({**(before[step.id].facts if step.id in before else {}), **changed}, is_ours=True)
+        elif step.verb is Verb.CREATE:
+            after |= on_server(*(each for each in declared if each.id == step.id))
+        else:
+            after[step.id] = Known(
+                {**before[step.id].facts, **{each.name: each.after for each in step.differences}}, True
+            )
     assert {each.verb for each in planned(*declared, known=after)} <= {Verb.UNCHANGED}
