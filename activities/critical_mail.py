@@ -31,20 +31,22 @@ from rules.critical_mail import LOOKED_BACK, PATIENCE
 _CHECK = CheckKind.CRITICAL_MAIL
 _SCOPE = "week"
 # In one run, so that a mail server that was set up wrongly does not fill the list of tasks; the rest is for the next.
-_MOST = 1000
+_MOST = 500
 
 ThingT = TypeVar("ThingT")
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What is open of these kinds, by its id, with what it is about."""
+    """What is open of these kinds, by its id, with what it is about; and what a person has called right as it is."""
 
     subjects: Mapping[UUID, UUID]
+    accepted: Collection[UUID]
 
     def first(self, found: Sequence[tuple[Found, ThingT]]) -> list[tuple[Found, ThingT]]:
         """As many as one run takes, those that are open already before all others, so that none is thought gone."""
-        return sorted(found, key=lambda each: each[0].id not in self.subjects)[:_MOST]
+        wrong = [each for each in found if each[0].id not in self.accepted]
+        return sorted(wrong, key=lambda each: each[0].id not in self.subjects)[:_MOST]
 
 
 @dataclass
@@ -61,7 +63,7 @@ class CriticalMailActivities:
         """
         kinds = (FindingKind.PAPER_MISSING,)
         async with self.sessions.begin() as session:
-            run_id, known = await _begin(session, step), await _open(session, kinds)
+            run_id, known = await _begin(session, step), await _known(session, kinds)
             missing = known.first(
                 [(_no_paper(each), each) for each in await missing_papers(session, _span(step, known))]
             )
@@ -77,7 +79,7 @@ class CriticalMailActivities:
         """
         kinds = (FindingKind.MAIL_MISSING, FindingKind.MAIL_NOT_SENT)
         async with self.sessions.begin() as session:
-            run_id, known = await _begin(session, step), await _open(session, kinds)
+            run_id, known = await _begin(session, step), await _known(session, kinds)
             span = _span(step, known)
             missing = known.first([(_no_mail(each), each) for each in await missing_mails(session, span)])
             unsent = known.first([(_not_sent(each), each) for each in await unsent_mails(session, span)])
@@ -110,12 +112,17 @@ async def _begin(session: AsyncSession, step: LookOverMail) -> UUID:
     return await begin_run(session, step.workflow_id, _CHECK, _SCOPE, since, until)
 
 
-async def _open(session: AsyncSession, kinds: Collection[FindingKind]) -> _Known:
-    query = select(col(Finding.id), col(Finding.subject_id)).where(
-        col(Finding.found_by) == _CHECK, col(Finding.kind).in_(kinds), col(Finding.status) == FindingStatus.OPEN
+async def _known(session: AsyncSession, kinds: Collection[FindingKind]) -> _Known:
+    query = select(col(Finding.id), col(Finding.subject_id), col(Finding.status)).where(
+        col(Finding.found_by) == _CHECK,
+        col(Finding.kind).in_(kinds),
+        col(Finding.status) != FindingStatus.RESOLVED,
     )
     rows = (await session.execute(query)).all()
-    return _Known({row.id: row.subject_id for row in rows})
+    return _Known(
+        {row.id: row.subject_id for row in rows if row.status == FindingStatus.OPEN},
+        {row.id for row in rows if row.status == FindingStatus.ACCEPTED},
+    )
 
 
 def _span(step: LookOverMail, known: _Known) -> Span:
