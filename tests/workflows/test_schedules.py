@@ -178,21 +178,29 @@ async def test_the_command_applies_lists_pauses_resumes_and_runs(
     await load_academy(sessions)
     first, second = (replace(each, is_paused=None) for each in STILL[-2:])
     connection = {"address": temporal.service_client.config.target_host, "namespace": temporal.namespace}
-    settings = SimpleNamespace(temporal_connection=connection, database_url=SecretStr(database_url))
+    settings = SimpleNamespace(
+        temporal_connection=connection, database_url=SecretStr(database_url), worker_build_id="1"
+    )
     monkeypatch.setattr("cli.SCHEDULES", (first, second))
     monkeypatch.setattr("cli._settings", lambda: settings)
     monkeypatch.setattr("cli._leave", sys.exit)
 
-    async def told(*words: str) -> tuple[int, list[list[str]]]:
+    async def promoted(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr("cli.make_current", promoted)
+
+    async def told(*words: str, of: tuple[str, ...] = ("schedules",)) -> tuple[int, list[list[str]]]:
         """How it ends, and the lines that a program reads."""
-        result = await asyncio.to_thread(CliRunner().invoke, cli.app, ["schedules", *words])
+        result = await asyncio.to_thread(CliRunner().invoke, cli.app, [*of, *words])
         return result.exit_code, [line.split("\t") for line in result.stdout.splitlines()]
 
     code, lines = await told("apply", "--dry-run")
     assert (code, {line[1] for line in lines}, {line[0] for line in lines}) == (3, {"create"}, {first.id, second.id})
     assert [first.id, "create", "time zone", "", BERLIN] in lines
     assert (await told("list"))[1] == []
-    assert (await told("apply"))[0] == 0
+    # A release brings its own.
+    assert (await told("promote", of=()))[0] == 0
     assert await told("apply", "--dry-run") == (0, [])
     assert (await told("pause", first.id, "--note", "The bank is closed."))[0] == 0
     assert await told("apply") == (0, [])
