@@ -1,8 +1,8 @@
 """The ledger of mails: at most one copy per recipient, template and fact, and the truth about each (DESIGN §3.10).
 
 A mail is `queued` until its end is known. Just before its body is handed to the mail server, `handed_over_at` says so;
-whoever finds a queued mail with that mark knows that nobody can know whether it arrived. Every change of state is made
-here, with its audit row.
+whoever finds a queued mail with that mark knows that nobody can know whether it arrived. There is no second copy unless
+a person says so (`reopen`). Every change of state is made here, with its audit row.
 
 Marketing mail is looked at once more in the transaction that hands it over, with its recipient locked: it may have to
 wait (`deferred_until`) or not go out at all. Whoever changes such a mail locks its recipient first.
