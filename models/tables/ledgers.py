@@ -14,7 +14,7 @@ class Mail(Row, table=True):
     """One mail about one fact to one person. Its id makes the Message-ID.
 
     `handed_over_at` is written just before the message body is given to the mail server. A row that has it but
-    no end was interrupted in the one moment in which nobody can know: it becomes `unknown`, never a second copy by itself.
+    no end was interrupted in the one moment in which nobody can know: it becomes `unknown`, never a second copy.
     """
 
     __tablename__ = "mails"
