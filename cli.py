@@ -4,24 +4,35 @@ import asyncio
 import logging
 import os
 import sys
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 import uvicorn
 from pydantic import ValidationError
+from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from temporalio.client import ScheduleHandle
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 import migrations
 from activities.database import open_database, sessions_of
+from activities.time_zones import zone_of_academy
 from models.vocabulary import MailTemplate, Role
+from schedules import SCHEDULES
 from settings import Settings
 from settings import settings as settings_from_environment
 from workflows.connection import connect
 from workflows.deployment import make_current
+from workflows.recurring import UTC
 from workflows.registration import register_search_attributes
+from workflows.schedule_plan import Difference, Planned, Verb
+from workflows.schedule_server import Listed, apply_schedules, read_schedules
 
 if TYPE_CHECKING:
     from doctor.examination import Diagnosis
@@ -39,6 +50,11 @@ mail = typer.Typer(no_args_is_help=True, help="The mails that people get.")
 app.add_typer(mail, name="mail")
 certificates = typer.Typer(no_args_is_help=True, help="The certificates that people earn.")
 app.add_typer(certificates, name="certificates")
+schedules = typer.Typer(no_args_is_help=True, help="The jobs that come back by themselves.")
+app.add_typer(schedules, name="schedules")
+
+# How `--dry-run` ends where something would change.
+_DIFFERS = 3
 
 console = Console()
 if console.width < 120 and not console.is_terminal:
@@ -206,6 +222,93 @@ def preview_certificate(
     console.print(f"Wrote {' and '.join(map(str, written))}.")
 
 
+@schedules.command("apply")
+def apply_declared(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would change; exit 3 if anything would")] = False,
+) -> None:
+    """Make the schedules on the server those of this release, on the academy's clock, and say what has changed.
+
+    Whether one is paused is left as you have it.
+    """
+
+    async def run() -> tuple[Planned, ...]:
+        temporal = await connect(**_settings().temporal_connection)
+        return await apply_schedules(temporal, SCHEDULES, await _academys_zone(), is_dry_run=dry_run)
+
+    changed = [each for each in asyncio.run(run()) if each.verb is not Verb.UNCHANGED]
+    rows = [
+        (each.id, each.verb.value, difference.name, difference.before, difference.after)
+        for each in changed
+        for difference in each.differences or (Difference("", "", ""),)
+    ]
+    _show(("schedule", "what", "of it", "on the server", "declared"), rows)
+    would = "would change" if dry_run else "changed"
+    typer.echo(f"{len(changed)} schedules {would}." if changed else "Nothing to change.", err=True)
+    _leave(_DIFFERS if dry_run and changed else 0)
+
+
+@schedules.command("list")
+def list_schedules() -> None:
+    """List the schedules: when they come, when next and last (UTC), and whether they stand still."""
+
+    async def run() -> dict[str, Listed]:
+        return await read_schedules(await connect(**_settings().temporal_connection), SCHEDULES)
+
+    rows = [
+        (each.id, each.facts["when"], each.facts["time zone"], _moment(each.next_at), _moment(each.last_at),
+         "paused" if each.is_paused else "on", each.facts["note"])
+        for each in asyncio.run(run()).values()
+    ]  # fmt: skip
+    _show(("schedule", "when", "zone", "next", "last", "state", "note"), rows)
+    _leave()
+
+
+@schedules.command("pause")
+def pause_schedule(
+    schedule_id: Annotated[str, typer.Argument(metavar="ID")],
+    note: Annotated[str, typer.Option(help="why, for those who find it paused; no personal data")],
+) -> None:
+    """Let a schedule stand still until somebody resumes it. Runs under way go on."""
+    _act_on(schedule_id, lambda schedule: schedule.pause(note=note))
+    console.print(f"{schedule_id} is paused.")
+    _leave()
+
+
+@schedules.command("resume")
+def resume_schedule(schedule_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Let a paused schedule go on. What it missed meanwhile is not made up for."""
+    note = next((each.note for each in SCHEDULES if each.id == schedule_id), None)
+    _act_on(schedule_id, lambda schedule: schedule.unpause(note=note))
+    console.print(f"{schedule_id} goes on.")
+    _leave()
+
+
+@schedules.command("run")
+def run_schedule(schedule_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Start a run now, beside those that come by themselves, also of a paused schedule."""
+    _act_on(schedule_id, lambda schedule: schedule.trigger())
+    console.print(f"A run of {schedule_id} was asked for. It is skipped where the last one still goes.")
+    _leave()
+
+
+def _act_on(schedule_id: str, act: Callable[[ScheduleHandle], Awaitable[None]]) -> None:
+    async def run() -> None:
+        temporal = await connect(**_settings().temporal_connection)
+        await act(temporal.get_schedule_handle(schedule_id))
+
+    try:
+        asyncio.run(run())
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        typer.echo(f"There is no schedule {schedule_id}: `registrar schedules list` lists them.", err=True)
+        _leave(1)
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M}"
+
+
 def _settings() -> Settings:
     """The settings, or a line for each that is missing or wrong."""
     try:
@@ -221,7 +324,6 @@ def _settings() -> Settings:
 async def _examine() -> "list[Diagnosis]":
     from doctor.checks import CHECKS  # noqa: PLC0415 - the other commands need no checks
     from doctor.examination import Patient, examine, of_settings  # noqa: PLC0415
-    from schedules import SCHEDULES  # noqa: PLC0415
 
     try:
         settings = Settings()
@@ -230,6 +332,18 @@ async def _examine() -> "list[Diagnosis]":
     # What the libraries have to say is told by the checks.
     logging.disable()
     return await examine(Patient(settings, frozenset(each.id for each in SCHEDULES)), CHECKS)
+
+
+def _show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for people; for programs, lines with tabs between the values."""
+    if not console.is_terminal:
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    table = Table(*columns, box=SIMPLE)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
 
 
 def _leave(code: int = 0) -> NoReturn:
@@ -244,8 +358,20 @@ async def _register() -> list[str]:
 
 
 async def _promote() -> None:
-    from schedules import reconcile  # noqa: PLC0415 - the other commands need no workflows
-
     temporal = await connect(**_settings().temporal_connection)
+    time_zone = await _academys_zone()
     await make_current(temporal, _settings().worker_build_id)
-    await reconcile(temporal)
+    await apply_schedules(temporal, SCHEDULES, time_zone)
+
+
+async def _academys_zone() -> str:
+    """Whose clock the schedules go by; UTC as long as there is no academy."""
+    engine = open_database(_settings().database_url.get_secret_value(), 1)
+    try:
+        async with sessions_of(engine)() as session:
+            time_zone = await zone_of_academy(session)
+    finally:
+        await engine.dispose()
+    if time_zone is None:
+        typer.echo("There is no academy on record yet: times of the day are UTC until you apply again.", err=True)
+    return time_zone or UTC

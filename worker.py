@@ -24,14 +24,18 @@ from activities.certificate_batches import CertificateBatchActivities
 from activities.certificate_documents import CertificateDocumentActivities
 from activities.certificates import CertificateActivities
 from activities.course_changes import CourseChangeActivities
+from activities.critical_mail import CriticalMailActivities
 from activities.database import open_database, sessions_of
 from activities.disputes import DisputeActivities
+from activities.document_retention import DocumentRetentionActivities
 from activities.documents import DocumentActivities
 from activities.drips import DripActivities
 from activities.errand import PublicPages
+from activities.expiry_sweep import ExpirySweepActivities
 from activities.files import FileStore
 from activities.findings import FindingActivities
 from activities.heartbeat import Heartbeat
+from activities.invoice_reminders import InvoiceReminderActivities
 from activities.logs import configure_logs, core_logs
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
@@ -52,11 +56,15 @@ from workflows.certificate import CertificateWorkflow
 from workflows.certificate_batch import CertificateBatchWorkflow
 from workflows.connection import connect
 from workflows.course_change import CourseChangeWorkflow
+from workflows.critical_mail import CriticalMailWorkflow
 from workflows.deployment import DEPLOYMENT
 from workflows.dispute import DisputeWorkflow
 from workflows.document_copy import DocumentCopyWorkflow
+from workflows.document_retention import DocumentRetentionWorkflow
 from workflows.drip import DripWorkflow
+from workflows.expiry_sweep import ExpirySweepWorkflow
 from workflows.finding import FindingWorkflow
+from workflows.invoice_reminders import InvoiceRemindersWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
@@ -88,6 +96,10 @@ WORKFLOWS = (
     DripWorkflow,
     CourseChangeWorkflow,
     WakeDripsWorkflow,
+    ExpirySweepWorkflow,
+    InvoiceRemindersWorkflow,
+    CriticalMailWorkflow,
+    DocumentRetentionWorkflow,
     FindingWorkflow,
 )
 
@@ -130,6 +142,10 @@ def build_workers(
     tutors = TutorProfileActivities(sessions, platform)
     tasks = TaskActivities(sessions)
     findings = FindingActivities(sessions)
+    expiry = ExpirySweepActivities(sessions)
+    reminders = InvoiceReminderActivities(sessions)
+    critical_mail = CriticalMailActivities(sessions)
+    retention = DocumentRetentionActivities(sessions, files)
     mail = MailActivities(
         sessions,
         files,
@@ -230,6 +246,16 @@ def build_workers(
                 tasks.close_task,
                 findings.pursue_findings,
                 findings.settle_finding,
+                expiry.wake_ended_access,
+                expiry.wake_ended_certificates,
+                reminders.find_reminders,
+                critical_mail.check_papers,
+                critical_mail.check_mails,
+                critical_mail.put_right_again,
+                retention.expire_exports,
+                retention.clear_exports,
+                retention.erase_evidence,
+                retention.delete_workbooks,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),

@@ -1,8 +1,8 @@
 """The ledger of mails: at most one copy per recipient, template and fact, and the truth about each (DESIGN §3.10).
 
 A mail is `queued` until its end is known. Just before its body is handed to the mail server, `handed_over_at` says so;
-whoever finds a queued mail with that mark knows that nobody can know whether it arrived. Every change of state is made
-here, with its audit row.
+whoever finds a queued mail with that mark knows that nobody can know whether it arrived. There is no second copy unless
+a person says so (`reopen`). Every change of state is made here, with its audit row.
 
 Marketing mail is looked at once more in the transaction that hands it over, with its recipient locked: it may have to
 wait (`deferred_until`) or not go out at all. Whoever changes such a mail locks its recipient first.
@@ -10,10 +10,10 @@ wait (`deferred_until`) or not go out at all. Whoever changes such a mail locks 
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -25,11 +25,14 @@ from activities.people import lock_people
 from activities.subscriptions import token_of
 from models.identifiers import mail_id_for
 from models.messages.mail import MailReport, SendMail
-from models.tables import Cart, Mail
+from models.tables import AuditEntry, Cart, Mail
 from models.tables.columns import now
 from models.vocabulary import MailList, MailStatus, MailTemplate
 from rules.lifecycle import may_follow, require_transition
 from rules.marketing import LISTS
+
+# Longer than an attempt may take: whoever handed a mail over before has ended since.
+_LONGEST_ATTEMPT = timedelta(minutes=10)
 
 
 @dataclass
@@ -154,6 +157,36 @@ class MailLedger:
             query = select(col(Mail.recipient_id)).where(col(Mail.id) == mail_id)
             await lock_people(session, [(await session.execute(query)).scalar_one()])
         return await session.get_one(Mail, mail_id, with_for_update=True)
+
+
+async def reopen(session: AsyncSession, mail_id: UUID, *, times: int, actor: str, workflow_id: str) -> Mail | None:
+    """Let a mail that came back, or whose end nobody knows, be sent once more, since a person says so; none if there is
+    no such transactional mail.
+
+    Each of their words counts once: `times` tells those that are said in one job apart. One that is still waiting, or
+    being sent, goes its way, and one that has arrived or need not go out stays as it is.
+    """
+    mail = await session.get(Mail, mail_id, with_for_update=True, populate_existing=True)
+    if mail is None or mail.list is not None:
+        return None
+    reason = f"sent again by hand, {times}"
+    was_heard = exists().where(
+        col(AuditEntry.subject_kind) == "mail",
+        col(AuditEntry.subject_id) == mail_id,
+        col(AuditEntry.reason) == reason,
+        col(AuditEntry.workflow_id) == workflow_id,
+    )
+    if await session.scalar(select(was_heard)):
+        return mail
+    handed_over_at = mail.handed_over_at if mail.status == MailStatus.QUEUED else None
+    if handed_over_at is not None and handed_over_at < now() - _LONGEST_ATTEMPT:
+        await settle(session, mail, MailStatus.UNKNOWN, "interrupted", workflow_id)
+    before = MailStatus(mail.status)
+    if may_follow(before, MailStatus.QUEUED):
+        mail.status, mail.status_reason, mail.handed_over_at, mail.updated_at = MailStatus.QUEUED, None, None, now()
+        change = StateChange("mail", mail_id, before, MailStatus.QUEUED)
+        await write_audit(session, [change], actor=actor, reason=reason, workflow_id=workflow_id)
+    return mail
 
 
 async def skip_reminder(

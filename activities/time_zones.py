@@ -22,3 +22,8 @@ async def zone_of_person(session: AsyncSession, person_id: UUID) -> ZoneInfo:
     """The zone in which this person's day is counted."""
     query = select(col(Person.time_zone), col(Academy.time_zone)).join(Academy, true())
     return zone_of(*(await session.execute(query.where(col(Person.id) == person_id))).one())
+
+
+async def zone_of_academy(session: AsyncSession) -> str | None:
+    """The academy's (IANA) zone; none as long as there is no academy."""
+    return (await session.execute(select(col(Academy.time_zone)))).scalar_one_or_none()

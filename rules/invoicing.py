@@ -23,6 +23,11 @@ class Reminder:
     at: datetime
     days_late: int
 
+    @property
+    def occasion(self) -> str:
+        """By which the mail about it is known: `before_3`, `after_7`."""
+        return f"{'before' if self.days_late < 0 else 'after'}_{abs(self.days_late)}"
+
 
 def due_day(issued_at: datetime, zone: ZoneInfo) -> date:
     """The last day to pay an invoice that is issued at this moment."""
@@ -37,3 +42,12 @@ def reminders(due_on: date, zone: ZoneInfo) -> tuple[Reminder, ...]:
 def cancelled_at(due_on: date, zone: ZoneInfo) -> datetime:
     """When an unpaid invoice is given up (UTC)."""
     return at_local(due_on + timedelta(days=DAYS_UNTIL_CANCELLED), MORNING, zone)
+
+
+def reminder_due(due_on: date, moment: datetime, zone: ZoneInfo) -> Reminder | None:
+    """The one to send at `moment`: the latest that is due, since after a long outage one is enough. None before the
+    first, and once the invoice is to be given up.
+    """
+    if moment >= cancelled_at(due_on, zone):
+        return None
+    return next((each for each in reversed(reminders(due_on, zone)) if each.at <= moment), None)

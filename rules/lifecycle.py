@@ -42,7 +42,9 @@ _ENROLLMENT = {
 }
 _MAIL = {
     MailStatus.QUEUED: {MailStatus.SENT, MailStatus.UNKNOWN, MailStatus.BOUNCED, MailStatus.SKIPPED},
-    MailStatus.UNKNOWN: {MailStatus.SENT, MailStatus.BOUNCED},
+    # A person may have it sent once more.
+    MailStatus.UNKNOWN: {MailStatus.SENT, MailStatus.BOUNCED, MailStatus.QUEUED},
+    MailStatus.BOUNCED: {MailStatus.QUEUED},
     MailStatus.SENT: {MailStatus.BOUNCED},
 }
 _DECIDED_BY_REVIEWERS = {

@@ -6,15 +6,17 @@ from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
+    from activities.critical_mail import CriticalMailActivities
     from activities.findings import FindingActivities
-    from models.messages.checks import FindingOutcome, LookInto, SettleFinding
+    from models.messages.checks import FindingOutcome, LookInto, PutRightAgain, SettleFinding
     from models.messages.jobs import JobState
     from models.messages.tasks import DecideTask, TaskDecided
     from models.vocabulary import CheckKind, FindingStatus, TaskAction, TaskKind, WaitingFor
     from workflows.desk import Desk
     from workflows.human_tasks import HumanTasks
     from workflows.mailing import Outbox
-    from workflows.policies import TASK
+    from workflows.papers_and_mails import make_papers, post_mails
+    from workflows.policies import JOBS, TASK
     from workflows.shielding import to_its_end
 
 _TASKS = {
@@ -49,6 +51,8 @@ class FindingWorkflow:
 
     async def _settle(self) -> FindingOutcome:
         action = await self._ask()
+        if action is TaskAction.RETRY and self._look.found_by is CheckKind.CRITICAL_MAIL:
+            await self._send_again()
         status = FindingStatus.RESOLVED if action is None else _SETTLED[action]
         if action is not None:
             await self._write_down(status)
@@ -80,12 +84,33 @@ class FindingWorkflow:
             SettleFinding(
                 finding_id=self._look.finding_id,
                 status=status,
-                actor=self._tasks.decided_by(f"finding-{self._look.times}") or "system",
+                actor=self._decided_by,
                 workflow_id=workflow.info().workflow_id,
             ),
             summary=f"Write down that it is {status}",
             **TASK,
         )
+
+    async def _send_again(self) -> None:
+        """The papers are made and the mail goes out, by the word of who has decided; only then it is settled."""
+        wanted = await workflow.execute_activity_method(
+            CriticalMailActivities.put_right_again,
+            PutRightAgain(
+                finding_id=self._look.finding_id,
+                times=self._look.times,
+                actor=self._decided_by,
+                workflow_id=workflow.info().workflow_id,
+            ),
+            summary="Have it sent once more",
+            **JOBS,
+        )
+        await make_papers(wanted)
+        post_mails(wanted, self._outbox)
+        await self._outbox.emptied()
+
+    @property
+    def _decided_by(self) -> str:
+        return self._tasks.decided_by(f"finding-{self._look.times}") or "system"
 
     @workflow.signal(description="It is not so any more: nobody has to decide")
     def gone(self) -> None:

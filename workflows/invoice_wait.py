@@ -109,7 +109,7 @@ class InvoiceWait:
             self._run.outbox.post(self._mail_reminder(due[-1]))
 
     async def _mail_reminder(self, reminder: Reminder) -> None:
-        days = f"{'before' if reminder.days_late < 0 else 'after'}_{abs(reminder.days_late)}"
+        days = reminder.occasion
         await workflow.wait_condition(lambda: self._is_sent)
         await send_mail(
             self._run.request.payer_id,

@@ -1,11 +1,12 @@
 """What is said about checks that look over the record, and what they find."""
 
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field
 
 from models.messages.message import Actor, Message, WorkflowId
-from models.vocabulary import CheckKind, FindingKind, FindingStatus
+from models.vocabulary import CheckKind, FindingKind, FindingStatus, MailTemplate
 
 
 class LookInto(Message):
@@ -48,3 +49,53 @@ class FindingOutcome(Message):
     """The result of `FindingWorkflow`."""
 
     status: FindingStatus
+
+
+class FindStuckJobs(Message):
+    """The input of `StuckJobsWorkflow`."""
+
+
+class CheckCriticalMail(Message):
+    """The input of `CriticalMailWorkflow`."""
+
+
+class LookOverMail(Message):
+    """Look over the mails and papers that people rely on, of the days before this moment (UTC)."""
+
+    moment: datetime
+    workflow_id: WorkflowId
+    papers: int = Field(default=0, ge=0, description="how many papers were found missing before")
+
+
+class MailToSend(Message):
+    """A mail that has to go out, by its key in the ledger."""
+
+    recipient_id: UUID
+    template: MailTemplate
+    subject_id: UUID
+    occasion: str = Field(default="", max_length=48)
+
+
+class ToPutRight(Message):
+    """What a check, or a person, wants done at once: papers to be made, then mails to be sent."""
+
+    document_ids: tuple[UUID, ...] = ()
+    mails: tuple[MailToSend, ...] = ()
+    found: int = Field(default=0, ge=0, description="how many findings there are now")
+
+
+class PutRightAgain(Message):
+    """A person says that a finding is mended: find what has to be done for it once more."""
+
+    finding_id: UUID
+    times: int = Field(ge=1, description="how often it came up; each time is another word of theirs")
+    actor: Actor
+    workflow_id: WorkflowId
+
+
+class CriticalMailChecked(Message):
+    """The result of `CriticalMailWorkflow`."""
+
+    papers: int = 0
+    mails: int = 0
+    found: int = 0

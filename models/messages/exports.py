@@ -37,3 +37,9 @@ class ExportRequest(Message):
     format: ExportFormat
     filters: ExportFilters = ExportFilters()
     actor: Actor
+
+
+class MakeReport(Message):
+    """The input of `ScheduledReportWorkflow`: the report on the span that is over at its scheduled time."""
+
+    report: ExportReport

@@ -11,10 +11,12 @@ from temporalio.service import RPCError
 from models.identifiers import refund_watch_workflow_id
 from models.tables import Payment, Refund, StripeEvent
 from models.vocabulary import RefundStatus
-from schedules import SCHEDULES, reconcile
+from schedules import SCHEDULES
 from tests.eventually import eventually
 from tests.installation import Installation, Json
 from tests.ordering import pay_for_nothing, until_mailed
+from workflows.recurring import UTC
+from workflows.schedule_server import apply_schedules
 
 
 async def paid_order(installation: Installation) -> Json:
@@ -75,12 +77,9 @@ async def test_a_refund_of_the_dashboard_is_adopted_by_the_schedule_when_webhook
     await installation.double.control.pause_webhooks()
     try:
         await in_dashboard(installation, order, amount="1000")
-        for _ in range(2):
-            await reconcile(installation.temporal)
-        [sweep] = [recurring for recurring in SCHEDULES if recurring.id == "refund-sweep"]
-        handle = installation.temporal.get_schedule_handle(sweep.id)
-        known = (await handle.describe()).schedule
-        assert known.spec.intervals == sweep.schedule.spec.intervals
+        sweep = [recurring for recurring in SCHEDULES if recurring.id == "refund-sweep"]
+        await apply_schedules(installation.temporal, sweep, UTC)
+        handle = installation.temporal.get_schedule_handle("refund-sweep")
         await handle.trigger()
         await installation.order_becomes(order["id"], "partially_refunded")
         await handle.delete()

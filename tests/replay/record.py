@@ -18,12 +18,13 @@ from models.tables import CourseCertificate, Enrollment, Refund
 from models.tables.columns import now
 from models.vocabulary import Role
 from sandbox.sample_academy import sample_id
-from schedules import reconcile
+from schedules import SCHEDULES
 from tests.api.test_cart_end_to_end import COURSE, Shop
 from tests.api.test_certificate_end_to_end import a_place, complete, file_of, is_over
 from tests.api.test_learning_end_to_end import COLOUR as PAINT
 from tests.api.test_learning_end_to_end import COURSE as WATERCOLOUR
 from tests.api.test_learning_end_to_end import WATER, enter, prepare
+from tests.api.test_recurring_jobs import order_of_a_lost_job
 from tests.api.uploads import PDF
 from tests.applying import RITA, ROSA, begun, call, decide, handed_in, judge, look_for_tutors, until_asked, until_status
 from tests.eventually import eventually
@@ -43,6 +44,8 @@ from tests.ordering import (
 )
 from worker import running_workers
 from workflows.deployment import make_current
+from workflows.recurring import UTC
+from workflows.schedule_server import apply_schedules
 
 TARGET = Path(__file__).parent / "histories" / version("registrar")
 
@@ -63,7 +66,8 @@ async def _save_order(installation: Installation, name: str, order: Json, status
 
 async def _save_scheduled(installation: Installation, schedule_id: str) -> None:
     """One run of a recurring job."""
-    await reconcile(installation.temporal)
+    recurring = [each for each in SCHEDULES if each.id == schedule_id]
+    await apply_schedules(installation.temporal, recurring, UTC)
     schedule = installation.temporal.get_schedule_handle(schedule_id)
     await schedule.trigger()
 
@@ -367,3 +371,9 @@ async def test_certificates(installation: Installation) -> None:
     await until_mailed(installation, "certificate_name_needed")
     await _save(installation, "certificate_waits_for_a_name", f"certificate-{unnamed}")
     await _save(installation, "certificate_expires", f"certificate-{certified}")
+
+
+async def test_what_runs_by_itself(installation: Installation) -> None:
+    await order_of_a_lost_job(installation)
+    for schedule_id in ("critical-mail", "expiry-sweep", "invoice-reminders", "document-retention"):
+        await _save_scheduled(installation, schedule_id)

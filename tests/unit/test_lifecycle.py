@@ -32,8 +32,13 @@ def test_order_steps() -> None:
 @pytest.mark.parametrize("words", [OrderStatus, EnrollmentStatus, MailStatus])
 def test_no_state_follows_itself_and_ends_are_ends(words: type[StrEnum]) -> None:
     assert not any(a == b for a, b in steps(words))
-    for end in ("failed", "cancelled", "refunded", "bounced", "skipped"):
+    for end in ("failed", "cancelled", "refunded", "skipped"):
         assert not any(a == end for a, _ in steps(words))
+
+
+def test_a_mail_is_sent_again_only_where_it_may_not_have_arrived() -> None:
+    assert {a for a, b in steps(MailStatus) if b == "queued"} == {"unknown", "bounced"}
+    assert {b for a, b in steps(MailStatus) if a == "bounced"} == {"queued"}
 
 
 def test_a_place_whose_access_has_ended_is_prolonged_or_paid_back() -> None:
