@@ -32,6 +32,7 @@ from activities.errand import PublicPages
 from activities.files import FileStore
 from activities.findings import FindingActivities
 from activities.heartbeat import Heartbeat
+from activities.job_actions import JobActionActivities
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from activities.provisioning import LearningPlatform, ProvisioningActivities
@@ -40,6 +41,7 @@ from activities.refund_requests import RefundRequestActivities
 from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
 from activities.stripe import StripeActivities, open_stripe
+from activities.stuck_jobs import StuckJobActivities
 from activities.tasks import TaskActivities
 from activities.tutor_profiles import TutorProfileActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
@@ -55,6 +57,7 @@ from workflows.dispute import DisputeWorkflow
 from workflows.document_copy import DocumentCopyWorkflow
 from workflows.drip import DripWorkflow
 from workflows.finding import FindingWorkflow
+from workflows.job_action import JobActionWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
@@ -62,6 +65,7 @@ from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
+from workflows.stuck_jobs import StuckJobsWorkflow
 from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 from workflows.wake_drips import WakeDripsWorkflow
@@ -87,6 +91,8 @@ WORKFLOWS = (
     CourseChangeWorkflow,
     WakeDripsWorkflow,
     FindingWorkflow,
+    JobActionWorkflow,
+    StuckJobsWorkflow,
 )
 
 
@@ -128,6 +134,8 @@ def build_workers(
     tutors = TutorProfileActivities(sessions, platform)
     tasks = TaskActivities(sessions)
     findings = FindingActivities(sessions)
+    job_actions = JobActionActivities(sessions)
+    stuck_jobs = StuckJobActivities(sessions)
     mail = MailActivities(
         sessions,
         files,
@@ -228,6 +236,11 @@ def build_workers(
                 tasks.close_task,
                 findings.pursue_findings,
                 findings.settle_finding,
+                job_actions.begin_job_action,
+                job_actions.act_on_page,
+                job_actions.end_job_action,
+                job_actions.retry_job,
+                stuck_jobs.find_stuck_jobs,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),

@@ -7,14 +7,16 @@ from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.findings import FindingActivities
+    from activities.job_actions import JobActionActivities
     from models.messages.checks import FindingOutcome, LookInto, SettleFinding
+    from models.messages.job_actions import RetryJob
     from models.messages.jobs import JobState
     from models.messages.tasks import DecideTask, TaskDecided
     from models.vocabulary import CheckKind, FindingStatus, TaskAction, TaskKind, WaitingFor
     from workflows.desk import Desk
     from workflows.human_tasks import HumanTasks
     from workflows.mailing import Outbox
-    from workflows.policies import TASK
+    from workflows.policies import JOBS, TASK
     from workflows.shielding import to_its_end
 
 _TASKS = {
@@ -50,6 +52,8 @@ class FindingWorkflow:
     async def _settle(self) -> FindingOutcome:
         action = await self._ask()
         status = FindingStatus.RESOLVED if action is None else _SETTLED[action]
+        if action is TaskAction.RETRY:
+            await self._try_again()
         if action is not None:
             await self._write_down(status)
         await self._tasks.withdraw()
@@ -72,6 +76,18 @@ class FindingWorkflow:
             (TaskAction.RETRY, TaskAction.ACCEPT),
             subject=(self._look.subject_kind, self._look.subject_id),
             unless=lambda: self._is_gone,
+        )
+
+    async def _try_again(self) -> None:
+        """A job that is stuck goes on at once, as far as it can by now; the next run of the check says if it did."""
+        if self._look.found_by is not CheckKind.STUCK_JOBS or self._look.job_id is None:
+            return
+        actor = self._tasks.decided_by(f"finding-{self._look.times}") or "system"
+        await workflow.execute_activity_method(
+            JobActionActivities.retry_job,
+            RetryJob(workflow_id=self._look.job_id, actor=actor),
+            summary="Have the job try again",
+            **JOBS,
         )
 
     async def _write_down(self, status: FindingStatus) -> None:

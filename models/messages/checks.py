@@ -1,5 +1,6 @@
 """What is said about checks that look over the record, and what they find."""
 
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field
@@ -48,3 +49,22 @@ class FindingOutcome(Message):
     """The result of `FindingWorkflow`."""
 
     status: FindingStatus
+
+
+class FindStuckJobs(Message):
+    """The input of `StuckJobsWorkflow`."""
+
+
+class LookForStuckJobs(Message):
+    """Look over the jobs that run, and those that broke of late."""
+
+    moment: datetime
+    workflow_id: WorkflowId
+
+
+class StuckJobsFound(Message):
+    """What one look came to, in jobs."""
+
+    looked_at: int = 0
+    stuck: int = 0
+    asked: int = 0
