@@ -116,7 +116,7 @@ class Job(Listed):
     @property
     def now_waits_for(self) -> str | None:
         """Whose turn it is."""
-        return self.told.waiting_for.value if self.told else self.waiting_for
+        return str(self.told.waiting_for) if self.told else self.waiting_for
 
     @property
     def waits_until(self) -> datetime | None:

@@ -72,7 +72,7 @@ class StuckJobActivities:
         async with self.sessions.begin() as session:
             owing = await unfinished(session, broken)
             stuck = [
-                *(each for job in described if (each := _stuck(job, step.moment)) is not None),
+                *(each for job in described if (each := stuck_by(job, step.moment)) is not None),
                 *(_broke(job) for job in owing),
             ]
             unseen = [_again(row) for job in sorted(unreached & known.jobs.keys()) for row in known.jobs[job]]
@@ -152,7 +152,7 @@ def _is_watched(job: Listed) -> bool:
     return job.type not in JOB_TYPES or JOB_TYPES[job.type].is_watched
 
 
-def _stuck(job: Job, moment: datetime) -> Stuck | None:
+def stuck_by(job: Job, moment: datetime) -> Stuck | None:
     """What is wrong with a job that runs; the first that explains the rest."""
     if not job.is_open or not _is_watched(job):
         return None

@@ -1,4 +1,4 @@
-"""What operators do to jobs, on the real server and the real record: retry, cancel, skip, each time once and audited."""
+"""What operators do to jobs, on the real server and the real record: each action once, and audited."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The scan for stuck jobs, on the real server and the real record: what it finds, once, and what goes away by itself."""
+"""The scan for stuck jobs, on the real server and the real record: found once, settled when it goes away."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
