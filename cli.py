@@ -2,23 +2,21 @@
 
 import asyncio
 import logging
-import os
-import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 import uvicorn
-from pydantic import ValidationError
-from rich.console import Console
 from temporalio.exceptions import ApplicationError
 
 import migrations
 from activities.database import open_database, sessions_of
+from commands.jobs import jobs
+from commands.terminal import console
+from commands.terminal import leave as _leave
+from commands.terminal import settings_or_exit as _settings
 from models.vocabulary import MailTemplate, Role
-from settings import Settings
-from settings import settings as settings_from_environment
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.registration import register_search_attributes
@@ -30,10 +28,7 @@ mail = typer.Typer(no_args_is_help=True, help="The mails that people get.")
 app.add_typer(mail, name="mail")
 certificates = typer.Typer(no_args_is_help=True, help="The certificates that people earn.")
 app.add_typer(certificates, name="certificates")
-
-console = Console()
-if console.width < 120 and not console.is_terminal:
-    console = Console(width=120)
+app.add_typer(jobs, name="jobs")
 
 
 @app.callback()
@@ -175,25 +170,6 @@ def preview_certificate(
         typer.echo(f"{error.filename}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
     console.print(f"Wrote {' and '.join(map(str, written))}.")
-
-
-def _settings() -> Settings:
-    """The settings, or a line for each that is missing or wrong."""
-    try:
-        return settings_from_environment()
-    except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            typer.echo(f"{name}: {problem['msg']}", err=True)
-        typer.echo("The README lists every setting.", err=True)
-        raise typer.Exit(2) from None
-
-
-def _leave() -> NoReturn:
-    """End a short command that talked to Temporal: its native threads may outlive the interpreter and crash it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
 
 
 async def _register() -> list[str]:

@@ -18,8 +18,9 @@ from temporalio.service import RPCError
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
-from activities.job_listing import InvalidQueryError, every_job
-from activities.job_steps import JobSteps
+from activities.job_listing import InvalidQueryError, count_jobs, every_job, list_jobs
+from activities.job_reading import Listed
+from activities.job_steps import JobSteps, Plan
 from models.errors import Reason
 from models.identifiers import job_action_workflow_id
 from models.messages.job_actions import (
@@ -40,6 +41,7 @@ JOB_ACTION = "job_action"
 MAX_JOBS = 10_000
 
 _AT_ONCE = 20
+_SHOWN = 20
 _ATTEMPTS = 5
 _PATIENCE = timedelta(seconds=60)
 _ROWS = 1000
@@ -62,6 +64,23 @@ def digest_of(action: JobAction, query: str) -> str:
 def outcome_of(reason: Reason) -> JobActionOutcome:
     """What a refusal means for a job among many."""
     return _OUTCOMES.get(reason, JobActionOutcome.REFUSED)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an action would come to now: how many runs the query finds, and what would become of the newest."""
+
+    total: int
+    first: tuple[tuple[Listed, Plan | Refused], ...]
+
+
+async def tried_out(steps: JobSteps, action: JobAction, query: str, actor: str) -> Trial:
+    """Do nothing, and say what would be done. Raises `InvalidQueryError`."""
+    page = await list_jobs(steps.temporal, query, limit=_SHOWN)
+    total = await count_jobs(steps.temporal, query)
+    # One connection to the record each, so not all at once.
+    first = [(job, await steps.plan(action, job.workflow_id, actor)) for job in page.items]
+    return Trial(total, tuple(first))
 
 
 @dataclass

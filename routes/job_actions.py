@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.database import Sessions
-from activities.job_actions import MAX_JOBS, digest_of, outcome_of
-from activities.job_listing import InvalidQueryError, count_jobs, list_jobs
+from activities.job_actions import MAX_JOBS, digest_of, outcome_of, tried_out
+from activities.job_listing import InvalidQueryError
 from activities.job_reading import Listed
-from activities.job_steps import JobSteps
+from activities.job_steps import JobSteps, Plan
 from models.errors import Reason
 from models.identifiers import job_action_id_for
 from models.messages.job_actions import JobActionRequest
@@ -41,7 +41,6 @@ from workflows.job_action_start import start_job_action, stop_job_action
 
 router = APIRouter(prefix="/v1/job-actions", tags=["jobs"], route_class=AuthenticatedRoute)
 
-_SHOWN = 20
 _Operator = Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]
 _SORTABLE = {"created_at": col(BulkJobAction.created_at)}
 _USUAL = (*REFUSALS, Reason.INVALID_REQUEST, Reason.NOT_FOUND, Reason.UNAVAILABLE)
@@ -247,24 +246,24 @@ async def post_stop(job_action_id: UUID, _principal: _Operator, connections: The
 async def _tried(
     body: JobActionBody, principal: Principal, connections: TheConnections, settings: Settings
 ) -> JobActionPreviewView:
+    steps = JobSteps(connections.temporal, connections.sessions)
     try:
-        page = await list_jobs(connections.temporal, body.query, limit=_SHOWN)
-        total = await count_jobs(connections.temporal, body.query)
+        trial = await tried_out(steps, body.action, body.query, principal.actor)
     except InvalidQueryError as invalid:
         raise ProblemError(Reason.INVALID_REQUEST, str(invalid)) from None
-    steps = JobSteps(connections.temporal, connections.sessions)
-
-    async def tried_on(job: Listed) -> TriedOnView:
-        plan = await steps.plan(body.action, job.workflow_id, principal.actor)
-        if isinstance(plan, Refused):
-            return TriedOnView(job=listed_view_of(job, settings), outcome=outcome_of(plan.reason), would=plan.detail)
-        return TriedOnView(job=listed_view_of(job, settings), outcome=JobActionOutcome.DONE, would=plan.will)
-
-    # One connection to the record each, so not all at once.
-    first = [await tried_on(job) for job in page.items]
     return JobActionPreviewView(
-        total=total, is_too_many=total > MAX_JOBS, first=tuple(first), href=list_address(settings, body.query)
+        total=trial.total,
+        is_too_many=trial.total > MAX_JOBS,
+        first=tuple(_tried_on(job, plan, settings) for job, plan in trial.first),
+        href=list_address(settings, body.query),
     )
+
+
+def _tried_on(job: Listed, plan: Plan | Refused, settings: Settings) -> TriedOnView:
+    view = listed_view_of(job, settings)
+    if isinstance(plan, Refused):
+        return TriedOnView(job=view, outcome=outcome_of(plan.reason), would=plan.detail)
+    return TriedOnView(job=view, outcome=JobActionOutcome.DONE, would=plan.will)
 
 
 def _require_same(action: BulkJobAction | None, body: JobActionBody) -> None:
