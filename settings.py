@@ -166,11 +166,6 @@ class Settings(BaseSettings):
         return f"{self.temporal_ui_url.rstrip('/')}/namespaces/{self.temporal_namespace}/workflows/{{workflow_id}}"
 
     @property
-    def jobs_page_url(self) -> str:
-        """Where the Temporal Web UI lists what a query finds, with `{query}` for the query."""
-        return f"{self.job_page_url.removesuffix('/{workflow_id}')}?query={{query}}"
-
-    @property
     def is_live(self) -> bool:
         """Whether real money moves: decided by the Stripe key alone."""
         return self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))

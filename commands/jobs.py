@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import typer
 from pydantic import ValidationError
-from rich.table import Table
 from sqlalchemy import func, select
 from sqlmodel import col
 from temporalio.client import WorkflowUpdateFailedError
@@ -21,7 +20,7 @@ from activities.job_listing import InvalidQueryError, JobFilter, count_jobs, lis
 from activities.job_reading import Listed, read_job
 from activities.job_steps import JobSteps, Plan
 from activities.job_story import on_record, story_of
-from commands.terminal import console, leave, settings_or_exit
+from commands.terminal import leave, settings_or_exit, show
 from models.identifiers import job_action_id_for, job_action_workflow_id
 from models.messages.job_actions import JobActionRequest
 from models.tables import BulkJobActionLine
@@ -74,14 +73,14 @@ def list_(
         "stuck": stuck,
     }
 
-    async def show(steps: JobSteps) -> None:
+    async def find(steps: JobSteps) -> None:
         async with steps.sessions() as session:
             wanted = query or await query_of(session, JobFilter.model_validate(asked), now())
         page = await list_jobs(steps.temporal, wanted, limit=limit)
-        _print_rows(("job", "run", "state", "waits for", "due", "workflow"), (_row(each) for each in page.items))
+        show(("job", "run", "state", "waits for", "due", "workflow"), (_row(each) for each in page.items))
         typer.echo(f"{len(page.items)} of {await count_jobs(steps.temporal, wanted)}: {wanted}", err=True)
 
-    _run(show)
+    _run(find)
 
 
 @jobs.command()
@@ -151,7 +150,7 @@ async def _try_out(steps: JobSteps, action: JobAction, query: str, actor: str) -
         (job.workflow_id, plan.reason if isinstance(plan, Refused) else "done", _sentence(plan))
         for job, plan in trial.first
     )
-    _print_rows(("workflow", "outcome", "would"), rows)
+    show(("workflow", "outcome", "would"), rows)
     typer.echo(f"{trial.total} jobs; nothing was done.", err=True)
 
 
@@ -175,7 +174,7 @@ async def _act_on_many(steps: JobSteps, action: JobAction, query: str, actor: st
     )
     async with steps.sessions() as session:
         rows = [(outcome or "", reason or "", str(count)) for outcome, reason, count in await session.execute(counted)]
-    _print_rows(("outcome", "reason", "jobs"), rows)
+    show(("outcome", "reason", "jobs"), rows)
 
 
 def _run(command: Callable[[JobSteps], Awaitable[None]]) -> None:
@@ -211,15 +210,3 @@ def _row(job: Listed) -> Sequence[str]:
     due = "" if job.due_at is None or not job.is_open else f"{job.due_at:%Y-%m-%d %H:%M}"
     waits_for = "a person" if job.needs_human or job.is_broken else job.waiting_for or ""
     return (job.job or "", job.run_status, job.state or "", waits_for, due, job.workflow_id)
-
-
-def _print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """As a table for people; a line each with tabs between for programs."""
-    if not console.is_terminal:
-        for row in rows:
-            typer.echo("\t".join(row))
-        return
-    table = Table(*headings)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)

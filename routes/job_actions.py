@@ -32,7 +32,7 @@ from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, match
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
 from routes.refusals import PATIENCE, answered
-from routes.runs import list_address
+from routes.runs import query_address, web_address
 from routes.tokens import Principal
 from routes.validation import idempotency_header
 from rules.decision import Refused
@@ -96,6 +96,7 @@ class JobActionView(BaseModel):
     requested_by: str
     created_at: datetime
     ended_at: datetime | None
+    href: str = Field(description="its job in the Temporal Web UI")
 
 
 class JobActionsQuery(PageQuery):
@@ -118,6 +119,7 @@ _ACTION = JobActionView(
     requested_by="staff:frida",
     created_at=datetime(2026, 3, 10, 9, 0, tzinfo=UTC),
     ended_at=None,
+    href="http://127.0.0.1:8233/namespaces/default/workflows/job-action-5a6e6c1e-0d0a-5b52-8f0e-3f5a3d1c7e21",
 )
 _PREVIEW = JobActionPreviewView(
     total=120,
@@ -187,7 +189,7 @@ async def post_job_action(
         async with connections.sessions() as session:
             _require_same(await session.get(BulkJobAction, job_action_id), body)
     response.headers["Location"] = f"/v1/job-actions/{job_action_id}"
-    return await _read(connections.sessions, job_action_id)
+    return await _read(connections.sessions, job_action_id, parts.settings)
 
 
 @router.get(
@@ -201,6 +203,7 @@ async def post_job_action(
 async def get_job_actions(
     asked: Annotated[JobActionsQuery, Query()],
     _principal: _Operator,
+    parts: TheParts,
     connections: TheConnections,
     request: Request,
     response: Response,
@@ -210,7 +213,7 @@ async def get_job_actions(
     page = sorted_page(found, asked, asked.sort, _SORTABLE, col(BulkJobAction.id))
     async with connections.sessions() as session:
         total = await total_of(session, found)
-        views = await _views(session, (await session.execute(page)).scalars().all())
+        views = await _views(session, (await session.execute(page)).scalars().all(), parts.settings)
     return page_of(request, response, asked, views, total)
 
 
@@ -219,9 +222,11 @@ async def get_job_actions(
     summary="Read an action on many jobs",
     responses={**answer(HTTPStatus.OK, "The action", _ACTION), **problems(*_USUAL)},
 )
-async def get_job_action(job_action_id: UUID, _principal: _Operator, connections: TheConnections) -> JobActionView:
+async def get_job_action(
+    job_action_id: UUID, _principal: _Operator, parts: TheParts, connections: TheConnections
+) -> JobActionView:
     """How far it is, and what became of the jobs that had their turn."""
-    return await _read(connections.sessions, job_action_id)
+    return await _read(connections.sessions, job_action_id, parts.settings)
 
 
 @router.post(
@@ -233,9 +238,11 @@ async def get_job_action(job_action_id: UUID, _principal: _Operator, connections
         **problems(*_USUAL, Reason.JOB_ACTION_NOT_RUNNING),
     },
 )
-async def post_stop(job_action_id: UUID, _principal: _Operator, connections: TheConnections) -> JobActionView:
+async def post_stop(
+    job_action_id: UUID, _principal: _Operator, parts: TheParts, connections: TheConnections
+) -> JobActionView:
     """No further job is acted on; what was done stays."""
-    view = await _read(connections.sessions, job_action_id)
+    view = await _read(connections.sessions, job_action_id, parts.settings)
     if view.status is not JobActionStatus.RUNNING:
         raise ProblemError(Reason.JOB_ACTION_NOT_RUNNING, "The action is over.")
     request = JobActionRequest(job_action_id=view.id, action=view.action, query=view.query, actor=view.requested_by)
@@ -255,7 +262,7 @@ async def _tried(
         total=trial.total,
         is_too_many=trial.total > MAX_JOBS,
         first=tuple(_tried_on(job, plan, settings) for job, plan in trial.first),
-        href=list_address(settings, body.query),
+        href=query_address(settings, body.query),
     )
 
 
@@ -271,16 +278,16 @@ def _require_same(action: BulkJobAction | None, body: JobActionBody) -> None:
         raise ProblemError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used with another action.")
 
 
-async def _read(sessions: Sessions, job_action_id: UUID) -> JobActionView:
+async def _read(sessions: Sessions, job_action_id: UUID, settings: Settings) -> JobActionView:
     async with sessions() as session:
         action = await session.get(BulkJobAction, job_action_id)
         if action is None:
             raise ProblemError(Reason.NOT_FOUND, "There is no such action.")
-        [view] = await _views(session, [action])
+        [view] = await _views(session, [action], settings)
         return view
 
 
-async def _views(session: AsyncSession, actions: Sequence[BulkJobAction]) -> list[JobActionView]:
+async def _views(session: AsyncSession, actions: Sequence[BulkJobAction], settings: Settings) -> list[JobActionView]:
     """How far they are, in one statement however many they are."""
     line = BulkJobActionLine
     query = (
@@ -310,6 +317,7 @@ async def _views(session: AsyncSession, actions: Sequence[BulkJobAction]) -> lis
             requested_by=action.requested_by,
             created_at=action.created_at,
             ended_at=action.ended_at,
+            href=web_address(settings, action.workflow_id),
         )
         for action in actions
     ]

@@ -19,7 +19,7 @@ from routes.job_views import EXAMPLE, LISTED_EXAMPLE, JobView, ListedJobView, li
 from routes.pagination import MAX_PER_PAGE, PER_PAGE
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
-from routes.runs import list_address
+from routes.runs import query_address
 from routes.tokens import Principal
 from rules.decision import Refused
 
@@ -105,7 +105,7 @@ async def get_jobs(
         total=total,
         next_page_token=page.next_page_token,
         query=query,
-        href=list_address(parts.settings, query),
+        href=query_address(parts.settings, query),
     )
 
 

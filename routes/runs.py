@@ -25,6 +25,6 @@ def web_address(settings: Settings, workflow_id: str) -> str:
     return settings.job_page_url.replace("{workflow_id}", quote(workflow_id, safe=""))
 
 
-def list_address(settings: Settings, query: str) -> str:
-    """Where an operator sees what the query finds."""
-    return settings.jobs_page_url.replace("{query}", quote(query, safe=""))
+def query_address(settings: Settings, query: str) -> str:
+    """Where an operator sees the workflows that a query of the server's visibility finds."""
+    return f"{settings.job_page_url.removesuffix('/{workflow_id}')}?query={quote(query, safe='')}"
