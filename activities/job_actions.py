@@ -179,9 +179,14 @@ class JobActionActivities:
 
     @activity.defn
     async def retry_job(self, step: RetryJob) -> RetriedJob:
-        """Have one job try again, for whoever was asked about it. What it refuses is told."""
-        came = await JobSteps(activity.client(), self.sessions).act(JobAction.RETRY, step.workflow_id, step.actor)
-        return RetriedJob(refusal=came.reason if isinstance(came, Refused) else None)
+        """Have one job try again, for whoever was asked about it. What it refuses is told, and so is its silence."""
+        try:
+            _, reason = await self._turn(JobAction.RETRY, step.workflow_id, step.actor)
+        except (RPCTimeoutOrCancelledError, TimeoutError) as error:
+            if not _is_silence(error):
+                raise
+            reason = _UNREACHED
+        return RetriedJob(refusal=reason)
 
     async def _found(self, request: JobActionRequest) -> Sequence[str] | Refused:
         """The jobs, each once, the longest known first; this action is none of them."""

@@ -163,6 +163,7 @@ async def list_jobs(temporal: Client, query: str, *, limit: int, page_token: str
                 page_size=limit,
                 next_page_token=_decoded(page_token),
             ),
+            retry=True,
             timeout=_PATIENCE,
         )
     except RPCError as error:
@@ -176,7 +177,9 @@ async def count_jobs(temporal: Client, query: str) -> int:
     """How many of our runs the query finds. Raises `InvalidQueryError`."""
     try:
         counted = await temporal.workflow_service.count_workflow_executions(
-            CountWorkflowExecutionsRequest(namespace=temporal.namespace, query=within_ours(query)), timeout=_PATIENCE
+            CountWorkflowExecutionsRequest(namespace=temporal.namespace, query=within_ours(query)),
+            retry=True,
+            timeout=_PATIENCE,
         )
     except RPCError as error:
         raise _understood(error) from None

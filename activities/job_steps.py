@@ -77,13 +77,14 @@ class JobSteps:
         Refused with `not_found`, `job_over`, `nothing_to_retry`, `nothing_to_skip` and `job_not_cancelable`. Nobody
         acts on the job of their own application.
         """
+        # Nobody holds a connection to the record while they wait for Temporal.
+        run = await describe(self.temporal, workflow_id, self.patience)
+        if run is None or run.workflow_execution_info.type.name not in JOB_TYPES:
+            return _NO_SUCH_JOB
+        job = job_of(workflow_id, run)
         async with self.sessions() as session:
             if await is_about_own(session, workflow_id, _person_behind(actor)):
                 return _NO_SUCH_JOB
-            run = await describe(self.temporal, workflow_id, self.patience)
-            if run is None or run.workflow_execution_info.type.name not in JOB_TYPES:
-                return _NO_SUCH_JOB
-            job = job_of(workflow_id, run)
             match action:
                 case JobAction.CANCEL:
                     return _cancellation(job)
@@ -173,6 +174,7 @@ class JobSteps:
                     maximum_page_size=100,
                     next_page_token=token,
                 ),
+                retry=True,
                 timeout=_ANSWERS_WITHIN,
             )
             for event in page.history.events:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.job_reading import Job, Step
+from activities.task_record import not_about_own
 from models.tables import Finding, HumanTask
 from models.vocabulary import CheckKind, FindingStatus, TaskStatus, WaitingFor
 
@@ -30,11 +32,15 @@ class OnRecord:
     findings: tuple[str, ...] = ()
 
 
-async def on_record(session: AsyncSession, workflow_id: str) -> OnRecord:
-    """What the record says of a job."""
+async def on_record(session: AsyncSession, workflow_id: str, reader: UUID | None = None) -> OnRecord:
+    """What the record says of a job; nothing about the reader's own application, name or learning."""
     task = (
         select(HumanTask)
-        .where(col(HumanTask.workflow_id) == workflow_id, col(HumanTask.status) == TaskStatus.OPEN)
+        .where(
+            col(HumanTask.workflow_id) == workflow_id,
+            col(HumanTask.status) == TaskStatus.OPEN,
+            *not_about_own(reader),
+        )
         .order_by(col(HumanTask.created_at))
         .limit(1)
     )

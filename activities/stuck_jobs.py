@@ -66,7 +66,7 @@ class StuckJobActivities:
         client = activity.client()
         async with self.sessions() as session:
             known = await _known(session)
-        running = [job async for job in every_job(client, _RUNNING)]
+        running = await count_jobs(client, _RUNNING)
         described, unreached = await _described(client, await _to_describe(client, running, known, step.moment))
         broken = await _broken(client, step.moment, described)
         async with self.sessions.begin() as session:
@@ -82,7 +82,7 @@ class StuckJobActivities:
                 session, step.workflow_id, CheckKind.STUCK_JOBS, "running_and_broken", since, step.moment
             )
             await record_findings(session, run_id, CheckKind.STUCK_JOBS, KINDS, found, workflow_id=step.workflow_id)
-            counts = {"running": len(running), "looked_at": len(described), "stuck": len(stuck), "found": len(found)}
+            counts = {"running": running, "looked_at": len(described), "stuck": len(stuck), "found": len(found)}
             await end_run(session, run_id, counts)
         return StuckJobsFound(looked_at=len(described), stuck=len(stuck))
 
@@ -99,16 +99,19 @@ async def _known(session: AsyncSession) -> _Known:
     return _Known(jobs, {row.id for row in rows if row.job_id is None})
 
 
-async def _to_describe(client: Client, running: Collection[Listed], known: _Known, moment: datetime) -> Collection[str]:
+async def _to_describe(client: Client, running: int, known: _Known, moment: datetime) -> Collection[str]:
     """The ids of what is looked at closely now."""
     urgent = dict.fromkeys(known.jobs)
     urgent |= {job.workflow_id: None async for job in every_job(client, f"{_RUNNING} AND {CANNOT_GO_ON}")}
-    late = (job for job in running if is_overdue(job.type, job.waiting_for, job.due_at, moment))
-    urgent |= dict.fromkeys(job.workflow_id for job in late)
-    turns = max(1, -(-len(running) // MOST_DESCRIBED))
+    turns = max(1, -(-running // MOST_DESCRIBED))
     turn = int(moment.timestamp() // _EVERY.total_seconds()) % turns
-    others = (job.workflow_id for job in running if zlib.crc32(job.workflow_id.encode()) % turns == turn)
-    return list(dict.fromkeys([*list(urgent)[:MOST_DESCRIBED], *others]))
+    others: dict[str, None] = {}
+    async for job in every_job(client, _RUNNING):
+        if is_overdue(job.type, job.waiting_for, job.due_at, moment):
+            urgent[job.workflow_id] = None
+        elif zlib.crc32(job.workflow_id.encode()) % turns == turn:
+            others[job.workflow_id] = None
+    return list(dict.fromkeys([*urgent, *others]))
 
 
 async def _described(client: Client, workflow_ids: Collection[str]) -> tuple[list[Job], set[str]]:

@@ -186,5 +186,5 @@ async def _show(workflow_id: str, principal: Principal, parts: TheParts, connect
     if job is None:
         raise ProblemError(Reason.NOT_FOUND, "There is no such job, or it was long ago.")
     async with connections.sessions() as session:
-        known = await on_record(session, workflow_id)
+        known = await on_record(session, workflow_id, principal.person_id)
     return view_of(job, known, parts.settings)
