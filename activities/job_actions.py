@@ -43,7 +43,7 @@ MAX_JOBS = 10_000
 _AT_ONCE = 20
 _SHOWN = 20
 _ATTEMPTS = 5
-_PATIENCE = timedelta(seconds=60)
+_PATIENCE = timedelta(seconds=15)
 _ROWS = 1000
 _UNREACHED = Reason.UNAVAILABLE
 _OUTCOMES = {
@@ -204,8 +204,10 @@ class JobActionActivities:
         return list(reversed(jobs))
 
     async def _turn(self, action: JobAction, workflow_id: str, actor: str) -> _Outcome:
+        # Longer than ours, the server's own patience tells an outage from a workflow that alone does not answer.
+        steps = JobSteps(activity.client(), self.sessions, patience=2 * _PATIENCE)
         async with asyncio.timeout(_PATIENCE.total_seconds()):
-            came = await JobSteps(activity.client(), self.sessions).act(action, workflow_id, actor)
+            came = await steps.act(action, workflow_id, actor)
         if isinstance(came, Refused):
             return outcome_of(came.reason), came.reason
         return JobActionOutcome.DONE, None

@@ -12,7 +12,8 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlmodel import col
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
+from temporalio.service import RPCError
 
 from activities.database import open_database, sessions_of
 from activities.job_actions import tried_out
@@ -186,6 +187,10 @@ def _run(command: Callable[[JobSteps], Awaitable[None]]) -> None:
                 await command(steps)
             except (InvalidQueryError, _RefusedError) as refused:
                 return str(refused)
+            except RPCTimeoutOrCancelledError:
+                return "No worker has answered in time; it may be repeated."
+            except RPCError as error:
+                return f"Temporal says: {error.status.name.lower().replace('_', ' ')}; it may be repeated."
             except ValidationError as invalid:
                 return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors())
         return None

@@ -20,7 +20,7 @@ from models.errors import Reason
 from models.identifiers import job_subject_id, new_id
 from models.tables import AuditEntry, Mail, Person
 from models.tables.columns import now
-from models.vocabulary import JobAction, MailStatus, MailTemplate, TaskAction, WaitingFor
+from models.vocabulary import JobAction, MailList, MailStatus, MailTemplate, TaskAction, WaitingFor
 from rules.decision import Refused
 from tests.eventually import eventually
 from tests.integration.toy_jobs import SWITCHES, Asks, Breaks, MailsOnce, Toys, open_task, playing
@@ -68,7 +68,7 @@ async def rests(steps: JobSteps, workflow_id: str) -> None:
     await eventually(has_failed)
 
 
-async def a_mail(sessions: Sessions, workflow_id: str) -> UUID:
+async def a_mail(sessions: Sessions, workflow_id: str, **facts: object) -> UUID:
     """A mail of the job that is still to be sent."""
     person = Person(id=new_id(), email=f"{uuid4().hex}@example.org", full_name="Somebody")
     mail = Mail(
@@ -77,6 +77,7 @@ async def a_mail(sessions: Sessions, workflow_id: str) -> UUID:
         template=MailTemplate.DOCUMENT_COPY,
         subject_id=new_id(),
         workflow_id=workflow_id,
+        **facts,
     )
     async with sessions.begin() as session:
         session.add(person)
@@ -130,7 +131,9 @@ async def test_a_mail_that_hangs_is_let_go_before_any_task_and_only_once(
     job = an_id("document-copy")
     handle = await toys.start(MailsOnce, job)
     await rests(steps, job)
-    mail_id = await a_mail(sessions, job)
+    mail_id, marketing = [await a_mail(sessions, job, list=each) for each in (None, MailList.LEARNING)]
+    under_way = await a_mail(sessions, job, handed_over_at=now())
+    waits = await a_mail(sessions, job, deferred_until=now(), deferred_reason="quiet_hours")
     await open_task(sessions, job, TaskAction.DISMISS)
     for _ in range(2):
         assert said(await steps.act(JobAction.SKIP, job, FRIDA)) == "Its mail is not sent; the job goes on."
@@ -143,6 +146,8 @@ async def test_a_mail_that_hangs_is_let_go_before_any_task_and_only_once(
         )
         assert (mail.status, mail.status_reason) == (MailStatus.SKIPPED, "operator")
         assert (await session.execute(entries)).scalars().all() == [FRIDA]
+        assert (await session.get_one(Mail, marketing)).status == MailStatus.SKIPPED
+        assert {(await session.get_one(Mail, each)).status for each in (under_way, waits)} == {MailStatus.QUEUED}
     refused = await steps.act(JobAction.CANCEL, job, FRIDA)
     assert isinstance(refused, Refused)
     assert (refused.reason, refused.detail) == (
