@@ -10,7 +10,7 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseRequest,
     RequestCancelWorkflowExecutionRequest,
@@ -49,6 +49,8 @@ _WEDGED = Refused(
 )
 _OF_DECISIONS = frozenset({Reason.TASK_NOT_OPEN, Reason.ACTION_NOT_ALLOWED})
 _LAST_TASK = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+_CANCELED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+_NO_CANCELLATION = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_CANCEL_REQUEST
 
 
 @dataclass(frozen=True)
@@ -150,13 +152,15 @@ class JobSteps:
             )
 
     async def _reset_run(self, job: Job, actor: str) -> None:
-        """Another run goes on from the last workflow task that was whole, with every message that came since."""
+        """Another run goes on from the last workflow task that was whole, with every message that came since but the
+        wish to cancel it."""
         await self.temporal.workflow_service.reset_workflow_execution(
             ResetWorkflowExecutionRequest(
                 namespace=self.temporal.namespace,
                 workflow_execution=WorkflowExecution(workflow_id=job.workflow_id, run_id=job.run_id),
                 reason=f"retry by {actor}",
                 workflow_task_finish_event_id=await self._last_good_task(job),
+                reset_reapply_exclude_types=[_NO_CANCELLATION],
                 request_id=uuid4().hex,
                 identity=actor,
             ),
@@ -164,8 +168,9 @@ class JobSteps:
         )
 
     async def _last_good_task(self, job: Job) -> int:
-        """The event to begin again from: that of the last task; of a job that never had one, its end."""
-        last, token = 0, b""
+        """The event to begin again from: that of the last task, before it was canceled if it was; of a job that never
+        had one, its end."""
+        last, token, is_before = 0, b"", job.run_status != "canceled"
         while True:
             page = await self.temporal.workflow_service.get_workflow_execution_history_reverse(
                 GetWorkflowExecutionHistoryReverseRequest(
@@ -179,7 +184,8 @@ class JobSteps:
             )
             for event in page.history.events:
                 last = last or event.event_id
-                if event.event_type == _LAST_TASK:
+                is_before |= event.event_type == _CANCELED
+                if is_before and event.event_type == _LAST_TASK:
                     return event.event_id
             if not (token := page.next_page_token):
                 return last

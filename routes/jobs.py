@@ -134,7 +134,7 @@ async def retry_job(
     workflow_id: _Id, principal: _Operator, parts: TheParts, connections: TheConnections
 ) -> ActedOnView:
     """Steps that rest after a failure are tried at once, tasks that allow `retry` are decided so, and a run that
-    failed, timed out or was terminated goes on from its last good step. May be repeated."""
+    broke goes on from its last good step. Repeating it does no harm."""
     return await _act(JobAction.RETRY, workflow_id, principal, parts, connections)
 
 

@@ -177,6 +177,10 @@ async def test_tasks_are_decided_by_their_jobs_and_cancellations_are_theirs(
         await handle.result()
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
     assert await audited(sessions, job) == [(FRIDA, "cancel", job_subject_id(job))]
+    assert said(await steps.act(JobAction.RETRY, job, FRIDA)) == "Another run goes on from its last good step."
+    await open_task(sessions, job, TaskAction.RETRY)
+    await steps.act(JobAction.RETRY, job, FRIDA)
+    assert await toys.temporal.get_workflow_handle(job).result() == "retry by staff:frida"
     assert said(await steps.act(JobAction.RETRY, an_id("order"), FRIDA)) == Reason.NOT_FOUND
 
 
