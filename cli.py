@@ -2,20 +2,14 @@
 
 import asyncio
 import logging
-import os
-import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvicorn
 from pydantic import ValidationError
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from temporalio.client import ScheduleHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -23,10 +17,14 @@ from temporalio.service import RPCError, RPCStatusCode
 import migrations
 from activities.database import open_database, sessions_of
 from activities.time_zones import zone_of_academy
+from commands.jobs import jobs
+from commands.terminal import console
+from commands.terminal import leave as _leave
+from commands.terminal import settings_or_exit as _settings
+from commands.terminal import show as _show
 from models.vocabulary import MailTemplate, Role
 from schedules import SCHEDULES
 from settings import Settings
-from settings import settings as settings_from_environment
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.recurring import UTC
@@ -52,13 +50,10 @@ certificates = typer.Typer(no_args_is_help=True, help="The certificates that peo
 app.add_typer(certificates, name="certificates")
 schedules = typer.Typer(no_args_is_help=True, help="The jobs that come back by themselves.")
 app.add_typer(schedules, name="schedules")
+app.add_typer(jobs, name="jobs")
 
 # How `--dry-run` ends where something would change.
 _DIFFERS = 3
-
-console = Console()
-if console.width < 120 and not console.is_terminal:
-    console = Console(width=120)
 
 
 @app.callback()
@@ -309,18 +304,6 @@ def _moment(at: datetime | None) -> str:
     return "" if at is None else f"{at:%Y-%m-%d %H:%M}"
 
 
-def _settings() -> Settings:
-    """The settings, or a line for each that is missing or wrong."""
-    try:
-        return settings_from_environment()
-    except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            typer.echo(f"{name}: {problem['msg']}", err=True)
-        typer.echo("The README lists every setting.", err=True)
-        raise typer.Exit(2) from None
-
-
 async def _examine() -> "list[Diagnosis]":
     from doctor.checks import CHECKS  # noqa: PLC0415 - the other commands need no checks
     from doctor.examination import Patient, examine, of_settings  # noqa: PLC0415
@@ -332,25 +315,6 @@ async def _examine() -> "list[Diagnosis]":
     # What the libraries have to say is told by the checks.
     logging.disable()
     return await examine(Patient(settings, frozenset(each.id for each in SCHEDULES)), CHECKS)
-
-
-def _show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table for people; for programs, lines with tabs between the values."""
-    if not console.is_terminal:
-        for row in rows:
-            typer.echo("\t".join(row))
-        return
-    table = Table(*columns, box=SIMPLE)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
-
-
-def _leave(code: int = 0) -> NoReturn:
-    """End a short command that talked to Temporal: its native threads may outlive the interpreter and crash it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 async def _register() -> list[str]:

@@ -36,6 +36,7 @@ from activities.files import FileStore
 from activities.findings import FindingActivities
 from activities.heartbeat import Heartbeat
 from activities.invoice_reminders import InvoiceReminderActivities
+from activities.job_actions import JobActionActivities
 from activities.logs import configure_logs, core_logs
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
@@ -46,6 +47,7 @@ from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
 from activities.step_counts import CountSteps
 from activities.stripe import StripeActivities, open_stripe
+from activities.stuck_jobs import StuckJobActivities
 from activities.tasks import TaskActivities
 from activities.tutor_profiles import TutorProfileActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
@@ -65,6 +67,7 @@ from workflows.drip import DripWorkflow
 from workflows.expiry_sweep import ExpirySweepWorkflow
 from workflows.finding import FindingWorkflow
 from workflows.invoice_reminders import InvoiceRemindersWorkflow
+from workflows.job_action import JobActionWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
@@ -72,6 +75,7 @@ from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
+from workflows.stuck_jobs import StuckJobsWorkflow
 from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 from workflows.wake_drips import WakeDripsWorkflow
@@ -101,6 +105,8 @@ WORKFLOWS = (
     CriticalMailWorkflow,
     DocumentRetentionWorkflow,
     FindingWorkflow,
+    JobActionWorkflow,
+    StuckJobsWorkflow,
 )
 
 
@@ -146,6 +152,8 @@ def build_workers(
     reminders = InvoiceReminderActivities(sessions)
     critical_mail = CriticalMailActivities(sessions)
     retention = DocumentRetentionActivities(sessions, files)
+    job_actions = JobActionActivities(sessions)
+    stuck_jobs = StuckJobActivities(sessions)
     mail = MailActivities(
         sessions,
         files,
@@ -256,6 +264,11 @@ def build_workers(
                 retention.clear_exports,
                 retention.erase_evidence,
                 retention.delete_workbooks,
+                job_actions.begin_job_action,
+                job_actions.act_on_page,
+                job_actions.end_job_action,
+                job_actions.retry_job,
+                stuck_jobs.find_stuck_jobs,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),

@@ -33,6 +33,8 @@ from rules.marketing import LISTS
 
 # Longer than an attempt may take: whoever handed a mail over before has ended since.
 _LONGEST_ATTEMPT = timedelta(minutes=10)
+# Why a mail was skipped that somebody has let go of, so that its job goes on.
+BY_OPERATOR = "operator"
 
 
 @dataclass
@@ -243,22 +245,55 @@ async def _look(session: AsyncSession, mail: Mail, moment: datetime) -> MailRepo
     return None if held is None else _report(mail)
 
 
-async def settle(session: AsyncSession, mail: Mail, status: MailStatus, reason: str | None, workflow_id: str) -> None:
+async def skip_hanging(session: AsyncSession, workflow_id: str, *, actor: str) -> int:
+    """What a job wants to send and cannot, is not sent; answers how many mails that were.
+
+    One that is being handed over comes to its end by itself, and one that is only deferred hangs nowhere.
+    """
+    hanging = select(Mail).where(
+        col(Mail.workflow_id) == workflow_id,
+        col(Mail.status) == MailStatus.QUEUED,
+        col(Mail.handed_over_at).is_(None),
+        col(Mail.deferred_until).is_(None),
+    )
+    marketed = hanging.with_only_columns(col(Mail.recipient_id)).where(col(Mail.list).is_not(None))
+    await lock_people(session, (await session.execute(marketed)).scalars().all())
+    mails = (await session.execute(hanging.order_by(col(Mail.id)).with_for_update())).scalars().all()
+    for mail in mails:
+        await settle(session, mail, MailStatus.SKIPPED, BY_OPERATOR, workflow_id, actor=actor)
+    return len(mails)
+
+
+async def settle(
+    session: AsyncSession,
+    mail: Mail,
+    status: MailStatus,
+    reason: str | None,
+    workflow_id: str,
+    *,
+    actor: str = "system",
+) -> None:
     """Write the end of a locked mail."""
     before = MailStatus(mail.status)
     require_transition(before, status)
     mail.status, mail.status_reason, mail.updated_at = status, reason, now()
     mail.sent_at = mail.updated_at if status is MailStatus.SENT else None
     mail.deferred_until = mail.deferred_reason = None
-    await _audit(session, mail.id, before, status, reason or f"mail {status}", workflow_id)
+    await _audit(session, mail.id, before, status, reason or f"mail {status}", workflow_id, actor)
     await count_reminder(session, mail)
 
 
 async def _audit(
-    session: AsyncSession, mail_id: UUID, before: MailStatus | None, after: MailStatus, reason: str, workflow_id: str
+    session: AsyncSession,
+    mail_id: UUID,
+    before: MailStatus | None,
+    after: MailStatus,
+    reason: str,
+    workflow_id: str,
+    actor: str = "system",
 ) -> None:
     change = StateChange("mail", mail_id, before, after)
-    await write_audit(session, [change], actor="system", reason=reason, workflow_id=workflow_id)
+    await write_audit(session, [change], actor=actor, reason=reason, workflow_id=workflow_id)
 
 
 def _report(mail: Mail) -> MailReport:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Exists, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -13,13 +13,14 @@ from sqlmodel import col
 from activities.audit import StateChange, write_audit
 from models.errors import Reason
 from models.identifiers import note_id_for
-from models.tables import HumanTask, Note, Person, TaskContact, TutorApplication
+from models.tables import Certificate, Enrollment, HumanTask, Note, Person, TaskContact, TutorApplication
 from models.tables.columns import now
-from models.vocabulary import Role, TaskStatus
+from models.vocabulary import Role, TaskKind, TaskStatus
 from rules.decision import Refused
 
 TASK = "task"
 TUTOR_APPLICATION = "tutor_application"
+_ABOUT_AN_ENROLLMENT = (TaskKind.NAME_CORRECTION, TaskKind.CERTIFICATE_NAME_MISSING, TaskKind.COMPLETION_JUDGEMENT)
 
 _STAFF_PERSON = re.compile(rf"(?:{Role.STAFF}|{Role.ADMIN}):([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 
@@ -52,6 +53,21 @@ async def applicant_of_task(session: AsyncSession, task: HumanTask) -> UUID | No
         return None
     application = await session.get(TutorApplication, task.subject_id)
     return None if application is None else application.applicant_id
+
+
+def not_about_own(person_id: UUID | None) -> list[ColumnElement[bool]]:
+    """The WHERE that leaves out what is about this person's own application, name or learning: others see to that."""
+    if person_id is None:
+        return []
+    application = exists().where(
+        col(TutorApplication.id) == col(HumanTask.subject_id), col(TutorApplication.applicant_id) == person_id
+    )
+    certified = select(col(Certificate.enrollment_id)).where(col(Certificate.id) == col(HumanTask.subject_id))
+    enrollment = exists().where(
+        col(Enrollment.student_id) == person_id,
+        col(Enrollment.id).in_([col(HumanTask.subject_id), certified.correlate(HumanTask).scalar_subquery()]),
+    )
+    return [~application, ~(col(HumanTask.kind).in_(_ABOUT_AN_ENROLLMENT) & enrollment)]
 
 
 async def assign_task(session: AsyncSession, task_id: UUID, assignee: str | None, *, actor: str) -> HumanTask | Refused:

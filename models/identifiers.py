@@ -265,3 +265,11 @@ def job_action_id_for(principal: str, idempotency_key: str) -> UUID:
 def job_action_workflow_id(job_action_id: UUID) -> str:
     """The workflow that acts on many jobs."""
     return f"job-action-{job_action_id}"
+
+
+def job_subject_id(workflow_id: str) -> UUID:
+    """What a job is about, for the audit log and for tasks: the id that its own ends with, else one made of it."""
+    try:
+        return UUID(workflow_id[-36:])
+    except ValueError:
+        return uuid5(REGISTRAR_NAMESPACE, f"job:{workflow_id}")

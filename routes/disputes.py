@@ -18,10 +18,12 @@ from models.vocabulary import DisputeStatus, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
 from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
-from routes.parts import TheConnections
+from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
+from routes.runs import web_address
 from routes.tokens import Principal
 from rules.disputes import OPEN
+from settings import Settings
 
 router = APIRouter(prefix="/v1/disputes", tags=["refunds"], route_class=AuthenticatedRoute)
 
@@ -48,6 +50,7 @@ class DisputeView(BaseModel):
     opened_at: datetime
     updated_at: datetime = Field(description="when Stripe was read last")
     workflow_id: str = Field(description="who follows it")
+    href: str = Field(description="the same in the Temporal Web UI")
 
 
 class DisputeQuery(PageQuery):
@@ -73,6 +76,7 @@ _DISPUTE = DisputeView(
     opened_at=datetime(2026, 3, 10, 9, 0, tzinfo=UTC),
     updated_at=datetime(2026, 3, 10, 9, 0, tzinfo=UTC),
     workflow_id="dispute-du_1a2b3c",
+    href="http://127.0.0.1:8233/namespaces/default/workflows/dispute-du_1a2b3c",
 )
 
 
@@ -87,6 +91,7 @@ _DISPUTE = DisputeView(
 async def get_disputes(
     asked: Annotated[DisputeQuery, Query()],
     principal: _TheStaff,
+    parts: TheParts,
     connections: TheConnections,
     request: Request,
     response: Response,
@@ -97,7 +102,7 @@ async def get_disputes(
     async with connections.sessions() as session:
         total = await total_of(session, select(Dispute).where(*conditions))
         rows = (await session.execute(page)).scalars().all()
-    return page_of(request, response, asked, map(_view, rows), total)
+    return page_of(request, response, asked, [_view(row, parts.settings) for row in rows], total)
 
 
 @router.get(
@@ -108,20 +113,23 @@ async def get_disputes(
         **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.NOT_FOUND, Reason.UNAVAILABLE),
     },
 )
-async def get_dispute(dispute_id: UUID, principal: _TheStaff, connections: TheConnections) -> DisputeView:
+async def get_dispute(
+    dispute_id: UUID, principal: _TheStaff, parts: TheParts, connections: TheConnections
+) -> DisputeView:
     """How it stands, and until when to answer it."""
     async with connections.sessions() as session:
         dispute = await session.get(Dispute, dispute_id)
     if dispute is None:
         raise ProblemError(Reason.NOT_FOUND, "There is no such dispute.")
-    return _view(dispute)
+    return _view(dispute, parts.settings)
 
 
 def _asked_for(asked: DisputeQuery) -> list[ColumnElement[bool]]:
     return matching((col(Dispute.status), asked.status), (col(Dispute.order_id), asked.order_id))
 
 
-def _view(dispute: Dispute) -> DisputeView:
+def _view(dispute: Dispute, settings: Settings) -> DisputeView:
+    workflow_id = dispute_workflow_id(dispute.stripe_dispute_id)
     return DisputeView(
         id=dispute.id,
         stripe_dispute_id=dispute.stripe_dispute_id,
@@ -136,5 +144,6 @@ def _view(dispute: Dispute) -> DisputeView:
         evidence_due_at=dispute.evidence_due_at,
         opened_at=dispute.opened_at,
         updated_at=dispute.updated_at,
-        workflow_id=dispute_workflow_id(dispute.stripe_dispute_id),
+        workflow_id=workflow_id,
+        href=web_address(settings, workflow_id),
     )

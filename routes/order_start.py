@@ -20,6 +20,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.database import Sessions
+from activities.job_reading import describe
 from activities.starts import leave_no_start_unread
 from models import search
 from models.errors import Reason
@@ -29,7 +30,6 @@ from models.tables import Order
 from models.vocabulary import OrderStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import KINDS, ProblemError
-from routes.runs import describe
 from workflows.order import OrderWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 

@@ -6,11 +6,12 @@ from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from activities.task_record import actors_of
-from models.tables import Certificate, Enrollment, HumanTask, Note, TutorApplication
+from activities.task_record import not_about_own as about_others
+from models.tables import HumanTask, Note
 from models.tables.columns import now
 from models.vocabulary import TaskAction, TaskKind, TaskQueue, TaskStatus
 from routes.pagination import PageQuery
@@ -19,7 +20,6 @@ from routes.tokens import Principal
 from settings import Settings
 
 SORTABLE = {"due_at": col(HumanTask.due_at), "created_at": col(HumanTask.created_at)}
-_ABOUT_AN_ENROLLMENT = (TaskKind.NAME_CORRECTION, TaskKind.CERTIFICATE_NAME_MISSING, TaskKind.COMPLETION_JUDGEMENT)
 
 
 class TaskView(BaseModel):
@@ -147,18 +147,7 @@ def conditions_of(asked: TaskQuery, principal: Principal) -> list[ColumnElement[
 
 def not_about_own(principal: Principal) -> list[ColumnElement[bool]]:
     """The WHERE that leaves out what is about the caller's own application, name or learning: others see to that."""
-    if principal.person_id is None:
-        return []
-    application = exists().where(
-        col(TutorApplication.id) == col(HumanTask.subject_id),
-        col(TutorApplication.applicant_id) == principal.person_id,
-    )
-    certified = select(col(Certificate.enrollment_id)).where(col(Certificate.id) == col(HumanTask.subject_id))
-    enrollment = exists().where(
-        col(Enrollment.student_id) == principal.person_id,
-        col(Enrollment.id).in_([col(HumanTask.subject_id), certified.correlate(HumanTask).scalar_subquery()]),
-    )
-    return [~application, ~(col(HumanTask.kind).in_(_ABOUT_AN_ENROLLMENT) & enrollment)]
+    return about_others(principal.person_id)
 
 
 def view_of(task: HumanTask, settings: Settings) -> TaskView:

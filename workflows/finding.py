@@ -8,7 +8,9 @@ from temporalio.common import VersioningBehavior
 with workflow.unsafe.imports_passed_through():
     from activities.critical_mail import CriticalMailActivities
     from activities.findings import FindingActivities
+    from activities.job_actions import JobActionActivities
     from models.messages.checks import FindingOutcome, LookInto, PutRightAgain, SettleFinding
+    from models.messages.job_actions import RetryJob
     from models.messages.jobs import JobState
     from models.messages.tasks import DecideTask, TaskDecided
     from models.vocabulary import CheckKind, FindingStatus, TaskAction, TaskKind, WaitingFor
@@ -51,8 +53,8 @@ class FindingWorkflow:
 
     async def _settle(self) -> FindingOutcome:
         action = await self._ask()
-        if action is TaskAction.RETRY and self._look.found_by is CheckKind.CRITICAL_MAIL:
-            await self._send_again()
+        if action is TaskAction.RETRY:
+            await self._mend()
         status = FindingStatus.RESOLVED if action is None else _SETTLED[action]
         if action is not None:
             await self._write_down(status)
@@ -76,6 +78,23 @@ class FindingWorkflow:
             (TaskAction.RETRY, TaskAction.ACCEPT),
             subject=(self._look.subject_kind, self._look.subject_id),
             unless=lambda: self._is_gone,
+        )
+
+    async def _mend(self) -> None:
+        """Do what can be done by the word of a person; the next run of the check says whether it was enough."""
+        match self._look.found_by:
+            case CheckKind.CRITICAL_MAIL:
+                await self._send_again()
+            case CheckKind.STUCK_JOBS if self._look.job_id is not None:
+                await self._try_again(self._look.job_id)
+
+    async def _try_again(self, job_id: str) -> None:
+        """A job that is stuck goes on at once, as far as it can by now."""
+        await workflow.execute_activity_method(
+            JobActionActivities.retry_job,
+            RetryJob(workflow_id=job_id, actor=self._decided_by),
+            summary="Have the job try again",
+            **JOBS,
         )
 
     async def _write_down(self, status: FindingStatus) -> None:

@@ -99,3 +99,18 @@ class CriticalMailChecked(Message):
     papers: int = 0
     mails: int = 0
     found: int = 0
+
+
+class LookForStuckJobs(Message):
+    """Look over the jobs that run, and those that broke of late."""
+
+    moment: datetime
+    workflow_id: WorkflowId
+
+
+class StuckJobsFound(Message):
+    """What one look came to, in jobs."""
+
+    looked_at: int = 0
+    stuck: int = 0
+    asked: int = 0

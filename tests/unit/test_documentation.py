@@ -53,7 +53,9 @@ _WAIT = re.compile(r"^\| [^|]+ \| ([^|]+) \| `((?:rules|workflows)/[a-z_]+)\.py`
 _QUERY = re.compile(r"`((?:Registrar|ExecutionStatus|TemporalWorkerDeploymentVersion)[A-Za-z]*[ =<>][^`]+)`")
 _ATTRIBUTE = re.compile(r"\bRegistrar[A-Z][A-Za-z]+")
 
-_PACKAGES = ("activities", "doctor", "migrations", "models", "routes", "rules", "sandbox", "tests", "workflows")
+_PACKAGES = (
+    "activities", "commands", "doctor", "migrations", "models", "routes", "rules", "sandbox", "tests", "workflows",
+)  # fmt: skip
 _SOURCE = "".join(
     file.read_text(encoding="utf-8")
     for file in (*ROOT.glob("*.py"), *(file for name in _PACKAGES for file in (ROOT / name).rglob("*.py")))

@@ -7,10 +7,21 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
-    "settings.py": {"models", "rules", "activities", "workflows", "routes", "api", "worker", "cli", "sandbox"},
-    "schedules.py": {"routes", "api", "worker", "cli", "sandbox"},
-    "api.py": {"worker", "cli", "sandbox"},
-    "worker.py": {"routes", "api", "cli", "sandbox"},
+    "settings.py": {
+        "models",
+        "rules",
+        "activities",
+        "workflows",
+        "routes",
+        "api",
+        "worker",
+        "cli",
+        "commands",
+        "sandbox",
+    },
+    "schedules.py": {"routes", "api", "worker", "cli", "commands", "sandbox"},
+    "api.py": {"worker", "cli", "commands", "sandbox"},
+    "worker.py": {"routes", "api", "cli", "commands", "sandbox"},
 }
 
 

@@ -1,0 +1,138 @@
+"""Whose business is not over: what a job that broke still owes, by the record."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped
+from sqlmodel import col
+
+from activities.job_reading import Listed
+from models.identifiers import dispute_workflow_id, refund_watch_workflow_id
+from models.tables import (
+    BulkJobAction,
+    Cart,
+    Cascade,
+    CertificateBatch,
+    CourseChange,
+    Dispute,
+    Enrollment,
+    Export,
+    Finding,
+    Order,
+    Refund,
+    RefundRequest,
+    TutorApplication,
+)
+from models.vocabulary import (
+    ApplicationStatus,
+    BatchStatus,
+    CartStatus,
+    CascadeStatus,
+    CourseChangeStatus,
+    DisputeStatus,
+    EnrollmentStatus,
+    ExportStatus,
+    FindingStatus,
+    JobActionStatus,
+    OrderStatus,
+    RefundRequestStatus,
+    RefundStatus,
+)
+
+
+@dataclass(frozen=True)
+class Business:
+    """The row that a kind of job is about, found by the end of the workflow's id, and the states in which it is not
+    over."""
+
+    key: Mapped[Any]
+    status: Mapped[Any]
+    unfinished: tuple[StrEnum, ...]
+    before: str | None = None
+
+    def key_of(self, workflow_id: str) -> UUID | str | None:
+        if self.before is not None:
+            return workflow_id.removeprefix(self.before)
+        try:
+            return UUID(workflow_id[-36:])
+        except ValueError:
+            return None
+
+
+BUSINESS: Mapping[str, Business] = {
+    "OrderWorkflow": Business(col(Order.id), col(Order.status), (OrderStatus.PENDING_PAYMENT,)),
+    "OrderCancellationWorkflow": Business(
+        col(Order.id), col(Order.status), (OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED)
+    ),
+    "RefundWorkflow": Business(
+        col(RefundRequest.enrollment_id), col(RefundRequest.status), (RefundRequestStatus.IN_REVIEW,)
+    ),
+    "RefundWatchWorkflow": Business(
+        col(Refund.stripe_refund_id),
+        col(Refund.status),
+        (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION),
+        before=refund_watch_workflow_id(""),
+    ),
+    "CascadeWorkflow": Business(col(Cascade.id), col(Cascade.status), (CascadeStatus.RUNNING, CascadeStatus.PAUSED)),
+    "DisputeWorkflow": Business(
+        col(Dispute.stripe_dispute_id),
+        col(Dispute.status),
+        (
+            DisputeStatus.WARNING_NEEDS_RESPONSE,
+            DisputeStatus.WARNING_UNDER_REVIEW,
+            DisputeStatus.NEEDS_RESPONSE,
+            DisputeStatus.UNDER_REVIEW,
+        ),
+        before=dispute_workflow_id(""),
+    ),
+    "TutorApplicationWorkflow": Business(
+        col(TutorApplication.id),
+        col(TutorApplication.status),
+        (
+            ApplicationStatus.DRAFT,
+            ApplicationStatus.SUBMITTED,
+            ApplicationStatus.IN_REVIEW,
+            ApplicationStatus.INFO_REQUESTED,
+            ApplicationStatus.INACTIVE,
+        ),
+    ),
+    "CartWorkflow": Business(col(Cart.id), col(Cart.status), (CartStatus.OPEN, CartStatus.ABANDONED)),
+    "CertificateBatchWorkflow": Business(
+        col(CertificateBatch.id), col(CertificateBatch.status), (BatchStatus.RUNNING,)
+    ),
+    "DripWorkflow": Business(
+        col(Enrollment.id), col(Enrollment.status), (EnrollmentStatus.ACTIVE, EnrollmentStatus.SUSPENDED)
+    ),
+    "CourseChangeWorkflow": Business(col(CourseChange.id), col(CourseChange.status), (CourseChangeStatus.RUNNING,)),
+    "FindingWorkflow": Business(col(Finding.id), col(Finding.status), (FindingStatus.OPEN,)),
+    "ExportWorkflow": Business(col(Export.id), col(Export.status), (ExportStatus.RUNNING,)),
+    "JobActionWorkflow": Business(col(BulkJobAction.id), col(BulkJobAction.status), (JobActionStatus.RUNNING,)),
+}
+
+
+async def unfinished(session: AsyncSession, jobs: Iterable[Listed]) -> list[Listed]:
+    """Those whose business is not over, with one statement for each kind. Of a kind without a row of its own, such as
+    a payment that nobody knows, it never is while the job is broken."""
+    by_type: dict[str, list[Listed]] = defaultdict(list)
+    for job in jobs:
+        by_type[job.type].append(job)
+    owing: list[Listed] = []
+    for job_type, those in by_type.items():
+        business = BUSINESS.get(job_type)
+        if business is None:
+            owing.extend(those)
+            continue
+        keys = {job.workflow_id: business.key_of(job.workflow_id) for job in those}
+        query = select(business.key).where(
+            business.key.in_([key for key in keys.values() if key is not None]),
+            business.status.in_(business.unfinished),
+        )
+        open_keys = set((await session.execute(query)).scalars())
+        owing.extend(job for job in those if keys[job.workflow_id] in open_keys)
+    return owing

@@ -1,0 +1,180 @@
+"""The scan for stuck jobs, on the real server and the real record: found once, settled when it goes away."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import SearchAttributePair
+from temporalio.testing import ActivityEnvironment
+
+from activities import stuck_jobs
+from activities.database import Sessions
+from activities.job_reading import Listed, describe
+from activities.stuck_jobs import StuckJobActivities
+from activities.unfinished import BUSINESS, unfinished
+from models import search
+from models.identifiers import job_action_workflow_id, new_id
+from models.messages.checks import LookForStuckJobs
+from models.tables import AuditEntry, BulkJobAction, CheckRun, Finding
+from models.tables.columns import now
+from models.vocabulary import CheckStatus, FindingKind, FindingStatus, JobAction, JobActionStatus
+from rules import jobs as rules
+from rules.jobs import JOB_TYPES
+from tests.eventually import eventually
+from tests.integration.toy_jobs import SWITCHES, Asks, BreaksForGood, MailsOnce, Toys, Wedges, playing
+
+
+@pytest.fixture
+async def toys(real_temporal: Client) -> AsyncIterator[Toys]:
+    async with playing(real_temporal) as toys:
+        yield toys
+
+
+async def look(toys: Toys, sessions: Sessions) -> None:
+    """One run of the scan."""
+    step = LookForStuckJobs(moment=now(), workflow_id=f"stuck-jobs-{uuid4()}")
+    await ActivityEnvironment(client=toys.temporal).run(StuckJobActivities(sessions).find_stuck_jobs, step)
+
+
+async def findings(sessions: Sessions) -> dict[str, Finding]:
+    """By the job, or by what is said of many."""
+    async with sessions() as session:
+        return {row.job_id or row.reason: row for row in (await session.execute(select(Finding))).scalars()}
+
+
+async def entries(sessions: Sessions) -> int:
+    async with sessions() as session:
+        return (await session.execute(select(func.count()).select_from(AuditEntry))).scalar_one()
+
+
+async def test_what_does_not_go_on_is_found_once_and_settled_when_it_does(
+    toys: Toys, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "FAILING_FOR", timedelta())
+    wedged, failing, late, broken, fine = (f"{name}-{uuid4()}" for name in ("wedge", "mail", "cart", "broke", "fine"))
+    due = SearchAttributePair(search.DUE_AT, now() - timedelta(hours=2))
+    await toys.start(Wedges, wedged)
+    failing_job = await toys.start(MailsOnce, failing)
+    late_job = await toys.start(Asks, late, due)
+    await toys.start(Asks, fine)
+    with pytest.raises(WorkflowFailureError):
+        await (await toys.start(BreaksForGood, broken)).result()
+    await toys.lists(broken, 'ExecutionStatus="Failed"')
+
+    async def is_wedged() -> bool:
+        run = await describe(toys.temporal, wedged, timedelta(seconds=5))
+        return run is not None and run.pending_workflow_task.attempt >= rules.WEDGED_ATTEMPTS and bool(SWITCHES.tries)
+
+    await eventually(is_wedged)
+    await look(toys, sessions)
+    found = await findings(sessions)
+    assert {job: found[job].kind for job in (wedged, failing, late, broken)} == {
+        wedged: FindingKind.JOB_WEDGED,
+        failing: FindingKind.JOB_FAILING,
+        late: FindingKind.JOB_OVERDUE,
+        broken: FindingKind.JOB_BROKEN,
+    }
+    assert fine not in found
+    assert "send_mail has failed once, the last time with smtp_unreachable" in found[failing].reason
+
+    before = await entries(sessions)
+    await look(toys, sessions)
+    assert await findings(sessions) == found
+    assert await entries(sessions) == before
+    async with sessions() as session:
+        runs = (await session.execute(select(CheckRun))).scalars().all()
+    assert {run.status for run in runs} == {CheckStatus.DONE}
+    assert len(runs) == 2
+    assert min(run.counts["stuck"] for run in runs) >= 4
+
+    SWITCHES.is_mended = True
+    await failing_job.terminate("mended by hand")
+    await late_job.cancel()
+    for job in (failing, late):
+        await toys.lists(job, 'ExecutionStatus IN ("Terminated", "Canceled")')
+    again = await toys.start(MailsOnce, failing)
+    assert await again.result() == "sent"
+    monkeypatch.setattr(stuck_jobs, "describe", _unreachable(wedged))
+    await look(toys, sessions)
+    found = await findings(sessions)
+    assert (found[failing].status, found[wedged].status) == (FindingStatus.RESOLVED, FindingStatus.OPEN)
+    assert found[broken].status == FindingStatus.OPEN
+
+
+def _unreachable(workflow_id: str) -> object:
+    async def away(temporal: Client, asked: str, patience: timedelta) -> object:
+        if asked == workflow_id:
+            raise TimeoutError
+        return await describe(temporal, asked, patience)
+
+    return away
+
+
+async def test_one_outage_is_one_finding(toys: Toys, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "FAILING_FOR", timedelta())
+    monkeypatch.setattr(rules, "SAME_CAUSE", 2)
+    jobs = [f"mail-{uuid4()}" for _ in range(3)]
+    handles = [await toys.start(MailsOnce, job) for job in jobs]
+
+    async def all_failed() -> bool:
+        return set(jobs) <= set(SWITCHES.tries)
+
+    await eventually(all_failed)
+    await look(toys, sessions)
+    found = await findings(sessions)
+    assert not found.keys() & set(jobs)
+    [outage] = [each for each in found.values() if each.kind == FindingKind.JOB_FAILING]
+    assert "At least 3 jobs" in outage.reason
+    assert "send_mail:smtp_unreachable" in outage.reason
+    for handle in handles[:2]:
+        await handle.terminate("over")
+    await look(toys, sessions)
+    assert jobs[2] not in await findings(sessions)
+    await handles[2].terminate("over")
+    await look(toys, sessions)
+    [outage] = [each for each in (await findings(sessions)).values() if each.kind == FindingKind.JOB_FAILING]
+    assert outage.status == FindingStatus.RESOLVED
+
+
+def a_broken(job_type: str, workflow_id: str) -> Listed:
+    return Listed(
+        workflow_id=workflow_id,
+        run_id="1",
+        type=job_type,
+        run_status="failed",
+        job="toy",
+        state=None,
+        waiting_for=None,
+        needs_human=False,
+        due_at=None,
+        started_at=now(),
+        closed_at=now(),
+    )
+
+
+async def test_a_job_that_broke_matters_as_long_as_its_business_is_not_over(sessions: Sessions) -> None:
+    assert BUSINESS.keys() <= JOB_TYPES.keys()
+    over = [a_broken(job_type, f"{name}-{uuid4()}") for job_type in BUSINESS for name in ("refund-watch", "x")]
+    running, done = (
+        BulkJobAction(
+            id=new_id(),
+            action=JobAction.RETRY,
+            status=status,
+            query="x",
+            requested_by="staff:frida",
+            asked_sha256="x",
+            ended_at=None if status is JobActionStatus.RUNNING else now(),
+            workflow_id="x",
+        )
+        for status in (JobActionStatus.RUNNING, JobActionStatus.DONE)
+    )
+    async with sessions.begin() as session:
+        session.add_all([running, done])
+        await session.flush()
+        known = [a_broken("JobActionWorkflow", job_action_workflow_id(each.id)) for each in (running, done)]
+        unknown = a_broken("UnmatchedPaymentWorkflow", "payment-pi_1")
+        odd = a_broken("OrderWorkflow", "order-without-an-id")
+        assert await unfinished(session, [*over, *known, unknown, odd]) == [known[0], unknown]

@@ -1,0 +1,125 @@
+"""One action on many jobs, which a query has found: page by page, each job in the way of its kind."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+with workflow.unsafe.imports_passed_through():
+    from activities.job_actions import JobActionActivities
+    from models.errors import Reason, refusal
+    from models.messages.job_actions import (
+        EndJobAction,
+        JobActionBegun,
+        JobActionPage,
+        JobActionProgress,
+        JobActionRequest,
+    )
+    from models.messages.jobs import JobState
+    from models.vocabulary import JobActionStatus, WaitingFor
+    from workflows.desk import Desk
+    from workflows.policies import BATCH, JOBS
+    from workflows.shielding import to_its_end
+
+
+@workflow.defn(name="JobActionWorkflow", versioning_behavior=VersioningBehavior.PINNED)
+class JobActionWorkflow:
+    """One action. Which jobs had their turn is on record, so a page that is begun again goes on exactly there.
+
+    Ten thousand jobs are a hundred pages: a history holds them.
+    """
+
+    @workflow.init
+    def __init__(self, request: JobActionRequest) -> None:
+        self._request = request
+        self._begun: JobActionBegun | None = None
+        self._done = 0
+        self._is_to_stop = False
+        self._status = JobActionStatus.RUNNING
+        self._desk = Desk(
+            f"Jobs: {request.action}", "The jobs are looked up.", listed=(JobActionStatus.RUNNING, WaitingFor.NOTHING)
+        )
+
+    @workflow.run
+    async def run(self, request: JobActionRequest) -> JobActionProgress:
+        """Write down which jobs it is for, and give each its turn. A cancellation is a `stop`."""
+        return await to_its_end(asyncio.create_task(self._tell_story()), self._stop)
+
+    def _stop(self) -> None:
+        self._is_to_stop = True
+
+    async def _tell_story(self) -> JobActionProgress:
+        begun = self._begun = await self._begin()
+        if begun.refusal is not None:
+            self._status = JobActionStatus.STOPPED
+            self._desk.tell(WaitingFor.NOTHING, f"Refused: {begun.refusal_detail}")
+            return self._progress()
+        self._desk.status = JobActionStatus.RUNNING
+        is_left = True
+        while is_left and not self._is_to_stop:
+            self._desk.tell(WaitingFor.NOTHING, f"{self._done} of {begun.total} jobs had their turn.")
+            is_left = await self._give_turns(begun.total)
+        await self._end(is_stopped=is_left and self._done < begun.total)
+        self._desk.tell(WaitingFor.NOTHING, f"Over: {self._done} of {begun.total} jobs had their turn.")
+        return self._progress()
+
+    # ---- the chapters ----
+
+    async def _begin(self) -> JobActionBegun:
+        return await workflow.execute_activity_method(
+            JobActionActivities.begin_job_action, self._request, summary="Write down which jobs it is for", **JOBS
+        )
+
+    async def _give_turns(self, total: int) -> bool:
+        """A page of them; false if nobody was left."""
+        page = await workflow.execute_activity_method(
+            JobActionActivities.act_on_page,
+            JobActionPage(job_action_id=self._request.job_action_id),
+            summary=f"Jobs from {self._done + 1} on: {self._request.action}",
+            **BATCH,
+        )
+        # A page whose answer got lost was not counted.
+        self._done = min(self._done + page.done, total) if page.done else total
+        return page.done > 0
+
+    async def _end(self, *, is_stopped: bool) -> None:
+        await workflow.execute_activity_method(
+            JobActionActivities.end_job_action,
+            EndJobAction(
+                job_action_id=self._request.job_action_id,
+                is_stopped=is_stopped,
+                workflow_id=workflow.info().workflow_id,
+            ),
+            summary="Write the end",
+            **JOBS,
+        )
+        self._status = JobActionStatus.STOPPED if is_stopped else JobActionStatus.DONE
+        self._desk.status = self._status
+
+    def _progress(self) -> JobActionProgress:
+        total = 0 if self._begun is None else self._begun.total
+        return JobActionProgress(status=self._status, total=total, done=self._done)
+
+    # ---- messages ----
+
+    @workflow.update(description="Wait until it is written down which jobs it is for")
+    async def begun(self) -> JobActionBegun:
+        """Answer who has started it; refused if the query is wrong, or finds too many."""
+        await workflow.wait_condition(lambda: self._begun is not None)
+        begun = self._begun
+        if begun is None or begun.refusal is not None:
+            reason = Reason.INTERNAL if begun is None or begun.refusal is None else begun.refusal
+            raise refusal(reason, (begun.refusal_detail if begun is not None else None) or "It was refused.")
+        return begun
+
+    @workflow.signal(description="Act on no further job; the page that is under way ends")
+    def stop(self) -> None:
+        self._stop()
+
+    @workflow.query(description="How many jobs had their turn, at least")
+    def progress(self) -> JobActionProgress:
+        return self._progress()
+
+    @workflow.query(description="How far it is")
+    def status(self) -> JobState:
+        return self._desk.state(None)
