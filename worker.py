@@ -24,11 +24,13 @@ from activities.certificate_batches import CertificateBatchActivities
 from activities.certificate_documents import CertificateDocumentActivities
 from activities.certificates import CertificateActivities
 from activities.course_changes import CourseChangeActivities
-from activities.database import open_database, sessions_of
+from activities.database import open_database, open_snapshots, sessions_of
 from activities.disputes import DisputeActivities
 from activities.documents import DocumentActivities
 from activities.drips import DripActivities
 from activities.errand import PublicPages
+from activities.export_parts import ExportPartActivities
+from activities.exports import SNAPSHOT_PATIENCE, ExportActivities
 from activities.files import FileStore
 from activities.findings import FindingActivities
 from activities.heartbeat import Heartbeat
@@ -54,6 +56,7 @@ from workflows.deployment import DEPLOYMENT
 from workflows.dispute import DisputeWorkflow
 from workflows.document_copy import DocumentCopyWorkflow
 from workflows.drip import DripWorkflow
+from workflows.export import ExportWorkflow
 from workflows.finding import FindingWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
@@ -87,6 +90,7 @@ WORKFLOWS = (
     CourseChangeWorkflow,
     WakeDripsWorkflow,
     FindingWorkflow,
+    ExportWorkflow,
 )
 
 
@@ -144,6 +148,8 @@ def build_workers(
     certificates = CertificateActivities(sessions)
     certificate_documents = CertificateDocumentActivities(sessions, files, executor, settings.public_url)
     certificate_batches = CertificateBatchActivities(sessions, files)
+    exports = ExportActivities(sessions, sessions_of(open_snapshots(engine, SNAPSHOT_PATIENCE)), files)
+    export_parts = ExportPartActivities(sessions, files, executor)
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
     deployment = _deployment(settings)
     # The redaction is innermost: whatever another interceptor sees is already free of personal data.
@@ -228,6 +234,8 @@ def build_workers(
                 tasks.close_task,
                 findings.pursue_findings,
                 findings.settle_finding,
+                exports.begin_export,
+                exports.end_export,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),
@@ -245,6 +253,8 @@ def build_workers(
                 documents.render_receipt,
                 documents.render_document,
                 certificate_documents.render_certificate,
+                export_parts.write_part,
+                export_parts.join_export,
             ],
             interceptors=every_interceptor,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),

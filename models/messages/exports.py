@@ -51,7 +51,7 @@ class ExportRequest(Message):
 
 
 class ExportBegun(Message):
-    """What an export comes to: the rows of its snapshot and in how many parts they are written; or why it has failed."""
+    """What an export comes to: the rows of its snapshot, and in how many parts they are written; or why it failed."""
 
     row_count: int = 0
     parts: int = 0
