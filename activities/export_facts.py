@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio.exceptions import ApplicationError
@@ -80,7 +80,9 @@ def stored_columns(columns: Sequence[Column]) -> list[object]:
 
 async def facts_of(session: AsyncSession, export_id: UUID) -> ExportFacts:
     """What is on record of an export that is being written. Raises `ExportNotRunningError`."""
-    found = (await session.execute(select(Export, Academy).where(col(Export.id) == export_id))).one_or_none()
+    found = (
+        await session.execute(select(Export, Academy).join(Academy, true()).where(col(Export.id) == export_id))
+    ).one_or_none()
     if found is None:
         raise ExportNotRunningError
     export, academy = found

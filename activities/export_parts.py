@@ -107,9 +107,9 @@ class ExportPartActivities:
             parts = (await session.execute(found.order_by(col(ExportPart.number)))).scalars().all()
         key = export_key(facts.export_id, facts.report, facts.format)
         if facts.format is ExportFormat.PDF:
-            rows = await self._rows(facts, 0, facts.row_count)
+            rows = await self._first_rows(facts, facts.row_count)
             return await self.files.put(key, await self._aside(export_pdf, facts, rows), PDF_MEDIA_TYPE)
-        sample = await self._rows(facts, 0, min(_SAMPLE_ROWS, facts.row_count))
+        sample = await self._first_rows(facts, min(_SAMPLE_ROWS, facts.row_count))
         with TemporaryDirectory(prefix="export-") as folder:
             paths = [Path(folder, str(part.number)) for part in parts]
             for path, part in zip(paths, parts, strict=True):
@@ -130,22 +130,19 @@ class ExportPartActivities:
         packed = BytesIO()
         # No name and no time: the same rows are the same bytes.
         with gzip.GzipFile(filename="", mode="wb", compresslevel=_QUICKLY, fileobj=packed, mtime=0) as file:
-            first = part.first
-            while first < part.last:
-                chunk, place = divmod(first, self.limits.chunk_rows)
-                rows = (await self._chunk(facts, chunk))[place : place + part.last - first]
+            size = self.limits.chunk_rows
+            for chunk in range(part.first // size, -(-part.last // size)):
+                first = max(part.first, chunk * size)
+                rows = (await self._chunk(facts, chunk))[first - chunk * size : part.last - chunk * size]
                 await self._aside(_pack, facts, rows, part.offset + first - part.first, file)
-                first += len(rows)
         return packed.getvalue()
 
-    async def _rows(self, facts: ExportFacts, first: int, last: int) -> list[list[Value]]:
-        """Rows from the first chunk on: of a PDF all, of others only some."""
+    async def _first_rows(self, facts: ExportFacts, count: int) -> list[list[Value]]:
+        """So many rows: of a PDF all, of others only some."""
         rows: list[list[Value]] = []
-        chunk = first // self.limits.chunk_rows
-        while len(rows) < last - first:
+        for chunk in range(-(-count // self.limits.chunk_rows)):
             rows += await self._chunk(facts, chunk)
-            chunk += 1
-        return rows[: last - first]
+        return rows[:count]
 
     async def _chunk(self, facts: ExportFacts, number: int) -> list[list[Value]]:
         query = select(cast(col(ExportChunk.rows), Text)).where(

@@ -53,7 +53,7 @@ async def _write_rows(session: AsyncSession, export_id: UUID, listed: Subquery, 
         # The rows are counted as they come, and they come in their order.
         (func.row_number().over() - 1).label("place"),
     ).subquery("numbered")
-    number = cast(numbered.c.place / chunk_rows, BigInteger)
+    number = cast(numbered.c.place // chunk_rows, BigInteger)
     chunks = select(
         literal(export_id),
         number,

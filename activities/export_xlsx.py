@@ -256,7 +256,9 @@ def _shown(value: Value) -> str:
 
 
 def _sheet_title(title: str, number: int) -> str:
-    plain = "".join(" " if each in "[]:*?/\\" else each for each in title)[:25].strip(" '") or "Export"
+    plain = (
+        " ".join("".join(" " if each in "[]:*?/\\" else each for each in title).split())[:25].strip(" '") or "Export"
+    )
     return plain if number == 1 else f"{plain} {number}"
 
 
