@@ -26,6 +26,10 @@ class ColumnType(StrEnum):
     MONEY = "money"
 
 
+# What stands on the right of its column.
+NUMERIC = frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.PERCENT, ColumnType.MONEY})
+
+
 @dataclass(frozen=True)
 class Column:
     """One column. Money is in minor units; `currency_of` is the column that says of which currency.

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, select, update
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -23,16 +23,16 @@ from temporalio import activity
 
 from activities.database import Sessions
 from activities.export_csv import csv_head, csv_rows
-from activities.export_facts import ExportFacts, facts_of
+from activities.export_facts import ExportFacts, ExportNotRunningError, facts_of
 from activities.export_pdf import PDF_MEDIA_TYPE, export_pdf
 from activities.export_values import Row, Value, rows_of
 from activities.export_xlsx import XLSX_MEDIA_TYPE, SheetOfParts, join_workbook, rows_of_sheet, xlsx_rows
-from activities.files import FileStore
+from activities.files import FileMismatchError, FileMissingError, FileStore
 from models.messages.documents import StoredFile
 from models.messages.exports import JoinExport, PartWritten, WritePart
 from models.tables import Export, ExportChunk, ExportPart
 from models.tables.columns import now
-from models.vocabulary import ExportFormat
+from models.vocabulary import ExportFormat, ExportStatus
 from rules.export_plan import ExportLimits, PlannedPart, planned_parts
 
 CSV_MEDIA_TYPE = "text/csv; charset=utf-8"
@@ -82,24 +82,25 @@ class ExportPartActivities:
         packed = await self._packed(facts, part)
         stored = await self.files.put(part_key(step.export_id, step.number), packed, _GZIP)
         async with self.sessions.begin() as session:
+            export = await session.get_one(Export, step.export_id, with_for_update=True)
+            if export.status != ExportStatus.RUNNING:
+                # It ended meanwhile, and what it left was deleted before this came.
+                await self.files.delete(stored.key)
+                raise ExportNotRunningError
             new = insert(ExportPart).values(
                 export_id=step.export_id, number=step.number, row_count=part.last - part.first,
                 sha256=stored.sha256, size=stored.size, created_at=now(),
             )  # fmt: skip
             await session.execute(new.on_conflict_do_nothing())
             written = await _written(session, step.export_id)
-            await session.execute(
-                update(Export)
-                .where(col(Export.id) == step.export_id)
-                .values(rows_written=written.rows_written, updated_at=now())
-            )
+            export.rows_written, export.updated_at = written.rows_written, now()
             return written
 
     @activity.defn
     async def join_export(self, step: JoinExport) -> StoredFile:
         """Put the parts together to the file, and store it; a repeat stores the same bytes again.
 
-        Raises `ExportNotRunningError` and `FileMismatchError`, which are final, and `FileMissingError`.
+        A part that got lost in the store is written anew. Raises `ExportNotRunningError`, which is final.
         """
         async with self.sessions() as session:
             facts = await facts_of(session, step.export_id)
@@ -113,8 +114,7 @@ class ExportPartActivities:
         with TemporaryDirectory(prefix="export-") as folder:
             paths = [Path(folder, str(part.number)) for part in parts]
             for path, part in zip(paths, parts, strict=True):
-                packed = await self.files.get(part_key(part.export_id, part.number), digest=part.sha256)
-                await self._aside(path.write_bytes, packed)
+                await self._aside(path.write_bytes, await self._fetched(facts, part))
             target = Path(folder, "whole")
             digest, size = await self._aside(_join, facts, self._plan(facts), paths, sample, target)
             media_type = CSV_MEDIA_TYPE if facts.format is ExportFormat.CSV else XLSX_MEDIA_TYPE
@@ -124,6 +124,13 @@ class ExportPartActivities:
 
     def _plan(self, facts: ExportFacts) -> Sequence[PlannedPart]:
         return plan_of(facts.format, facts.row_count, len(facts.total_rows), self.limits)
+
+    async def _fetched(self, facts: ExportFacts, part: ExportPart) -> bytes:
+        """The part as it was written."""
+        try:
+            return await self.files.get(part_key(part.export_id, part.number), digest=part.sha256)
+        except (FileMissingError, FileMismatchError):
+            return await self._packed(facts, self._plan(facts)[part.number])
 
     async def _packed(self, facts: ExportFacts, part: PlannedPart) -> bytes:
         """The rows of the part as they are in the file, compressed; chunk by chunk."""

@@ -10,7 +10,7 @@ from reportlab.lib.pagesizes import A1, A2, A3, A4, landscape
 from reportlab.lib.units import mm
 
 from activities.document_page import ACCENT, INK, QUIET, RULE, Sheet
-from activities.export_columns import Column, ColumnType
+from activities.export_columns import NUMERIC, Column, ColumnType
 from activities.export_facts import ExportFacts
 from activities.export_values import Row, Value
 from activities.fonts import SEMIBOLD
@@ -28,7 +28,6 @@ _CELL = Style(size=7.5, leading=10, color=INK, most=_LINES_OF_CELL)
 _HEAD = replace(_CELL, weight=SEMIBOLD)
 _TITLE = Style(size=16, leading=22, weight=SEMIBOLD, color=INK)
 _SMALL = Style(size=8, leading=11.5, color=QUIET)
-_ALIGNED_RIGHT = {ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.PERCENT, ColumnType.MONEY}
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class _Table:
         sheet.line(_MARGIN, top - line.height, self._size[0] - _MARGIN, top - line.height)
         for column, width, lines in zip(self._facts.columns, self._widths, line.cells, strict=True):
             for number, runs in enumerate(lines):
-                free = width - _GAP - advance(runs, style) if column.type in _ALIGNED_RIGHT else 0
+                free = width - _GAP - advance(runs, style) if column.type in NUMERIC else 0
                 self._set.draw(sheet, runs, left + free, top - (number + 0.8) * style.leading, style)
             left += width
 

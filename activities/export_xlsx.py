@@ -19,13 +19,13 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from openpyxl import Workbook
 from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.cell._writer import write_cell
-from openpyxl.styles import Font, PatternFill
+from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 from openpyxl.xml.functions import xmlfile
 
-from activities.export_columns import Column, ColumnType
+from activities.export_columns import NUMERIC, Column, ColumnType
 from activities.export_facts import ExportFacts
 from activities.export_values import Row, Value
 from activities.spreadsheet_cells import cell_text, looks_like_formula
@@ -42,13 +42,16 @@ _FORMATS: Mapping[str, str] = {
     "integer": "#,##0",
     "number": "General",
     "percent": "0.0%",
-    "boolean": "General",
+    # Excel says so by itself; LibreOffice would say 1 and 0.
+    "boolean": '"TRUE";"TRUE";"FALSE"',
     "date": "yyyy-mm-dd",
     "moment": "yyyy-mm-dd hh:mm:ss",
     **{f"money{places}": "#,##0" + ("." + "0" * places if places else "") for places in _PLACES},
 }
-_HEAD_FONT, _BOLD = Font(bold=True, color="FFFFFF"), Font(bold=True)
+_FACE = {"name": "Calibri", "size": 11, "bold": True}
+_HEAD_FONT, _BOLD = Font(**_FACE, color="FFFFFF"), Font(**_FACE)
 _HEAD_FILL = PatternFill("solid", fgColor="2F4BDD")
+_RIGHT = Alignment(horizontal="right")
 _TOTALS_FILL = PatternFill("solid", fgColor="E8ECFB")
 
 
@@ -129,6 +132,7 @@ class _Palette:
         self._cells = {name: self._made(number_format=form) for name, form in _FORMATS.items()}
         self._cells["quoted"] = self._made(quotePrefix=True)
         self._cells["head"] = self._made(font=_HEAD_FONT, fill=_HEAD_FILL)
+        self._cells["head of numbers"] = self._made(font=_HEAD_FONT, fill=_HEAD_FILL, alignment=_RIGHT)
         self._cells["label"] = self._made(font=_BOLD)
         for name, form in _FORMATS.items():
             self._cells[f"total {name}"] = self._made(number_format=form, font=_BOLD, fill=_TOTALS_FILL)
@@ -163,11 +167,12 @@ class _Palette:
 
     def total(self, column: Column, value: Value) -> Cell:
         """The value of a row of totals."""
-        if value is None or isinstance(value, str):
-            return self.text(value or "", "total text")
+        if isinstance(value, str):
+            return self.text(value, "total text")
         name, shown = _look(column, value)
         cell = self._cells[f"total {name}"]
         cell.value = shown
+        cell.data_type = "n"
         return cell
 
 
@@ -222,7 +227,8 @@ def _furnish(
 ) -> None:
     """Everything of a sheet but its rows."""
     for place, column in enumerate(facts.columns, start=1):
-        _put(sheet, 1, place, palette.text(column.title, "head"))
+        head = "head of numbers" if column.type in NUMERIC else "head"
+        _put(sheet, 1, place, palette.text(column.title, head))
         lengths = (len(_shown(row[place - 1])) for row in sample)
         width = max([len(column.title) + 4, *lengths]) + 2
         sheet.column_dimensions[get_column_letter(place)].width = min(max(width, _WIDTHS[0]), _WIDTHS[1])

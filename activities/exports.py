@@ -16,7 +16,7 @@ from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.export_facts import ExportNotRunningError, kept_columns, stored_columns
 from activities.export_listings import LISTINGS
-from activities.export_parts import part_key, plan_of
+from activities.export_parts import export_key, part_key, plan_of
 from activities.export_snapshot import statement_moment, write_chunks
 from activities.export_values import total_rows
 from activities.files import FileStore
@@ -93,8 +93,10 @@ class ExportActivities:
                 await write_audit(session, [change], actor="system", reason=why, workflow_id=step.workflow_id)
             for table in (ExportChunk, ExportPart):
                 await session.execute(delete(table).where(col(table.export_id) == step.export_id))
-        for number in range(parts):
-            await self.files.delete(part_key(step.export_id, number))
+            is_kept = export.status == ExportStatus.DONE
+            whole = export_key(export.id, export.report, ExportFormat(export.format))
+        for key in [*(part_key(step.export_id, number) for number in range(parts)), *([] if is_kept else [whole])]:
+            await self.files.delete(key)
 
     def _parts(self, export: Export) -> int:
         """How many parts its file is written in."""

@@ -29,6 +29,7 @@ from activities.files import FileMissingError, FileStore
 from activities.orders import OrderActivities
 from models.errors import Reason
 from models.identifiers import export_workflow_id
+from models.messages.documents import StoredFile
 from models.messages.exports import EndExport, ExportFilters, ExportRequest, JoinExport, WritePart
 from models.tables import AuditEntry, Export, ExportChunk, ExportPart
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
@@ -131,6 +132,17 @@ class Dying(Executor):
         return self._inner.submit(fn, *args, **kwargs)  # type: ignore[arg-type]
 
 
+class EndedMeanwhile(FileStore):
+    """A store that takes so long that the export has ended when a file is there."""
+
+    def __init__(self, inner: FileStore, exports: ExportActivities, end: EndExport) -> None:
+        self._store, self._exports, self._end = inner._store, exports, end
+
+    async def put(self, key: str, data: bytes, media_type: str) -> StoredFile:
+        await self._exports.end_export(self._end)
+        return await super().put(key, data, media_type)
+
+
 async def test_a_csv_export_survives_every_repetition_and_leaves_nothing_over(
     exports: ExportActivities, parts: ExportPartActivities, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -164,6 +176,9 @@ async def test_a_csv_export_survives_every_repetition_and_leaves_nothing_over(
     with pytest.raises(OSError, match="died"):
         await replace(parts, executor=Dying(parts.executor, 9)).join_export(JoinExport(export_id=request.export_id))
     stored = await parts.join_export(JoinExport(export_id=request.export_id))
+    # A part that got lost, and one that somebody changed, are written anew: the same bytes.
+    await exports.files.delete(part_key(request.export_id, 1))
+    await exports.files.put(part_key(request.export_id, 2), b"something else", "text/plain")
     assert await parts.join_export(JoinExport(export_id=request.export_id)) == stored
     assert stored.key == export_key(request.export_id, "orders", ExportFormat.CSV)
 
@@ -255,6 +270,16 @@ async def test_what_is_written_meanwhile_is_not_in_the_snapshot(
     begun = await exports.begin_export(first)
     assert begun.row_count == 1
     await write_another()
+    # Somebody ends another export while a part of it is being written: the late part leaves nothing.
+    late = asked(ExportFormat.CSV, ExportReport.AUDIT)
+    await exports.begin_export(late)
+    canceling = replace(
+        parts, files=EndedMeanwhile(parts.files, exports, the_end(late.export_id, ExportStatus.CANCELED))
+    )
+    with pytest.raises(ExportNotRunningError):
+        await canceling.write_part(WritePart(export_id=late.export_id, number=0))
+    with pytest.raises(FileMissingError):
+        await exports.files.size(part_key(late.export_id, 0))
     await parts.write_part(WritePart(export_id=first.export_id, number=0))
     data = await exports.files.get((await parts.join_export(JoinExport(export_id=first.export_id))).key)
     rows = list(csv.DictReader(StringIO(data.decode("utf-8-sig"), newline="")))
@@ -271,7 +296,11 @@ async def test_what_is_too_much_is_refused_and_leaves_no_rows(
         assert (refused.refusal, refused.row_count) == (Reason.TOO_MANY_ROWS, 0)
     async with exports.sessions() as session:
         assert await session.scalar(select(func.count()).select_from(ExportChunk)) == 0
+    whole = export_key(request.export_id, request.report, request.format)
+    await exports.files.put(whole, b"of a step that was given up", "text/plain")
     await exports.end_export(the_end(request.export_id, ExportStatus.FAILED, reason=Reason.TOO_MANY_ROWS))
+    with pytest.raises(FileMissingError):
+        await exports.files.size(whole)
     failed = await export(exports.sessions, request.export_id)
     assert (failed.status, failed.status_reason, failed.row_count) == ("failed", "too_many_rows", None)
 

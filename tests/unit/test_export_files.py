@@ -187,7 +187,7 @@ def test_every_value_is_of_its_type_in_a_workbook(tmp_path: Path) -> None:
     assert found[8] == [None, "EUR", *[None] * 7]
     formats = [[cell.number_format for cell in row] for row in sheet.iter_rows(min_row=2)]
     assert [formats[row][2] for row in (0, 6, 7)] == ["#,##0.00", "#,##0", "#,##0.000"]
-    assert formats[0][5:] == ["0.0%", "General", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"]
+    assert formats[0][5:] == ["0.0%", '"TRUE";"TRUE";"FALSE"', "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"]
     # The totals are below the filter, a row for each currency.
     assert [row[:4] for row in found[9:]] == [
         ["Total", "EUR", 1234.56, 7], ["Total", "JPY", 500, None], ["Total", "KWD", -1.5, None],
@@ -265,6 +265,11 @@ def test_sheets_are_split_each_with_its_header_and_the_last_with_totals(tmp_path
         assert sheet.auto_filter.ref == f"A1:I{5 if sheet is not book.worksheets[2] else 3}"
     assert [sheet.max_row for sheet in book.worksheets[:3]] == [5, 5, 4]
     assert [row[2] for sheet in book.worksheets[:3] for row in cells(sheet)] == [*(p / 100 for p in range(10)), 0.45]
+    # Readers that do not look at every row believe what a sheet says of its extent.
+    with ZipFile(BytesIO(made)) as archive:
+        sheets = [archive.read(f"xl/worksheets/sheet{number}.xml") for number in (1, 2, 3)]
+    extents = [re.findall(rb'<dimension ref="([^"]*)"', sheet) for sheet in sheets]
+    assert extents == [[b"A1:I5"], [b"A1:I5"], [b"A1:I4"]]
     # A second time the same bytes: nothing in it is of a clock.
     assert workbook(about, read(rows), tmp_path, 4, 4, 2) == made
 
