@@ -37,12 +37,13 @@ lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)   ## orders, racers and certificates per second, carts asleep, lessons due at once, each beside its floor
+bench: $(INSTALLED)   ## orders, racers, certificates and rows of exports per second, carts asleep, lessons due at once, each beside its floor
 	$(BIN)/python -m bench.orders
 	$(BIN)/python -m bench.racers
 	$(BIN)/python -m bench.carts
 	$(BIN)/python -m bench.drips
 	$(BIN)/python -m bench.certificates
+	$(BIN)/python -m bench.exports
 
 lock: $(INSTALLED)   ## refresh requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -25,13 +25,15 @@ from activities.certificate_documents import CertificateDocumentActivities
 from activities.certificates import CertificateActivities
 from activities.course_changes import CourseChangeActivities
 from activities.critical_mail import CriticalMailActivities
-from activities.database import open_database, sessions_of
+from activities.database import open_database, open_snapshots, sessions_of
 from activities.disputes import DisputeActivities
 from activities.document_retention import DocumentRetentionActivities
 from activities.documents import DocumentActivities
 from activities.drips import DripActivities
 from activities.errand import PublicPages
 from activities.expiry_sweep import ExpirySweepActivities
+from activities.export_parts import ExportPartActivities
+from activities.exports import SNAPSHOT_PATIENCE, ExportActivities
 from activities.files import FileStore
 from activities.findings import FindingActivities
 from activities.heartbeat import Heartbeat
@@ -65,6 +67,7 @@ from workflows.document_copy import DocumentCopyWorkflow
 from workflows.document_retention import DocumentRetentionWorkflow
 from workflows.drip import DripWorkflow
 from workflows.expiry_sweep import ExpirySweepWorkflow
+from workflows.export import ExportWorkflow
 from workflows.finding import FindingWorkflow
 from workflows.invoice_reminders import InvoiceRemindersWorkflow
 from workflows.job_action import JobActionWorkflow
@@ -107,6 +110,7 @@ WORKFLOWS = (
     FindingWorkflow,
     JobActionWorkflow,
     StuckJobsWorkflow,
+    ExportWorkflow,
 )
 
 
@@ -170,6 +174,8 @@ def build_workers(
     certificates = CertificateActivities(sessions)
     certificate_documents = CertificateDocumentActivities(sessions, files, executor, settings.public_url)
     certificate_batches = CertificateBatchActivities(sessions, files)
+    exports = ExportActivities(sessions, sessions_of(open_snapshots(engine, SNAPSHOT_PATIENCE)), files)
+    export_parts = ExportPartActivities(sessions, files, executor)
     grace = timedelta(seconds=settings.worker_graceful_shutdown_seconds)
     deployment = _deployment(settings)
     # The redaction is innermost: whatever another interceptor sees is already free of personal data.
@@ -269,6 +275,8 @@ def build_workers(
                 job_actions.end_job_action,
                 job_actions.retry_job,
                 stuck_jobs.find_stuck_jobs,
+                exports.begin_export,
+                exports.end_export,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),
@@ -286,6 +294,8 @@ def build_workers(
                 documents.render_receipt,
                 documents.render_document,
                 certificate_documents.render_certificate,
+                export_parts.write_part,
+                export_parts.join_export,
             ],
             interceptors=every_interceptor,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.one_line import one_line
+from activities.spreadsheet_cells import put_text
 from models.tables import Certificate, CertificateBatchLine, Enrollment, Person
 from models.vocabulary import CertificateStatus
 
@@ -76,8 +77,8 @@ def workbook_of(lines: Sequence[ShownLine]) -> bytes:
         texts = (str(line.enrollment_id), line.learner, line.outcome or "no_turn", line.ground, line.numbers)
         cells = [WriteOnlyCell(sheet, value=line.position)]
         for text in texts:
-            cell = WriteOnlyCell(sheet, value=one_line(text or ""))
-            cell.data_type = "s"
+            cell = WriteOnlyCell(sheet)
+            put_text(cell, one_line(text or ""))
             cells.append(cell)
         sheet.append(cells)
     kept = BytesIO()

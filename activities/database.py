@@ -1,6 +1,9 @@
 """The connection to PostgreSQL that activities and routes share."""
 
+from datetime import timedelta
+
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -16,6 +19,26 @@ def open_database(url: str, pool_size: int) -> AsyncEngine:
         pool_recycle=1800,
         hide_parameters=True,
         connect_args={"timeout": 10, "command_timeout": 30},
+    )
+
+
+def open_snapshots(engine: AsyncEngine, patience: timedelta) -> AsyncEngine:
+    """Connections to the same database whose transactions see one moment of it, for statements that take minutes.
+
+    The server ends one that takes longer than `patience`; the pool of the others is not asked for them. Each connection
+    is closed after its use.
+    """
+    seconds = patience.total_seconds()
+    return create_async_engine(
+        engine.url,
+        poolclass=NullPool,
+        isolation_level="REPEATABLE READ",
+        hide_parameters=True,
+        connect_args={
+            "timeout": 10,
+            "command_timeout": seconds + 30,
+            "server_settings": {"statement_timeout": str(round(seconds * 1000)), "TimeZone": "UTC"},
+        },
     )
 
 

@@ -19,7 +19,7 @@ from workflows.export import ExportWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
 _BEGIN_PATIENCE = timedelta(seconds=10)
-_REFUSALS = frozenset({Reason.TOO_MANY_ROWS})
+_REFUSALS = frozenset({Reason.TOO_MANY_ROWS, Reason.FORMAT_NOT_AVAILABLE})
 _BEGIN = "begin"
 _CANCEL = "cancel"
 

@@ -50,6 +50,7 @@ _LONGEST = (
     "test_application_killed.py",
     "test_lessons_killed.py",
     "test_certificate_killed.py",
+    "test_export_killed.py",
     "test_letters.py",
     "test_refund_requests.py",
     "test_refund_watch.py",

@@ -76,6 +76,20 @@ BATCH = Policy(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
 )
 
+# The snapshot of an export: two statements over a listing, each of which the database ends after five minutes.
+SNAPSHOT = Policy(
+    start_to_close_timeout=timedelta(minutes=15),
+    heartbeat_timeout=_WORKER_IS_GONE,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)
+
+# A part of an export takes seconds, where it has a processor to itself; putting a million rows together a minute.
+EXPORT = Policy(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=_WORKER_IS_GONE,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)
+
 # Starts and wakes other jobs, hundreds at once; each that was reached stays so.
 JOBS = Policy(
     start_to_close_timeout=timedelta(minutes=5),

@@ -1,13 +1,17 @@
 """What is said about exports."""
 
-from datetime import date
+from datetime import date, datetime
+from hashlib import sha256
 from typing import Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
+from models.errors import Reason
 from models.messages.message import Actor, Message
-from models.vocabulary import ExportFormat, ExportReport
+from models.vocabulary import ExportFormat, ExportReport, ExportStatus
+
+# Reports that add up: one step makes the whole file. All others list things, row by row.
 
 
 class ExportFilters(Message):
@@ -37,6 +41,82 @@ class ExportRequest(Message):
     format: ExportFormat
     filters: ExportFilters = ExportFilters()
     actor: Actor
+
+    @property
+    def digest(self) -> str:
+        """The same for the same wish, whoever has it, and for no other (SHA-256, in hexadecimal)."""
+        wish = self.model_dump_json(include={"report", "format", "filters"})
+        return sha256(wish.encode()).hexdigest()
+
+
+class ExportBegun(Message):
+    """What an export comes to: the rows of its snapshot, and in how many parts they are written; or why it failed."""
+
+    row_count: int = 0
+    parts: int = 0
+    refusal: Reason | None = None
+    refusal_detail: str | None = None
+
+
+class WritePart(Message):
+    """The input of `write_part`."""
+
+    export_id: UUID
+    number: int = Field(ge=0)
+
+
+class PartWritten(Message):
+    """How many rows of the export are written by now."""
+
+    rows_written: int
+
+
+class JoinExport(Message):
+    """The input of `join_export`."""
+
+    export_id: UUID
+
+
+class RenderReport(Message):
+    """The input of `render_report`: a report that adds up, as of `moment` if it has to say so before it reads."""
+
+    export_id: UUID
+    report: ExportReport
+    format: ExportFormat
+    filters: ExportFilters = ExportFilters()
+    moment: AwareDatetime
+
+
+class RenderedReport(Message):
+    """The file of a report, stored; `snapshot_at` is of when it is."""
+
+    key: str
+    sha256: str
+    size: int
+    row_count: int
+    snapshot_at: datetime
+
+
+class EndExport(Message):
+    """The input of `end_export`: its file, or why there is none."""
+
+    export_id: UUID
+    status: ExportStatus
+    reason: Reason | None = None
+    sha256: str | None = None
+    size: int | None = None
+    row_count: int | None = None
+    snapshot_at: datetime | None = None
+    workflow_id: str
+
+
+class ExportProgress(Message):
+    """How far an export is. Before its snapshot is taken nobody knows how many rows there are."""
+
+    status: ExportStatus
+    rows_written: int = 0
+    row_count: int | None = None
+    reason: Reason | None = None
 
 
 class MakeReport(Message):
