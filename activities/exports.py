@@ -15,8 +15,9 @@ from temporalio.exceptions import ApplicationError
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.export_facts import ExportNotRunningError, kept_columns, stored_columns
+from activities.export_files import export_key
 from activities.export_listings import LISTINGS
-from activities.export_parts import export_key, part_key, plan_of
+from activities.export_parts import part_key, plan_of
 from activities.export_snapshot import statement_moment, write_chunks
 from activities.export_values import total_rows
 from activities.files import FileStore

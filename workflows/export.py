@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
 
 # Its steps are those of the reports, which add up in ways of their own.
 _RENDER_REPORT = "render_report"
+_REFUSALS = (Reason.TOO_MANY_ROWS, Reason.FORMAT_NOT_AVAILABLE)
 
 
 @workflow.defn(name="ExportWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -187,7 +188,7 @@ class ExportWorkflow:
 
 def _reason(error: ActivityError) -> Reason:
     """A report that cannot be had says why; anything else is a defect of ours."""
-    return next((reason for reason in Reason if reason == _kind(error)), Reason.INTERNAL)
+    return next((reason for reason in _REFUSALS if reason == _kind(error)), Reason.INTERNAL)
 
 
 def _kind(error: ActivityError) -> str:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from sqlalchemy import func, select, text
 from sqlmodel import col
 
-from activities.export_parts import export_key
+from activities.export_files import export_key
 from activities.files import FileStore
 from models.identifiers import export_workflow_id
 from models.listing import export_attributes

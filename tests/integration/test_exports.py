@@ -22,8 +22,9 @@ from sqlmodel import col
 from activities.database import Sessions, open_snapshots, sessions_of
 from activities.export_columns import Column, ColumnType, Listing
 from activities.export_facts import ExportNotRunningError, words_of
+from activities.export_files import export_key
 from activities.export_listings import LISTINGS
-from activities.export_parts import ExportPartActivities, export_key, part_key
+from activities.export_parts import ExportPartActivities, part_key
 from activities.exports import KEPT_FOR, ExportActivities
 from activities.files import FileMissingError, FileStore
 from activities.orders import OrderActivities
