@@ -1,6 +1,6 @@
 """What is said about exports."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Self
 from uuid import UUID
 
@@ -37,3 +37,50 @@ class ExportRequest(Message):
     format: ExportFormat
     filters: ExportFilters = ExportFilters()
     actor: Actor
+
+
+class RenderReport(Message):
+    """Which report to make a file of. `moment` (UTC) is when it was asked for: `today` is by it."""
+
+    export_id: UUID
+    report: ExportReport
+    format: ExportFormat
+    filters: ExportFilters = ExportFilters()
+    moment: datetime
+
+
+class RenderedReport(Message):
+    """The file of a report, by reference, and of when its figures are (UTC)."""
+
+    key: str
+    sha256: str
+    size: int
+    row_count: int
+    snapshot_at: datetime
+
+
+class MakeReport(Message):
+    """The input of `ScheduledReportWorkflow`: both formats, on the days that follow from the moment it is meant for."""
+
+    report: ExportReport
+    formats: tuple[ExportFormat, ...] = (ExportFormat.PDF, ExportFormat.XLSX)
+
+
+class PlanReport(Message):
+    """Which days is a schedule's report about that is meant for this moment (UTC)?"""
+
+    report: ExportReport
+    moment: datetime
+
+
+class PlannedReport(Message):
+    """The days, in the academy's zone: `date_until` is the one after the last."""
+
+    date_from: date
+    date_until: date
+
+
+class ReportRecipients(Message):
+    """Who is sent a report, by their ids."""
+
+    person_ids: tuple[UUID, ...] = ()
