@@ -39,6 +39,7 @@ from activities.redaction import RedactErrors
 from activities.refund_requests import RefundRequestActivities
 from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
+from activities.reports import ReportActivities
 from activities.stripe import StripeActivities, open_stripe
 from activities.tasks import TaskActivities
 from activities.tutor_profiles import TutorProfileActivities
@@ -54,6 +55,7 @@ from workflows.deployment import DEPLOYMENT
 from workflows.dispute import DisputeWorkflow
 from workflows.document_copy import DocumentCopyWorkflow
 from workflows.drip import DripWorkflow
+from workflows.export import ExportWorkflow
 from workflows.finding import FindingWorkflow
 from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
@@ -62,6 +64,7 @@ from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
+from workflows.scheduled_report import ScheduledReportWorkflow
 from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 from workflows.wake_drips import WakeDripsWorkflow
@@ -87,6 +90,8 @@ WORKFLOWS = (
     CourseChangeWorkflow,
     WakeDripsWorkflow,
     FindingWorkflow,
+    ExportWorkflow,
+    ScheduledReportWorkflow,
 )
 
 
@@ -141,6 +146,7 @@ def build_workers(
         ),
     )
     documents = DocumentActivities(sessions, files, executor)
+    reports = ReportActivities(sessions, files, executor)
     certificates = CertificateActivities(sessions)
     certificate_documents = CertificateDocumentActivities(sessions, files, executor, settings.public_url)
     certificate_batches = CertificateBatchActivities(sessions, files)
@@ -228,6 +234,8 @@ def build_workers(
                 tasks.close_task,
                 findings.pursue_findings,
                 findings.settle_finding,
+                reports.plan_report,
+                reports.report_recipients,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),
@@ -245,6 +253,7 @@ def build_workers(
                 documents.render_receipt,
                 documents.render_document,
                 certificate_documents.render_certificate,
+                reports.render_report,
             ],
             interceptors=every_interceptor,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),

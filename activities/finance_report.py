@@ -9,7 +9,7 @@ from sqlalchemy import Select, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.money_movements import RECEIPTS, Movement, balances, movements
+from activities.money_movements import DISPUTES, RECEIPTS, Movement, balances, movements
 from activities.report_facts import Heading, day_of, heading_of, within
 from activities.statement import Tie
 from models.messages.exports import RenderReport
@@ -145,7 +145,7 @@ async def read_finance(session: AsyncSession, asked: RenderReport) -> FinanceRep
         told = of(currency)
         kinds = {Movement.REFUND: told.refunded, Movement.REFUND_RETURNED: told.returned}
         found = told.received if kind in RECEIPTS else kinds.get(kind, told.disputed)
-        found.append(Counted(str(kind) if found is told.disputed else name, count, abs(int(amount))))
+        found.append(Counted(name, count, abs(int(amount))))
     for currency, day, came_in, went in await _rows(session, _by_day(heading)):
         days, step = of(currency).days, heading.span.step_of(day)
         days[step] = (days[step][0] + int(came_in), days[step][1] + int(went))
@@ -177,7 +177,7 @@ async def _rows(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> Seque
 def _moved(heading: Heading) -> Select[*tuple[Any, ...]]:
     """What came in, by how it was paid; what went back, by why."""
     c = movements().c
-    name = case((c.kind.in_(RECEIPTS), c.method), else_=c.reason)
+    name = case((c.kind.in_(RECEIPTS), c.method), (c.kind.in_(DISPUTES), c.kind), else_=c.reason)
     return (
         select(c.currency, c.kind, name, func.count(), func.sum(c.amount))
         .where(within(c.at, heading))
@@ -242,7 +242,7 @@ def _fees(heading: Heading) -> Select[*tuple[Any, ...]]:
 
 
 def _open_invoices() -> Select[*tuple[Any, ...]]:
-    """As they are at the snapshot, the latest first."""
+    """As they are at the snapshot, the longest due first."""
     return (
         select(
             col(Invoice.currency),

@@ -67,18 +67,18 @@ def balances() -> Select[*tuple[Any, ...]]:
 
     It is what all `movements` come to, found another way: reports print both.
     """
-    captured = select(
+    captured: Select[*tuple[Any, ...]] = select(
         col(Payment.order_id), col(Payment.currency).label("currency"), col(Payment.captured_amount).label("amount")
     )
-    invoiced = select(col(Invoice.order_id), col(Invoice.currency), col(InvoicePayment.amount)).join(
-        InvoicePayment, col(InvoicePayment.invoice_id) == col(Invoice.id)
-    )
-    refunded = (
+    invoiced: Select[*tuple[Any, ...]] = select(
+        col(Invoice.order_id), col(Invoice.currency), col(InvoicePayment.amount)
+    ).join(InvoicePayment, col(InvoicePayment.invoice_id) == col(Invoice.id))
+    refunded: Select[*tuple[Any, ...]] = (
         select(col(Refund.order_id), col(Refund.currency), -col(Refund.amount))
         .join(Payment, col(Payment.order_id) == col(Refund.order_id), isouter=True)
         .where(col(Refund.status).in_(GOES_BACK), is_own(Refund, Payment))
     )
-    lost = (
+    lost: Select[*tuple[Any, ...]] = (
         select(col(Payment.order_id), col(Dispute.currency), -col(Dispute.amount))
         .join(Dispute, col(Dispute.payment_intent_id) == col(Payment.payment_intent_id))
         .where(col(Dispute.status) == DisputeStatus.LOST)

@@ -67,6 +67,16 @@ class Money(BaseModel):
         return str(pattern.apply(self.decimal, spoken, currency=self.currency, currency_digits=False))
 
 
+def decimal_places(currency: str) -> int:
+    """How many the currency has by ISO 4217; two for one that is not known any more."""
+    return _PLACES.get(currency, 2)
+
+
+def major_units(amount: int, currency: str) -> Decimal:
+    """A sum of minor units, of any size and sign, as people count it, e.g. `-12.34`."""
+    return Decimal(amount).scaleb(-decimal_places(currency))
+
+
 def charge_step(currency: str) -> int:
     """The smallest step, in minor units, in which Stripe charges: three-decimal currencies in tens."""
     return 10 if _PLACES[currency] == 3 else 1

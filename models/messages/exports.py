@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from models.messages.message import Actor, Message
-from models.vocabulary import ExportFormat, ExportReport
+from models.vocabulary import ExportFormat, ExportReport, ExportStatus
 
 
 class ExportFilters(Message):
@@ -59,6 +59,14 @@ class RenderedReport(Message):
     snapshot_at: datetime
 
 
+class ExportProgress(Message):
+    """How far an export is. Before its snapshot is taken nobody knows how many rows there are."""
+
+    status: ExportStatus
+    rows_written: int = 0
+    row_count: int | None = None
+
+
 class MakeReport(Message):
     """The input of `ScheduledReportWorkflow`: both formats, on the days that follow from the moment it is meant for."""
 
@@ -84,3 +92,11 @@ class ReportRecipients(Message):
     """Who is sent a report, by their ids."""
 
     person_ids: tuple[UUID, ...] = ()
+
+
+class ReportSent(Message):
+    """What a schedule's report came to: its files, and how many were sent it."""
+
+    days: PlannedReport
+    export_ids: tuple[UUID, ...] = ()
+    mails: int = 0

@@ -1,7 +1,7 @@
 """Reports on a random record, held against sums that were written down while the record was made up."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from random import Random
@@ -30,10 +30,10 @@ Told = TypeVar("Told", Sale, Moved)
 
 
 @pytest.fixture(params=(1, 2))
-async def made_up(sessions: Sessions, request: pytest.FixtureRequest) -> AsyncIterator[MadeUp]:
+async def made_up(sessions: Sessions, request: pytest.FixtureRequest) -> MadeUp:
     """A random record in the sample academy."""
     await load_academy(sessions)
-    yield await write_made_up(sessions, request.param, 80)
+    return await write_made_up(sessions, request.param, 80)
 
 
 def _asked(report: ExportReport, first: date | None = None, end: date | None = None, **more: object) -> RenderReport:
