@@ -53,6 +53,7 @@ TAGS = [
         "name": "certificates",
         "description": "Who has completed what: issued, renewed, corrected, revoked, and checked.",
     },
+    {"name": "exports", "description": "What is on record as files: workbooks, CSV and PDF."},
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
     {"name": "webhooks", "description": "Where Stripe reports that something changed."},
     {
