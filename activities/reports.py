@@ -1,8 +1,9 @@
 """The steps of reports on a span of days: which days, the file, and who is sent it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -56,6 +57,14 @@ class _Read:
     render: Callable[[], bytes]
 
 
+@asynccontextmanager
+async def snapshot(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """A session that sees the record as of its first statement, whatever others write meanwhile."""
+    async with sessions() as session:
+        await session.connection(execution_options=dict(_SNAPSHOT))
+        yield session
+
+
 @dataclass
 class ReportActivities:
     """Steps that make reports. Setting takes processor time, so it happens in the executor."""
@@ -73,8 +82,7 @@ class ReportActivities:
         """
         if request.format not in MEDIA_TYPES or request.report not in _READ:
             raise FormatNotAvailableError(request.report, request.format)
-        async with self.sessions() as session:
-            await session.connection(execution_options=dict(_SNAPSHOT))
+        async with snapshot(self.sessions) as session:
             read = await _READ[request.report](session, request)
         file = await asyncio.get_running_loop().run_in_executor(self.executor, read.render)
         key = f"exports/{request.export_id}/{request.report}.{request.format}"

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from uuid import UUID, uuid4
 
+from sqlalchemy import insert
 from sqlmodel import SQLModel
 
 from activities.database import Sessions
@@ -225,7 +226,7 @@ class _Order:
             self.made_up.ledger.append(Moved(at, self.currency, amount, str(word), code, self.is_completed))
 
 
-async def write_made_up(sessions: Sessions, seed: int, orders: int, codes: Sequence[str] = COURSES) -> MadeUp:
+async def write_made_up(sessions: Sessions, seed: str, orders: int, codes: Sequence[str] = COURSES) -> MadeUp:
     """Make up so many orders by this seed, and write them into a record that has the sample academy."""
     chance, made_up = Random(seed), MadeUp()  # noqa: S311 - nothing secret
     for number in range(orders):
@@ -242,6 +243,7 @@ async def write_made_up(sessions: Sessions, seed: int, orders: int, codes: Seque
     ]  # fmt: skip
     async with sessions.begin() as session:
         for rows in made_up.rows:
-            session.add_all(rows)
-            await session.flush()
+            for table in dict.fromkeys(type(row) for row in rows):
+                values = [row.model_dump() for row in rows if type(row) is table]
+                await session.execute(insert(table), values)
     return made_up

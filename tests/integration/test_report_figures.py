@@ -29,11 +29,11 @@ ZONE = ZoneInfo("Europe/Berlin")
 Told = TypeVar("Told", Sale, Moved)
 
 
-@pytest.fixture(params=(1, 2))
+@pytest.fixture
 async def made_up(sessions: Sessions, request: pytest.FixtureRequest) -> MadeUp:
-    """A random record in the sample academy."""
+    """A random record in the sample academy, another one for each test."""
     await load_academy(sessions)
-    return await write_made_up(sessions, request.param, 80)
+    return await write_made_up(sessions, request.node.name, 80)
 
 
 def _asked(report: ExportReport, first: date | None = None, end: date | None = None, **more: object) -> RenderReport:
