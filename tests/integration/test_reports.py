@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 from pypdf import PdfReader
+from sqlalchemy import update
 from sqlmodel import col
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -32,7 +33,7 @@ from activities.statement_pdf import render_statement
 from models.messages.exports import ExportFilters, PlannedReport, PlanReport, RenderReport
 from models.messages.mail import SendMail
 from models.money import decimal_places
-from models.tables import Export, Payment
+from models.tables import Course, Export, Payment
 from models.tables.columns import now
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus, MailStatus, MailTemplate
 from sandbox.mailbox import Mailbox
@@ -42,13 +43,17 @@ from tests.integration.money_on_record import MadeUp, write_made_up
 
 FIRST, END = date(2026, 3, 1), date(2026, 4, 1)
 REPORTS = (ExportReport.SALES, ExportReport.FINANCE, ExportReport.STATEMENT)
+FORMULA = '=HYPERLINK("https://evil.test")'
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 
 
 @pytest.fixture
 async def made_up(sessions: Sessions) -> MadeUp:
-    """A random record in the sample academy."""
+    """A random record in the sample academy, one of whose courses has a name that looks like a formula."""
     await load_academy(sessions)
+    async with sessions.begin() as session:
+        course = col(Course.id) == sample_id("course", "spanish-a1")
+        await session.execute(update(Course).where(course).values(title=FORMULA))
     return await write_made_up(sessions, "3", 40)
 
 
@@ -95,6 +100,7 @@ async def test_every_report_is_stored_in_both_formats(
         assert round(lines["Sales"].sum() * places) == told_sales.total.sales
         assert round(by_day["Net"][total] * places) == told_sales.total.net
         assert len(lines) == 31
+    assert FORMULA in set(pd.read_excel(books[ExportReport.SALES], sheet_name="By course")["Course"])
     movements = pd.read_excel(books[ExportReport.STATEMENT], sheet_name="Movements")
     assert len(movements) == account.row_count
     for told_account in account.currencies:
@@ -159,11 +165,8 @@ async def test_what_is_written_meanwhile_is_in_none_of_its_figures(made_up: Made
     async with snapshot(sessions) as session:
         before = await heading_of(session, asked)
         async with sessions.begin() as other:
-            await other.execute(
-                Payment.__table__.update()  # type: ignore[attr-defined]
-                .where(col(Payment.captured_amount) > 0)
-                .values(captured_amount=Payment.captured_amount + 1, amount=Payment.amount + 1)
-            )
+            more = {"captured_amount": col(Payment.captured_amount) + 1, "amount": col(Payment.amount) + 1}
+            await other.execute(update(Payment).where(col(Payment.captured_amount) > 0).values(more))
         statement = await read_statement(session, asked)
     assert statement.heading.snapshot_at >= before.snapshot_at
     for account in statement.currencies:
