@@ -89,9 +89,9 @@ WORKFLOWS = (
     DripWorkflow,
     CourseChangeWorkflow,
     WakeDripsWorkflow,
+    ScheduledReportWorkflow,
     FindingWorkflow,
     ExportWorkflow,
-    ScheduledReportWorkflow,
 )
 
 

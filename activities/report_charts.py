@@ -17,7 +17,7 @@ from activities.document_page import QUIET, RULE
 from activities.one_line import one_line
 from activities.report_sheet import figure
 from activities.typesetting import Style, Typesetter, advance
-from models.money import decimal_places
+from models.money import places_of
 from rules.report_figures import marks
 
 FIRST, SECOND = HexColor("#0072b2"), HexColor("#e69f00")
@@ -92,7 +92,7 @@ class StepChart(_Chart):
 
     def draw(self) -> None:
         """Draw bars, scale and legend."""
-        whole = 10 ** decimal_places(self.currency)
+        whole = 10 ** places_of(self.currency)
         values = [value for each in self.series for value in each.values]
         scale = marks(min(values, default=0), max(values, default=0), whole)
         names = [figure(mark, self.currency).split(".")[0] for mark in scale]

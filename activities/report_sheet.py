@@ -11,7 +11,7 @@ from activities.one_line import one_line
 from activities.report_facts import Heading
 from activities.translations import texts_for
 from activities.typesetting import Style, Typesetter
-from models.money import decimal_places, major_units
+from models.money import in_major_units, places_of
 
 LANGUAGE = "en"
 SMALL = Style(size=8, leading=11.5, color=QUIET, most=12)
@@ -51,7 +51,7 @@ _RULED = [
 
 def figure(amount: int, currency: str) -> str:
     """A sum in major units without its currency, e.g. `1,234.50` or, where money leaves, `−12.34`."""
-    return f"{major_units(amount, currency):,.{decimal_places(currency)}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{in_major_units(amount, currency):,.{places_of(currency)}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def words(word: str) -> str:

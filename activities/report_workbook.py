@@ -18,7 +18,7 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from activities.one_line import one_line
 from activities.report_facts import Heading
-from models.money import decimal_places, major_units
+from models.money import in_major_units, places_of
 
 _A4 = 9  # in the words of the format
 _BOLD = Font(name="Calibri", size=11, bold=True)
@@ -146,7 +146,7 @@ class ReportBook:
 
     def _cell(self, sheet: WriteOnlyWorksheet, value: Value) -> WriteOnlyCell:
         if isinstance(value, Amount):
-            cell = WriteOnlyCell(sheet, value=major_units(value.amount, value.currency))
+            cell = WriteOnlyCell(sheet, value=in_major_units(value.amount, value.currency))
             cell.number_format = number_format(value.currency)
         elif isinstance(value, Percent):
             cell = WriteOnlyCell(sheet, value=value.thousandths / 1000)
@@ -167,7 +167,7 @@ class ReportBook:
 
 def number_format(currency: str) -> str:
     """How a spreadsheet shows amounts of the currency."""
-    places = decimal_places(currency)
+    places = places_of(currency)
     return f"#,##0.{'0' * places}" if places else "#,##0"
 
 

@@ -26,7 +26,8 @@ from activities.sales_report import read_sales
 from activities.statement import read_statement
 from activities.statement_pdf import render_statement
 from models.errors import Reason
-from models.messages.exports import PlannedReport, PlanReport, RenderedReport, RenderReport, ReportRecipients
+from models.messages.exports import RenderedReport, RenderReport
+from models.messages.reports import PlannedReport, PlanReport, ReportRecipients
 from models.tables import Academy
 from models.vocabulary import ExportFormat, ExportReport
 from rules.report_periods import span_of

@@ -53,7 +53,7 @@ class Money(BaseModel):
     @property
     def decimal(self) -> Decimal:
         """The amount in major units, with as many places as the currency has."""
-        return Decimal(self.amount).scaleb(-_PLACES[self.currency])
+        return in_major_units(self.amount, self.currency)
 
     def __str__(self) -> str:
         """The amount as operators read it, the same everywhere, e.g. `12.34 EUR`."""
@@ -67,14 +67,14 @@ class Money(BaseModel):
         return str(pattern.apply(self.decimal, spoken, currency=self.currency, currency_digits=False))
 
 
-def decimal_places(currency: str) -> int:
-    """How many the currency has by ISO 4217; two for one that is not known any more."""
+def places_of(currency: str) -> int:
+    """How many decimal places amounts of the currency have; two if it is not of ISO 4217."""
     return _PLACES.get(currency, 2)
 
 
-def major_units(amount: int, currency: str) -> Decimal:
-    """A sum of minor units, of any size and sign, as people count it, e.g. `-12.34`."""
-    return Decimal(amount).scaleb(-decimal_places(currency))
+def in_major_units(amount: int, currency: str) -> Decimal:
+    """An amount in minor units, also one below zero, with as many places as the currency has."""
+    return Decimal(amount).scaleb(-places_of(currency))
 
 
 def charge_step(currency: str) -> int:

@@ -18,7 +18,7 @@ from activities.files import FileStore
 from activities.report_sheet import figure
 from models.identifiers import export_workflow_id
 from models.messages.exports import ExportFilters, ExportRequest
-from models.money import decimal_places
+from models.money import places_of
 from models.vocabulary import ExportFormat, ExportReport, RefundStatus, Role
 from sandbox.play import Json, Player, Scene
 from sandbox.sample_academy import read_academy
@@ -87,7 +87,7 @@ def _told(workbook: bytes) -> dict[str, tuple[int, int]]:
 
 
 def _minor(value: Any, currency: Any) -> int:
-    return int(Decimal(str(value)).scaleb(decimal_places(str(currency))).to_integral_value())
+    return int(Decimal(str(value)).scaleb(places_of(str(currency))).to_integral_value())
 
 
 def _table(sums: dict[str, tuple[int, int]]) -> Table:

@@ -18,15 +18,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.reports import ReportActivities
     from models import search
     from models.identifiers import export_id_for, export_workflow_id
-    from models.messages.exports import (
-        ExportFilters,
-        ExportRequest,
-        MakeReport,
-        PlannedReport,
-        PlanReport,
-        ReportSent,
-    )
+    from models.messages.exports import ExportFilters, ExportRequest, MakeReport
     from models.messages.jobs import JobState
+    from models.messages.reports import PlannedReport, PlanReport, ReportSent
     from models.vocabulary import ExportFormat, ExportReport, ExportStatus, MailStatus, MailTemplate, WaitingFor
     from workflows.desk import Desk, listed_so_far
     from workflows.export import ExportWorkflow

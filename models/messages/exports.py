@@ -1,13 +1,18 @@
 """What is said about exports."""
 
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
+from models.errors import Reason
 from models.messages.message import Actor, Message
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
+
+# Reports that add up: one step makes the whole file. All others list things, row by row.
+REPORTS_THAT_ADD_UP = frozenset({ExportReport.SALES, ExportReport.FINANCE, ExportReport.STATEMENT})
 
 
 class ExportFilters(Message):
@@ -38,19 +43,53 @@ class ExportRequest(Message):
     filters: ExportFilters = ExportFilters()
     actor: Actor
 
+    @property
+    def digest(self) -> str:
+        """The same for the same wish, whoever has it, and for no other (SHA-256, in hexadecimal)."""
+        wish = self.model_dump_json(include={"report", "format", "filters"})
+        return sha256(wish.encode()).hexdigest()
+
+
+class ExportBegun(Message):
+    """What an export comes to: the rows of its snapshot, and in how many parts they are written; or why it failed."""
+
+    row_count: int = 0
+    parts: int = 0
+    refusal: Reason | None = None
+    refusal_detail: str | None = None
+
+
+class WritePart(Message):
+    """The input of `write_part`."""
+
+    export_id: UUID
+    number: int = Field(ge=0)
+
+
+class PartWritten(Message):
+    """How many rows of the export are written by now."""
+
+    rows_written: int
+
+
+class JoinExport(Message):
+    """The input of `join_export`."""
+
+    export_id: UUID
+
 
 class RenderReport(Message):
-    """Which report to make a file of. `moment` (UTC) is when it was asked for: `today` is by it."""
+    """The input of `render_report`: a report that adds up, as of `moment` if it has to say so before it reads."""
 
     export_id: UUID
     report: ExportReport
     format: ExportFormat
     filters: ExportFilters = ExportFilters()
-    moment: datetime
+    moment: AwareDatetime
 
 
 class RenderedReport(Message):
-    """The file of a report, by reference, and of when its figures are (UTC)."""
+    """The file of a report, stored; `snapshot_at` is of when it is."""
 
     key: str
     sha256: str
@@ -59,12 +98,26 @@ class RenderedReport(Message):
     snapshot_at: datetime
 
 
+class EndExport(Message):
+    """The input of `end_export`: its file, or why there is none."""
+
+    export_id: UUID
+    status: ExportStatus
+    reason: Reason | None = None
+    sha256: str | None = None
+    size: int | None = None
+    row_count: int | None = None
+    snapshot_at: datetime | None = None
+    workflow_id: str
+
+
 class ExportProgress(Message):
     """How far an export is. Before its snapshot is taken nobody knows how many rows there are."""
 
     status: ExportStatus
     rows_written: int = 0
     row_count: int | None = None
+    reason: Reason | None = None
 
 
 class MakeReport(Message):
@@ -72,31 +125,3 @@ class MakeReport(Message):
 
     report: ExportReport
     formats: tuple[ExportFormat, ...] = (ExportFormat.PDF, ExportFormat.XLSX)
-
-
-class PlanReport(Message):
-    """Which days is a schedule's report about that is meant for this moment (UTC)?"""
-
-    report: ExportReport
-    moment: datetime
-
-
-class PlannedReport(Message):
-    """The days, in the academy's zone: `date_until` is the one after the last."""
-
-    date_from: date
-    date_until: date
-
-
-class ReportRecipients(Message):
-    """Who is sent a report, by their ids."""
-
-    person_ids: tuple[UUID, ...] = ()
-
-
-class ReportSent(Message):
-    """What a schedule's report came to: its files, and how many were sent it."""
-
-    days: PlannedReport
-    export_ids: tuple[UUID, ...] = ()
-    mails: int = 0

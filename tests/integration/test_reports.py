@@ -30,9 +30,10 @@ from activities.reports import ReportActivities, snapshot
 from activities.sales_report import read_sales
 from activities.statement import read_statement
 from activities.statement_pdf import render_statement
-from models.messages.exports import ExportFilters, PlannedReport, PlanReport, RenderReport
+from models.messages.exports import ExportFilters, RenderReport
 from models.messages.mail import SendMail
-from models.money import decimal_places
+from models.messages.reports import PlannedReport, PlanReport
+from models.money import places_of
 from models.tables import Course, Export, Payment
 from models.tables.columns import now
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus, MailStatus, MailTemplate
@@ -94,7 +95,7 @@ async def test_every_report_is_stored_in_both_formats(
     assert len(made_up.sales) > len(sales.currencies) > 1
     by_day = pd.read_excel(books[ExportReport.SALES], sheet_name="By day")
     for told_sales in sales.currencies:
-        places = 10 ** decimal_places(told_sales.currency)
+        places = 10 ** places_of(told_sales.currency)
         of_currency = by_day[by_day["Currency"] == told_sales.currency]
         lines, [total] = of_currency[of_currency["Day"] != "In all"], of_currency[of_currency["Day"] == "In all"].index
         assert round(lines["Sales"].sum() * places) == told_sales.total.sales
@@ -104,7 +105,7 @@ async def test_every_report_is_stored_in_both_formats(
     movements = pd.read_excel(books[ExportReport.STATEMENT], sheet_name="Movements")
     assert len(movements) == account.row_count
     for told_account in account.currencies:
-        places = 10 ** decimal_places(told_account.currency)
+        places = 10 ** places_of(told_account.currency)
         lines = movements[movements["Currency"] == told_account.currency]
         assert round(lines["Amount"].sum() * places) == told_account.closing - told_account.opening
         assert round(lines["Balance"].iloc[-1] * places) == told_account.closing

@@ -12,17 +12,9 @@ from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 
 from models.identifiers import export_id_for, export_workflow_id
-from models.messages.exports import (
-    ExportFilters,
-    ExportProgress,
-    ExportRequest,
-    MakeReport,
-    PlannedReport,
-    PlanReport,
-    ReportRecipients,
-    ReportSent,
-)
+from models.messages.exports import ExportFilters, ExportProgress, ExportRequest, MakeReport
 from models.messages.mail import MailReport, SendMail
+from models.messages.reports import PlannedReport, PlanReport, ReportRecipients, ReportSent
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus, MailStatus, MailTemplate
 from tests.workflows.simulation import Mishaps, Run, Simulation
 from workflows.scheduled_report import SCHEDULES, ScheduledReportWorkflow
