@@ -47,6 +47,7 @@ from activities.redaction import RedactErrors, kind_and_place
 from activities.refund_requests import RefundRequestActivities
 from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
+from activities.reports import ReportActivities
 from activities.step_counts import CountSteps
 from activities.stripe import StripeActivities, open_stripe
 from activities.stuck_jobs import StuckJobActivities
@@ -78,6 +79,7 @@ from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
+from workflows.scheduled_report import ScheduledReportWorkflow
 from workflows.stuck_jobs import StuckJobsWorkflow
 from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
@@ -110,6 +112,8 @@ WORKFLOWS = (
     FindingWorkflow,
     JobActionWorkflow,
     StuckJobsWorkflow,
+    ScheduledReportWorkflow,
+    FindingWorkflow,
     ExportWorkflow,
 )
 
@@ -171,6 +175,7 @@ def build_workers(
         ),
     )
     documents = DocumentActivities(sessions, files, executor)
+    reports = ReportActivities(sessions, files, executor)
     certificates = CertificateActivities(sessions)
     certificate_documents = CertificateDocumentActivities(sessions, files, executor, settings.public_url)
     certificate_batches = CertificateBatchActivities(sessions, files)
@@ -277,6 +282,8 @@ def build_workers(
                 stuck_jobs.find_stuck_jobs,
                 exports.begin_export,
                 exports.end_export,
+                reports.plan_report,
+                reports.report_recipients,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),
@@ -296,6 +303,7 @@ def build_workers(
                 certificate_documents.render_certificate,
                 export_parts.write_part,
                 export_parts.join_export,
+                reports.render_report,
             ],
             interceptors=every_interceptor,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),

@@ -43,6 +43,7 @@ from activities.certificate_letters import (
 )
 from activities.confirmation_letter import order_confirmation
 from activities.errand import Addressed, Draft, Errand, MailWithoutSubjectError, Pages, Skipped, Told
+from activities.export_letters import ExportErrand, ToldExport, export_ready, facts_of_export, listed_recipients
 from activities.learning_letters import (
     LearningErrand,
     LearningFacts,
@@ -104,6 +105,7 @@ ApplicationLetter = Letter[ToldApplication, ApplicationErrand]
 LearningLetter = Letter[LearningFacts, LearningErrand]
 CertificateLetter = Letter[ToldCertificate, CertificateErrand]
 NameLetter = Letter[ToldName, NameErrand]
+ExportLetter = Letter[ToldExport, ExportErrand]
 
 
 def _payer_of(facts: OrderFacts) -> Collection[UUID]:
@@ -205,7 +207,20 @@ LEARNING_LETTERS: Mapping[MailTemplate, LearningLetter] = {
     MailTemplate.ACCESS_ENDED: Letter(LearningErrand, facts_of_access, learner_of, access_ended),
 }
 
-AnyLetter = OrderLetter | TaskLetter | ApplicationLetter | CertificateLetter | NameLetter | CartLetter | LearningLetter
+EXPORT_LETTERS: Mapping[MailTemplate, ExportLetter] = {
+    MailTemplate.EXPORT_READY: Letter(ExportErrand, facts_of_export, listed_recipients, export_ready)
+}
+
+AnyLetter = (
+    OrderLetter
+    | TaskLetter
+    | ApplicationLetter
+    | CertificateLetter
+    | NameLetter
+    | CartLetter
+    | LearningLetter
+    | ExportLetter
+)
 EVERY_LETTER: Mapping[MailTemplate, AnyLetter] = {
     **LETTERS,
     **TASK_LETTERS,
@@ -214,6 +229,7 @@ EVERY_LETTER: Mapping[MailTemplate, AnyLetter] = {
     **NAME_LETTERS,
     **CART_LETTERS,
     **LEARNING_LETTERS,
+    **EXPORT_LETTERS,
 }
 
 

@@ -79,7 +79,12 @@ REPORTS: Mapping[ExportReport, ReportRules] = {
     ),
     ExportReport.MAILS: ReportRules("when it was to be sent", (*_SPAN, "statuses", "person_ids"), tuple(MailStatus)),
     ExportReport.AUDIT: ReportRules("when it happened", _SPAN, roles=_CONFIDENTIAL),
-    ExportReport.SALES: ReportRules("when the order was completed", (*_SPAN, "currency"), formats=_DRAWN, adds_up=True),
+    ExportReport.SALES: ReportRules(
+        "when the order was completed",
+        (*_SPAN, "course_ids", "currency", "include_tests"),
+        formats=_DRAWN,
+        adds_up=True,
+    ),
     ExportReport.FINANCE: ReportRules("when the money moved", (*_SPAN, "currency"), formats=_DRAWN, adds_up=True),
     ExportReport.STATEMENT: ReportRules("when the money moved", (*_SPAN, "currency"), formats=_DRAWN, adds_up=True),
 }

@@ -20,6 +20,7 @@ from sandbox.certificate_scenes import CERTIFICATE_SCENES
 from sandbox.home import Home, claim_home
 from sandbox.learning_scenes import LEARNING_SCENES
 from sandbox.play import Player, Scene
+from sandbox.report_scenes import REPORT_SCENES
 from sandbox.scenes import SCENES
 from sandbox.stack import Stack, StackStep
 
@@ -39,7 +40,7 @@ async def play(console: Console) -> int:
             Stack(home, _progress(console), environment=_hastened()) as stack,
             Player.on(stack, console) as player,
         ):
-            for scene in (*SCENES, *CART_SCENES, *LEARNING_SCENES, *CERTIFICATE_SCENES):
+            for scene in (*SCENES, *CART_SCENES, *LEARNING_SCENES, *CERTIFICATE_SCENES, *REPORT_SCENES):
                 await player.play(scene)
             await player.collect(home.path)
             _print_ending(console, player.scenes, home.path)
@@ -141,10 +142,10 @@ def _print_ending(console: Console, scenes: list[Scene], home: Path) -> None:
     console.print(table)
     summary = home / "summary.json"
     summary.write_text(json.dumps([scene.as_json() for scene in scenes], indent=2, ensure_ascii=False))
-    console.print(
-        f"\nSummary {_shown(summary)}, receipts {_shown(home / 'receipts')}, decision records"
-        f" {_shown(home / 'records')}, certificates {_shown(home / 'certificates')}, mails {_shown(home / 'mails')}."
-    )
+    found = {"receipts": "receipts", "decision records": "records", "certificates": "certificates"}
+    found |= {"reports": "reports", "mails": "mails"}
+    shown = ", ".join(f"{what} {_shown(home / folder)}" for what, folder in found.items())
+    console.print(f"\nSummary {_shown(summary)}, {shown}.")
     console.print("`make up` keeps such a stack running, with the Web UI, for you to look around.", style="dim")
 
 

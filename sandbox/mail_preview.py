@@ -16,6 +16,7 @@ _OCCASIONS = {
     MailTemplate.TASK_REMINDER: ("reminder", "escalation", "second_escalation"),
     MailTemplate.CART_REMINDER: ("1", "2", "3"),
     MailTemplate.LESSONS_RELEASED: ("1", "3", "14"),
+    MailTemplate.EXPORT_READY: ("sales", "finance", "statement"),
 }
 # Who a mail is to, for the names and clocks of its language.
 _READER = ("Aoife O'Connor-Ní Dhomhnaill", "Europe/Dublin")

@@ -79,6 +79,15 @@ class Player:
         """Of the stack."""
         return self._settings
 
+    @property
+    def home(self) -> Path:
+        """Where the stack keeps its data, and people find what was played."""
+        return self._stack.home
+
+    async def download(self, path: str, caller: str, role: Role = Role.STUDENT) -> bytes:
+        """A file, as this sample person. Raises `httpx.HTTPStatusError` if it is refused."""
+        return (await self._http.get(path, headers=self._as(caller, role))).raise_for_status().content
+
     async def get(self, path: str, caller: str, role: Role = Role.STUDENT) -> Json:
         """Read something as this sample person."""
         answer = await self._http.get(path, headers=self._as(caller, role))

@@ -28,6 +28,7 @@ from models.tables import (
     Lesson,
     LessonSlot,
     Person,
+    ReportRecipient,
     Reviewer,
     ScreeningMeeting,
     Subject,
@@ -44,6 +45,7 @@ from models.vocabulary import (
     CouponKind,
     CourseKind,
     CourseStatus,
+    ExportReport,
     MailList,
     PeriodUnit,
     RefundPolicy,
@@ -109,6 +111,11 @@ class TaskContactEntry(_Entry):
 
 
 class ReviewerEntry(_Entry):
+    person: str
+
+
+class ReportRecipientEntry(_Entry):
+    report: ExportReport
     person: str
 
 
@@ -250,6 +257,7 @@ class AcademyFiles(BaseModel):
     people: tuple[PersonEntry, ...]
     task_contacts: tuple[TaskContactEntry, ...]
     reviewers: tuple[ReviewerEntry, ...]
+    report_recipients: tuple[ReportRecipientEntry, ...] = ()
     subjects: tuple[SubjectEntry, ...]
     courses: tuple[CourseEntry, ...]
     coupons: tuple[CouponEntry, ...]
@@ -271,6 +279,7 @@ def read_academy(folder: Path = DATA) -> AcademyFiles:
             "people": tables("people").get("person", []),
             "task_contacts": tables("people").get("task_contact", []),
             "reviewers": tables("people").get("reviewer", []),
+            "report_recipients": tables("people").get("report_recipient", []),
             "subjects": tables("subjects").get("subject", []),
             "courses": tables("courses").get("course", []),
             "coupons": tables("coupons").get("coupon", []),
@@ -313,6 +322,11 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         await _upsert(session, TaskContact, [_task_contact(contact) for contact in files.task_contacts])
         reviewers = [Reviewer(person_id=sample_id("person", each.person)) for each in files.reviewers]
         await _upsert(session, Reviewer, reviewers, keep={"away_since", "last_assigned_at"})
+        recipients = [
+            ReportRecipient(report=each.report, person_id=sample_id("person", each.person))
+            for each in files.report_recipients
+        ]
+        await _upsert(session, ReportRecipient, recipients)
         await _upsert(session, Subject, [Subject(**subject.model_dump()) for subject in files.subjects])
         courses = [_course(course, today, academy_zone) for course in files.courses]
         await _upsert(session, Course, courses, keep={"seats_taken"})
@@ -345,6 +359,7 @@ async def load_academy(sessions: Sessions, files: AcademyFiles | None = None) ->
         "people": len(files.people),
         "task contacts": len(files.task_contacts),
         "reviewers": len(files.reviewers),
+        "report recipients": len(files.report_recipients),
         "subjects": len(files.subjects),
         "courses": len(files.courses),
         "modules": len(modules),
@@ -481,4 +496,8 @@ async def _upsert(
         if not column.primary_key and column.name not in {"created_at", *keep}
     }
     keys = [column.name for column in columns if column.primary_key]
-    await session.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+    if changed:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    await session.execute(statement)

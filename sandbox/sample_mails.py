@@ -9,6 +9,7 @@ from activities.letters import (
     APPLICATION_LETTERS,
     CART_LETTERS,
     CERTIFICATE_LETTERS,
+    EXPORT_LETTERS,
     LEARNING_LETTERS,
     LETTERS,
     NAME_LETTERS,
@@ -24,6 +25,7 @@ from models.vocabulary import (
 from sandbox.application_mail_samples import write_about_application
 from sandbox.cart_mail_samples import a_cart_coupon, write_about_cart
 from sandbox.certificate_mail_samples import write_about_certificate, write_about_name
+from sandbox.export_mail_samples import write_about_export
 from sandbox.learning_mail_samples import write_about_learning
 from sandbox.mail_samples import (
     ABOUT_A_REFUND,
@@ -87,6 +89,10 @@ def _about_lessons(template: MailTemplate, occasion: str, moment: datetime, told
     return write_about_learning(template, occasion=occasion, moment=moment, **told)
 
 
+def _about_an_export(_: MailTemplate, occasion: str, moment: datetime, told: dict[str, object]) -> RenderedMail:
+    return write_about_export(occasion=occasion, moment=moment, **told)
+
+
 _Write: TypeAlias = Callable[[MailTemplate, str, datetime, dict[str, object]], RenderedMail]
 _ABOUT_NO_ORDER: tuple[tuple[Container[MailTemplate], _Write], ...] = (
     (TASK_LETTERS, _about_a_task),
@@ -95,4 +101,5 @@ _ABOUT_NO_ORDER: tuple[tuple[Container[MailTemplate], _Write], ...] = (
     (NAME_LETTERS, _about_a_name),
     (CART_LETTERS, _about_a_cart),
     (LEARNING_LETTERS, _about_lessons),
+    (EXPORT_LETTERS, _about_an_export),
 )

@@ -11,8 +11,6 @@ from models.errors import Reason
 from models.messages.message import Actor, Message
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
 
-# Reports that add up: one step makes the whole file. All others list things, row by row.
-
 
 class ExportFilters(Message):
     """Which rows an export has. What is not named is not narrowed; not every report knows every filter."""
@@ -120,6 +118,7 @@ class ExportProgress(Message):
 
 
 class MakeReport(Message):
-    """The input of `ScheduledReportWorkflow`: the report on the span that is over at its scheduled time."""
+    """The input of `ScheduledReportWorkflow`: both formats, on the days that follow from the moment it is meant for."""
 
     report: ExportReport
+    formats: tuple[ExportFormat, ...] = (ExportFormat.PDF, ExportFormat.XLSX)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from openpyxl import load_workbook
 from pypdf import PdfReader
 
 REGISTRAR = str(Path(sys.executable).parent / "registrar")
@@ -74,6 +75,7 @@ def _look_at_results(home: Path, told: str) -> None:
         "A cart is left, and won back by a mail": "recovered",
         "A cart that is bought in time": "ordered",
         "A certificate, checked by anybody": "issued",
+        "The sales of the day": "done",
     }
     assert [scene["title"] for scene in scenes if scene["state"] == "refunded"] == ["Refund after the first lesson"]
     assert all(scene["workflow_id"] in told for scene in scenes)
@@ -91,6 +93,10 @@ def _look_at_results(home: Path, told: str) -> None:
     assert len(list((home / "mails").glob("*.html"))) == expected
     [certificate] = (home / "certificates").glob("CERT-*.pdf")
     assert "Żółciński" in PdfReader(certificate).pages[0].extract_text()
+    [workbook] = (home / "reports").glob("*.xlsx")
+    assert load_workbook(workbook, read_only=True).sheetnames[-1] == "About"
+    [report] = (home / "reports").glob("*.pdf")
+    assert "Sales and refunds by course" in PdfReader(report).pages[0].extract_text()
     records = sorted((home / "records").glob("*.pdf"))
     assert len(records) == 2
     assert all(PdfReader(file).pages for file in records)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from activities import mail_rendering
 from activities.calendar import MEDIA_TYPE, MEDIA_TYPE_PARAMETERS
+from activities.errand import PublicPages
 from activities.letters import EVERY_LETTER, LETTERS
 from activities.mail_message import Attachment, InvalidAddressError, compose, mailbox
 from activities.mail_rendering import RenderedMail, Words
@@ -27,6 +28,7 @@ from models.vocabulary import (
     ApplicationStatus,
     CertificateOrigin,
     EnrollmentStatus,
+    ExportReport,
     MailTemplate,
     PaymentMethod,
     ReviewReason,
@@ -193,12 +195,19 @@ def write_every_letter_to_learners() -> None:
         write(ending, completed_at=NOW)
 
 
+def write_every_letter_with_a_report() -> None:
+    for report in (ExportReport.SALES, ExportReport.FINANCE, ExportReport.STATEMENT):
+        write(MailTemplate.EXPORT_READY, occasion=report)
+    write(MailTemplate.EXPORT_READY, pages=PublicPages(PUBLIC.url, None))
+
+
 def test_every_text_is_said_by_some_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(texts_for("mail", "en").texts)
     monkeypatch.setattr(mail_rendering, "texts_for", lambda *_: Texts("en", "en", watched))
     for template in MailTemplate:
         write(template, is_test=True)
     write_every_letter_to_learners()
+    write_every_letter_with_a_report()
     confirmed = facts_for(MailTemplate.ORDER_CONFIRMATION, amount=0)
     others = (
         a_line(2, "Bundle", confirmed.payer, parts=("One",), held=("Two",)),
@@ -325,7 +334,12 @@ def test_links_lead_to_the_web_and_nowhere_else(template: MailTemplate) -> None:
         for job in ("order", "tutor-application")
     }
     ours = {address for address in links if address and address.startswith(f"{PUBLIC.url}/v1/")}
-    told = {MailTemplate.CART_REMINDER: 3, MailTemplate.LESSONS_RELEASED: 1, MailTemplate.CERTIFICATE_ISSUED: 1}
+    told = {
+        MailTemplate.CART_REMINDER: 3,
+        MailTemplate.LESSONS_RELEASED: 1,
+        MailTemplate.CERTIFICATE_ISSUED: 1,
+        MailTemplate.EXPORT_READY: 2,
+    }
     assert len(ours) == told.get(template, 0)
     lessons = {LESSON_PAGE.replace("{lesson_id}", str(an_id(f"lesson {number}"))) for number in (1, 2, 3)}
     check = f"{PUBLIC.url}/verify/01J9Z3V6T1Q8N4W2X7C5B0KDMH"

@@ -49,6 +49,7 @@ _FAILURES = DefaultFailureConverter()
 _NO_TIME = timedelta()
 _FOR_WHOEVER_GOES_ON = {"signal_workflow", "do_update", "cancel_workflow"}
 _ONCE_IN_ALL_TIME = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+_UNLESS_IT_FAILED = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 _ALREADY_EXISTS = (
     children.StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
 )
@@ -424,11 +425,17 @@ class Simulation:
         run = self.runs.get(workflow_id)
         return run is not None and run.ended is None
 
+    def has_completed(self, workflow_id: str) -> bool:
+        """Whether the last run of this id is over, and has not failed."""
+        run = self.runs.get(workflow_id)
+        return run is not None and run.ended is not None and run.ended.HasField("complete_workflow_execution")
+
     def start_child(self, parent: Run, wanted: commands.StartChildWorkflowExecution) -> None:
         """Start a workflow for another one, unless its id is taken; the parent hears of it."""
         started = activations.ResolveChildWorkflowExecutionStart(seq=wanted.seq)
         taken = self.is_running(wanted.workflow_id)
         taken |= wanted.workflow_id in self.runs and wanted.workflow_id_reuse_policy == _ONCE_IN_ALL_TIME
+        taken |= self.has_completed(wanted.workflow_id) and wanted.workflow_id_reuse_policy == _UNLESS_IT_FAILED
         if parent.ended is not None and not taken and parent.successor is None:
             return
         if taken:
