@@ -69,6 +69,7 @@ class DripWorkflow:
             listed=(state, waiting_for),
             is_with_human=is_with_human,
             lists_due=False,
+            can_do="`replan` has the record read at once.",
         )
 
     @workflow.run
@@ -290,7 +291,7 @@ class DripWorkflow:
         open_now = f"{step.released} of {step.lessons} lessons are open."
         due, task_id = step.wakes_at, self._tasks.open_id
         if self._is_stopped:
-            told = "Stopped: the next message starts it again, or the sweep `wake-drips` once something is due."
+            told = "Stopped: the next message, say `replan`, starts it again, or the sweep once something is due."
             self._desk.tell(WaitingFor.NOTHING, f"{told} {open_now}")
         elif step.is_over and step.status not in _FOLLOWED:
             self._desk.tell(WaitingFor.NOTHING, f"Over: {step.status}. {open_now}")
