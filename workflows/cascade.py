@@ -232,7 +232,7 @@ class CascadeWorkflow:
         self._round += 1
         told = f"{count.ended} of {count.total} places have ended."
         if count.left:
-            told += f" {count.left} are on their way; those with a bank at work end with its answer."
+            told += f" On their way: {count.left}; those with a bank at work end with its answer."
         if count.waiting:
             told += f" The money of {count.waiting} waits for a person: decide their tasks."
         told += " It looks again by itself; the signal `pause` stops it."
