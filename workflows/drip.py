@@ -299,7 +299,7 @@ class DripWorkflow:
             told = f"Everything is done. Decide the task `{task_id}`: `approve` or `reject`."
             self._desk.tell(WaitingFor.REVIEWER, told, due_at=due, needs_human=True)
         elif step.status is EnrollmentStatus.SUSPENDED:
-            self._desk.tell(WaitingFor.OPERATOR, f"Suspended: nothing opens until it is reactivated. {open_now}")
+            self._desk.tell(WaitingFor.OPERATOR, f"Suspended: nothing opens until `change` reactivates it. {open_now}")
         elif step.is_paused:
             self._desk.tell(WaitingFor.TIMER, f"Paused: nothing opens until it goes on. {open_now}", due_at=due)
         elif due is None:

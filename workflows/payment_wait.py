@@ -43,6 +43,7 @@ class PaymentWait:
 
     def __init__(self, run: OrderRun, due: Money, hold_expires_at: datetime) -> None:
         self._run, self._due = run, due
+        run.desk.can_do = "`payment_changed` has Stripe asked at once; `cancel` gives the order up while it is unpaid."
         self._deadline = hold_expires_at
         self._attempt = 1
         self._poll = FIRST_POLL
