@@ -73,6 +73,11 @@ def test_every_message_is_described_with_the_json_that_it_takes(
         assert "actor" not in takes[0].model_fields or "actor" in told
 
 
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: str(job.name))
+def test_every_job_can_be_asked_how_it_stands(job: workflow._Definition) -> None:
+    assert {"status", "progress"} & set(job.queries)
+
+
 def calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
     """The calls of a file, by the last part of what is called."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
