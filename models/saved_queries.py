@@ -35,7 +35,11 @@ SAVED_QUERIES = (
         "jobs that broke, which none should",
         'RegistrarJob IS NOT NULL AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut", "Canceled")',
     ),
-    _running("wedged", "jobs whose code has not gone on for about a minute", 'TemporalReportedProblems IN ("category=WorkflowTaskFailed")'),
+    _running(
+        "wedged",
+        "jobs whose code has not gone on for about a minute",
+        'TemporalReportedProblems IN ("category=WorkflowTaskFailed")',
+    ),
     _running("findings", "what a check has found and asks a person about", 'RegistrarJob="finding"'),
     _running("orders", "orders that are not over", 'RegistrarJob="order"'),
     _running("unpaid", "orders that are not paid yet, by card or by invoice", 'RegistrarWaitingFor="payment"'),
