@@ -243,6 +243,7 @@ async def _ask(client: Client, task_queue: str, row: Finding) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         search_attributes=search.at_start("finding", FindingStatus.OPEN, WaitingFor.OPERATOR),
         static_summary=f"Found: {FindingKind(row.kind).value.replace('_', ' ')}",
+        static_details=f"Of {row.subject_kind.replace('_', ' ')} `{row.subject_id}`, found {row.times} times.",
     )
 
 

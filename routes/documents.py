@@ -187,6 +187,7 @@ async def send_document(
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=f"A copy of {document.number}",
+            static_details=f"Document `{document.id}` of order `{document.order_id}`.",
         )
     return CopyOnItsWay(copy_id=copy_id, document=document.number)
 

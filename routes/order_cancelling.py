@@ -34,6 +34,7 @@ async def start_cancellation(temporal: Client, sessions: Sessions, order_id: UUI
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             search_attributes=search.at_start("order_cancellation", OrderStatus.COMPLETED, WaitingFor.STRIPE, order),
             static_summary=f"Take a paid order back: {wish.reason}",
+            static_details=f"Asked for by `{wish.actor}`.",
         )
     except WorkflowAlreadyStartedError:
         return

@@ -60,7 +60,12 @@ class CartWorkflow:
         self._turn = asyncio.Lock()
         self._outbox = Outbox()
         listed = start.status or CartStatus.OPEN
-        self._desk = Desk("Cart", "What is in it is written down.", listed=(listed, WaitingFor.TIMER))
+        self._desk = Desk(
+            "Cart",
+            "What is in it is written down.",
+            listed=(listed, WaitingFor.TIMER),
+            can_do="`ordered` has the record read at once; `clear` forgets the cart.",
+        )
 
     @workflow.run
     async def run(self, start: CartStart) -> CartOutcome:
@@ -324,7 +329,10 @@ class CartWorkflow:
 
     # ---- messages ----
 
-    @workflow.update(description="What is in the cart from now on: {cart_id: '…', person_id: '…', course_ids: ['…']}")
+    @workflow.update(
+        description="What is in the cart from now on: {cart_id: '…', person_id: '…', course_ids: ['…'], "
+        "actor: 'staff:<id>'}"
+    )
     async def change(self, wish: ChangeCart) -> CartAnswer:
         """Write it down. The cart is open again, and its cut-off begins anew."""
         async with self._turn:

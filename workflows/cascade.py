@@ -41,6 +41,7 @@ AT_ONCE = 10
 STARTS_OF_A_RUN = 500
 # A refund that waits for a person, or is watched for weeks, gives up its turn once the record says so.
 _LOOK_AFTER = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
+_GOES_ON = "Places end, and their money goes back. The signal `pause` has nothing new begun."
 _REST = tuple(timedelta(seconds=wait) for wait in (2, 10, 60, 600, 3600))
 
 
@@ -80,6 +81,7 @@ class CascadeWorkflow:
             await self._begin()
         self._desk.status = CascadeStatus.RUNNING
         if self._under_way:
+            self._desk.tell(WaitingFor.NOTHING, _GOES_ON, in_passing=True)
             await self._forget_settled()
         while True:
             if not (await self._cancel_orders() and await self._end_places() and await self._has_turns(AT_ONCE)):
@@ -119,7 +121,7 @@ class CascadeWorkflow:
             )
             for order_id in page.ids:
                 await self._unless_paused()
-                self._say("Orders that are not paid are cancelled.")
+                self._say("Orders that are not paid are cancelled. The signal `pause` stops that.")
                 await self._cancel_order(order_id)
                 self._starts += 1
             if len(page.ids) < PAGE:
@@ -151,7 +153,7 @@ class CascadeWorkflow:
                     continue
                 if self._is_long() or not await self._has_turns(1):
                     return False
-                self._say("Places end, and their money goes back.")
+                self._say(_GOES_ON)
                 self._under_way[enrollment_id] = asyncio.create_task(self._end_place(enrollment_id))
                 self._starts += 1
             if len(page.ids) < PAGE:
@@ -230,9 +232,10 @@ class CascadeWorkflow:
         self._round += 1
         told = f"{count.ended} of {count.total} places have ended."
         if count.left:
-            told += f" {count.left} are on their way; those with a bank at work end with its answer."
+            told += f" On their way: {count.left}; those with a bank at work end with its answer."
         if count.waiting:
             told += f" The money of {count.waiting} waits for a person: decide their tasks."
+        told += " It looks again by itself; the signal `pause` stops it."
         waits_for = WaitingFor.OPERATOR if count.waiting else WaitingFor.TIMER
         self._desk.tell(waits_for, told, needs_human=bool(count.waiting), in_passing=self._round == 1)
         await happened(lambda: self._is_paused, until, summary="Look again how far it is")

@@ -81,7 +81,12 @@ class CertificateWorkflow:
         self._papers = CertificatePapers(start, self._outbox, self._read_again)
         self._tasks = HumanTasks(self._outbox)
         self._corrections = NameCorrections(self._outbox, self._settle_correction)
-        self._desk = Desk("Certificate", "It is issued.", listed=listed_so_far()[:2])
+        self._desk = Desk(
+            "Certificate",
+            "It is issued.",
+            listed=listed_so_far()[:2],
+            can_do="`facts_changed` has the record read at once.",
+        )
 
     @workflow.run
     async def run(self, start: CertificateStart) -> CertificateOutcome:

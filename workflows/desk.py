@@ -12,6 +12,7 @@ from models.messages.jobs import JobState
 from models.vocabulary import WaitingFor
 
 _REFUSED = "refused"
+_OF_NO_OTHERS = {WaitingFor.OPERATOR, WaitingFor.NOTHING}
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Desk:
 
     `listed` is what the search attributes say from the start (see where the workflow is started); saying it again would
     cost an event. A job that wakes too often for that lists no due dates.
+    `can_do` is what an operator can do while it waits for others: what operators have to decide says so by itself.
     """
 
     def __init__(
@@ -39,12 +41,16 @@ class Desk:
         *,
         is_with_human: bool = False,
         lists_due: bool = True,
+        can_do: str = "",
     ) -> None:
         self.title = title
         self.status: str | None = None
         self.told = Told(WaitingFor.NOTHING, next_action)
         self._since = workflow.now()
-        self._details = ""
+        self.can_do = can_do
+        # From the first moment on, also of a run that goes on for another. Costs no event.
+        self._details = f"**{title}**\n\n{next_action}"
+        workflow.set_current_details(self._details)
         self._listed: tuple[str, WaitingFor, bool, datetime | None] = (*listed, is_with_human, None)
         self._lists_due = lists_due
 
@@ -85,6 +91,8 @@ class Desk:
         lines = [f"**{self.title}** · {self.status or _REFUSED}", told.next_action]
         if told.due_at is not None:
             lines.append(f"Until {told.due_at:%Y-%m-%d %H:%M} UTC.")
+        if self.can_do and told.waiting_for not in _OF_NO_OTHERS:
+            lines.append(self.can_do)
         return "\n\n".join(lines)
 
     def _list(self) -> None:

@@ -39,7 +39,10 @@ class DisputeWorkflow:
         self._is_listed = False
         self._places_ended = False
         self._desk = Desk(
-            f"Dispute {request.stripe_dispute_id}", "It is read from Stripe.", listed=("open", WaitingFor.STRIPE)
+            f"Dispute {request.stripe_dispute_id}",
+            "It is read from Stripe.",
+            listed=("open", WaitingFor.STRIPE),
+            can_do="`dispute_changed` has Stripe asked at once.",
         )
 
     @workflow.run

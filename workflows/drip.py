@@ -69,6 +69,7 @@ class DripWorkflow:
             listed=(state, waiting_for),
             is_with_human=is_with_human,
             lists_due=False,
+            can_do="`replan` has the record read at once.",
         )
 
     @workflow.run
@@ -290,7 +291,7 @@ class DripWorkflow:
         open_now = f"{step.released} of {step.lessons} lessons are open."
         due, task_id = step.wakes_at, self._tasks.open_id
         if self._is_stopped:
-            told = "Stopped: the next message starts it again, or the sweep `wake-drips` once something is due."
+            told = "Stopped: the next message, say `replan`, starts it again, or the sweep once something is due."
             self._desk.tell(WaitingFor.NOTHING, f"{told} {open_now}")
         elif step.is_over and step.status not in _FOLLOWED:
             self._desk.tell(WaitingFor.NOTHING, f"Over: {step.status}. {open_now}")
@@ -298,7 +299,7 @@ class DripWorkflow:
             told = f"Everything is done. Decide the task `{task_id}`: `approve` or `reject`."
             self._desk.tell(WaitingFor.REVIEWER, told, due_at=due, needs_human=True)
         elif step.status is EnrollmentStatus.SUSPENDED:
-            self._desk.tell(WaitingFor.OPERATOR, f"Suspended: nothing opens until it is reactivated. {open_now}")
+            self._desk.tell(WaitingFor.OPERATOR, f"Suspended: nothing opens until `change` reactivates it. {open_now}")
         elif step.is_paused:
             self._desk.tell(WaitingFor.TIMER, f"Paused: nothing opens until it goes on. {open_now}", due_at=due)
         elif due is None:

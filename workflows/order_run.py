@@ -36,6 +36,7 @@ def _desk() -> Desk:
         "Order",
         "The order is being priced and its seats are being held.",
         listed=(OrderStatus.PENDING_PAYMENT, WaitingFor.PAYMENT),  # as routes/order_start.py sets them
+        can_do="`cancel` gives the order up.",
     )
 
 

@@ -35,6 +35,9 @@ from workflows.waiting import happened
 
 _HOLD_EXPIRED = CancelOrder(actor="system", reason="hold_expired")
 DECLINED = CancelOrder(actor="stripe", reason="payment_declined")
+# What an operator can do meanwhile.
+_WHILE_UNPAID = "`payment_changed` has Stripe asked at once; `cancel` gives the order up while it is unpaid."
+_AT_THE_BANK = "`payment_changed` has Stripe asked at once; a `cancel` is kept until the bank has answered."
 
 
 class PaymentWait:
@@ -43,6 +46,7 @@ class PaymentWait:
 
     def __init__(self, run: OrderRun, due: Money, hold_expires_at: datetime) -> None:
         self._run, self._due = run, due
+        run.desk.can_do = _WHILE_UNPAID
         self._deadline = hold_expires_at
         self._attempt = 1
         self._poll = FIRST_POLL
@@ -143,6 +147,7 @@ class PaymentWait:
         self._hesitation = min(self._hesitation * 2, LONGEST_POLL)
 
     def _wait_for_payer(self) -> None:
+        self._run.desk.can_do = _WHILE_UNPAID
         self._run.desk.tell(
             WaitingFor.PAYMENT, "The payer has to pay; after that the seat is theirs.", due_at=self._deadline
         )
@@ -209,6 +214,7 @@ class PaymentWait:
         self._confirming, self._reminder_at = False, None
         rested_at = workflow.now() + REST
         await self._hold_until(rested_at + CARD_HOLD, "declined_too_often", resting_until=rested_at)
+        self._run.desk.can_do = "`cancel` gives the order up."
         self._run.desk.tell(
             WaitingFor.TIMER, "Declined too often; the payer can try again after a rest.", due_at=rested_at
         )
@@ -234,6 +240,7 @@ class PaymentWait:
             self._reminder_at = None
             if not self._run.hold_lapsed:
                 await self._hold_until(max(self._deadline, workflow.now() + PROCESSING_HOLD), "payment_is_processing")
+            self._run.desk.can_do = _AT_THE_BANK
             self._run.desk.tell(WaitingFor.STRIPE, "The bank is working on the payment.", due_at=self._deadline)
             self._mail_once(MailTemplate.PAYMENT_PROCESSING, "Tell the payer that the bank is working")
         elif workflow.now() >= self._deadline:

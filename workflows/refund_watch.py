@@ -58,6 +58,7 @@ class RefundWatchWorkflow:
             f"Refund {watch.stripe_refund_id}",
             "Its status is being read.",
             listed=_listed(watch.seen),
+            can_do="`refund_changed` has Stripe asked at once; *Request Cancellation* only ends the watching.",
         )
 
     @workflow.run

@@ -95,7 +95,9 @@ class TutorApplicationWorkflow:
         """Until it is sent. Who forgets it is reminded; in the end it is given up."""
         application, kept_until = self._application, created_at + DRAFT_KEPT_FOR
         application.desk.tell(
-            WaitingFor.APPLICANT, "The applicant writes the draft, and sends it with `submit`.", due_at=kept_until
+            WaitingFor.APPLICANT,
+            "The applicant writes the draft, and sends it with `submit`; `withdraw` ends it.",
+            due_at=kept_until,
         )
 
         def nudge(number: int) -> None:
@@ -109,7 +111,9 @@ class TutorApplicationWorkflow:
         """Until the applicant has given what was asked for; who does not is not rejected: it expires."""
         application = self._application
         application.desk.tell(
-            WaitingFor.APPLICANT, "The applicant gives what was asked for, and says so with `answer`.", due_at=due_at
+            WaitingFor.APPLICANT,
+            "The applicant gives what was asked for, and says so with `answer`; `withdraw` ends it.",
+            due_at=due_at,
         )
 
         def chase(number: int) -> None:

@@ -45,7 +45,10 @@ class UnmatchedPaymentWorkflow:
         self._changed = False
         self._refunds = 0
         self._desk = Desk(
-            f"Payment {request.payment_intent_id}", "Its owner is being looked up.", listed=("open", WaitingFor.STRIPE)
+            f"Payment {request.payment_intent_id}",
+            "Its owner is being looked up.",
+            listed=("open", WaitingFor.STRIPE),
+            can_do="`payment_changed` has Stripe asked at once.",
         )
 
     @workflow.run

@@ -8,7 +8,10 @@ from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.drips import DripActivities
+    from models.messages.jobs import JobState
     from models.messages.learning import DripsWoken, WakeDrips
+    from models.vocabulary import WaitingFor
+    from workflows.desk import Desk
     from workflows.policies import JOBS
 
 # A backlog is worked off in portions: what is due meanwhile is to find a free worker.
@@ -24,6 +27,11 @@ class WakeDripsWorkflow:
     What keeps one from looking at its enrollment, holds up nobody else: the next sweep finds it again.
     """
 
+    @workflow.init
+    def __init__(self, wake: WakeDrips) -> None:
+        self._desk = Desk("Late jobs of enrollments", "They are looked for.", listed=("", WaitingFor.NOTHING))
+        self._desk.status = "running"
+
     @workflow.run
     async def run(self, wake: WakeDrips) -> DripsWoken:
         """Wake as many as there are, a page at a time; after some pages another run goes on."""
@@ -36,7 +44,15 @@ class WakeDripsWorkflow:
             if page.last is None:
                 break
             wake = wake.model_copy(update={"after": page.last})
+            told = f"{woken} were woken; what was woken gets to work, then the others are."
+            self._desk.tell(WaitingFor.NOTHING, told, in_passing=True)
             await workflow.sleep(_REST, summary="What was woken gets to work")
         else:
             workflow.continue_as_new(wake, initial_versioning_behavior=_TO_THE_NEWEST_BUILD)
+        self._desk.status = "done"
+        self._desk.tell(WaitingFor.NOTHING, f"Over: {woken} were woken.", in_passing=True)
         return DripsWoken(woken=woken)
+
+    @workflow.query(description="How many were woken")
+    def status(self) -> JobState:
+        return self._desk.state(None)

@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import itertools
 import random
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,8 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance
 from temporalio.worker._workflow_instance import WorkflowInstanceDetails
 
+from models.vocabulary import TaskAction
+
 Step = Callable[..., Coroutine[object, object, object]]
 Schedule = commands.ScheduleActivity | commands.ScheduleLocalActivity
 
@@ -53,6 +56,9 @@ _UNLESS_IT_FAILED = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICA
 _ALREADY_EXISTS = (
     children.StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
 )
+# Commands that the Web UI shows by their summaries.
+_TOLD_IN_THE_UI = {"start_timer", "schedule_activity", "schedule_local_activity", "start_child_workflow_execution"}
+_ASKED_AT_THE_START = {"checkout", "begin", "begun", "request"}
 
 
 class _NoMetrics:
@@ -121,6 +127,22 @@ class Run:
     successor: "Run | None" = None
     build: int = 1
     number: int = 0
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a job of ours, not one that a test has made up."""
+        return self.definition.cls.__module__.startswith("workflows.")
+
+    @property
+    def details(self) -> str:
+        """What the Web UI shows as its current details."""
+        return str(getattr(self.instance, "_current_details"))  # noqa: B009 - the interpreter's own
+
+    @property
+    def acts(self) -> set[str]:
+        """What an operator may send to it: signals, updates, and what its tasks allow."""
+        messages = {*self.definition.signals, *self.definition.updates} - _ASKED_AT_THE_START
+        return {str(name) for name in messages} | (set(TaskAction) if "decide" in messages else set())
 
     @property
     def latest(self) -> "Run":
@@ -217,7 +239,24 @@ class Run:
         if self.ended is None and jobs:
             self.heard += [job.signal_workflow for job in jobs if job.HasField("signal_workflow")]
             for command in self._activate(jobs):
+                assert self._sums_up(command), f"{self.workflow_id} gives no summary: {command}"
                 self._obey(command)
+            assert self._tells_why_it_waits(), f"{self.workflow_id} does not say why it waits: {self.details}"
+
+    def _sums_up(self, command: commands.WorkflowCommand) -> bool:
+        """Whether a step, a timer or a child comes with the words that the Web UI shows of it."""
+        is_shown = self.is_ours and command.WhichOneof("variant") in _TOLD_IN_THE_UI
+        return not is_shown or command.user_metadata.HasField("summary")
+
+    def _tells_why_it_waits(self) -> bool:
+        """Whether the Web UI says why it stands still, and names a message or an action that moves it.
+
+        A step that is under way says it by itself. What is over only rests.
+        """
+        if not self.is_ours or self.ended is not None or any(not each.is_resolved for each in self.attempts.values()):
+            return True
+        details = self.details
+        return bool(details) and ("Over: " in details or self.acts == set() or bool(self.acts & _named_in(details)))
 
     def _activate(self, jobs: Sequence[activations.WorkflowActivationJob]) -> Sequence[commands.WorkflowCommand]:
         news = activations.WorkflowActivation(
@@ -582,6 +621,10 @@ class Simulation:
             last_completion_result=Payloads(),
             last_failure=None,
         )
+
+
+def _named_in(details: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", details))
 
 
 def _child_failure(run: Run, cause: Failure) -> Failure:

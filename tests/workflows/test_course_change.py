@@ -163,3 +163,4 @@ def test_the_sweep_reaches_everybody_once_page_by_page(overdue: int, looks: int)
     simulation.run_for(timedelta(minutes=20))
     assert (record.looks, record.reached) == (looks, list(range(1, overdue + 1)))
     assert (run.successor is not None, isinstance(run.result(), DripsWoken)) == (looks > ROUNDS, True)
+    assert run.query(WakeDripsWorkflow.status).status == "done"

@@ -1,0 +1,1 @@
+"""The documentation, done as it says."""

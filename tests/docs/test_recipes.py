@@ -1,0 +1,215 @@
+"""The recipes of docs/recipes.md: each fault is put in, the page's own commands are run, and the job goes on."""
+
+import asyncio
+import dataclasses
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+import worker
+from models import search
+from models.vocabulary import Role
+from routes.tokens import issue_token
+from sandbox.ports import listen_on
+from sandbox.postgres import EmbeddedPostgres
+from sandbox.temporal import EmbeddedTemporal
+from schedules import reconcile
+from tests.docs.bad_release import HastyOrderWorkflow
+from tests.eventually import eventually
+from tests.installation import Installation, Json, serving
+from tests.ordering import until_mailed
+from worker import running_workers
+from workflows.connection import connect
+from workflows.deployment import make_current
+from workflows.order import OrderWorkflow
+
+PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+_SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FIRST = _BLOCK.findall(PAGE.partition("\n## ")[0])
+RECIPES = {title: _BLOCK.findall(text) for title, text in _SECTION.findall(PAGE)}
+SECONDS = 60
+
+
+async def shell(installation: Installation, *blocks: str, order: Json | None = None) -> str:
+    """Type blocks of the page, one after the other; what they say. Stops at the first command that fails."""
+    token = issue_token(installation.settings, "frida", (Role.STAFF,), timedelta(minutes=5))
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": os.environ.get("HOME", "/"),
+        "API": installation.settings.public_url,
+        "STAFF": token,
+        "ORDER": "" if order is None else order["id"],
+        "TEMPORAL_ADDRESS": installation.settings.temporal_address,
+    }
+    typed = await asyncio.create_subprocess_exec(
+        "bash", "-c", "set -euo pipefail\n" + "".join(blocks), env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, complained = (text.decode() for text in await asyncio.wait_for(typed.communicate(), SECONDS))
+    assert typed.returncode == 0, f"{said}\n{complained}"
+    return said
+
+
+async def shows(installation: Installation, order: Json, words: str, *blocks: str) -> None:
+    """Wait until commands of the page say something."""
+
+    async def is_said() -> bool:
+        return words in await shell(installation, *(blocks or FIRST), order=order)
+
+    await eventually(is_said)
+
+
+def test_every_recipe_is_followed_below() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert len(FIRST) == 1
+    for title, blocks in RECIPES.items():
+        assert blocks, f"{title} has no command"
+        used = {int(number) for number in re.findall(rf'RECIPES\["{title}"\]\[(\d)\]', source)}
+        assert used == set(range(len(blocks))), title
+
+
+async def test_a_payment_is_stuck_and_its_mail_unknown(installation: Installation) -> None:
+    order = (await installation.post_order("spanish-a1")).json()
+    await installation.double.control.pause_webhooks()
+    installation.mailbox.faults.add("drop_after_storing", times=1)
+    await installation.pay(order)
+    assert "The payer has to pay" in await shell(installation, *FIRST, order=order)
+    await shell(installation, RECIPES["A payment is stuck"][0], order=order)
+    await installation.order_ends(order["id"])
+
+    await shows(installation, order, f"order-{order['id']}", RECIPES["A mail is unknown"][0])
+    await shell(installation, RECIPES["A mail is unknown"][1], order=order)
+    await until_mailed(installation, "document_copy")
+
+
+async def test_stripe_is_down_and_then_the_mail_server(installation: Installation) -> None:
+    await installation.double.control.add_fault("error", status=503, times=None)
+    placing = asyncio.create_task(installation.post_order("spanish-a1"))
+    order = {"id": await running_order(installation)}
+    await shows(installation, order, "stripe_api_error")
+    await installation.double.control.clear_faults()
+    await shell(installation, RECIPES["Stripe is down"][0])
+    order = (await placing).json()
+
+    await installation.mailbox.shut()
+    await installation.pay(await installation.payable(order["id"], "lukasz"))
+    await shows(installation, order, "smtp_unreachable")
+    await installation.mailbox.reopen()
+    await shell(installation, RECIPES["The mail server is down"][0])
+    await installation.order_ends(order["id"])
+    assert len(installation.mailbox.messages()) == 1
+
+
+async def running_order(installation: Installation) -> str:
+    """The id of the one order that runs."""
+    found: list[str] = []
+
+    async def is_listed() -> bool:
+        query = 'RegistrarJob="order" AND ExecutionStatus="Running"'
+        found[:] = [run.id async for run in installation.temporal.list_workflows(query)]
+        return bool(found)
+
+    await eventually(is_listed)
+    return found[0].removeprefix("order-")
+
+
+@pytest.fixture
+async def apart(
+    idle_installation: Installation, tmp_path: Path
+) -> AsyncIterator[tuple[Installation, EmbeddedTemporal]]:
+    """An API on a Temporal server of its own, at which nobody has worked yet."""
+    shared, listener = idle_installation, listen_on()
+    public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    secret = shared.settings.stripe_webhook_secrets[0].get_secret_value()
+    kinds = {key.name: key.indexed_value_type.name.title().replace("_", "") for key in search.ALL}
+    async with EmbeddedTemporal(tmp_path / "temporal.db", search_attributes=kinds) as server:
+        changed = {"temporal_address": server.address, "public_url": public_url}
+        settings = shared.settings.model_copy(update=changed)
+        async with serving(settings, listener), httpx.AsyncClient(base_url=public_url, timeout=60) as http:
+            await shared.double.control.set_webhook(f"{public_url}/v1/webhooks/stripe", secret)
+            temporal = await connect(server.address, "default")
+            yield dataclasses.replace(shared, settings=settings, http=http, temporal=temporal), server
+            await shared.double.control.set_webhook(f"{shared.settings.public_url}/v1/webhooks/stripe", secret)
+
+
+async def test_worker_database_and_temporal_are_down(
+    apart: tuple[Installation, EmbeddedTemporal], postgres: EmbeddedPostgres
+) -> None:
+    installation, server = apart
+    assert "no worker is polling" in await shell(installation, RECIPES["The worker is down"][0])
+    async with running_workers(installation.temporal, installation.settings):
+        await make_current(installation.temporal, installation.settings.worker_build_id)
+        order = (await installation.post_order("spanish-a1")).json()
+        await asyncio.to_thread(postgres.stop)
+        try:
+            said = await shell(installation, RECIPES["The database is down"][0])
+            assert '"name":"database","ok":false' in said
+        finally:
+            await asyncio.to_thread(postgres.start)
+        await server.restart(kill=True)
+        said = await shell(installation, RECIPES["Temporal was restarted"][0])
+        assert "SERVING" in said
+        assert "Total: 1" in said
+        await installation.pay(order)
+        await installation.order_ends(order["id"])
+
+
+async def test_a_workflow_is_wedged(
+    apart: tuple[Installation, EmbeddedTemporal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server of its own: what is begun here can be replayed by no former code."""
+    installation, former = apart[0], worker.WORKFLOWS
+    hasty = tuple(HastyOrderWorkflow if each is OrderWorkflow else each for each in former)
+    look, mend = RECIPES["A workflow is wedged"][0], RECIPES["A workflow is wedged"][1]
+    monkeypatch.setattr(worker, "WORKFLOWS", hasty)
+    async with running_workers(installation.temporal, installation.settings):
+        await make_current(installation.temporal, installation.settings.worker_build_id)
+        order = (await installation.post_order("spanish-a1")).json()
+    monkeypatch.setattr(worker, "WORKFLOWS", former)
+    async with running_workers(installation.temporal, installation.settings):
+        await installation.pay(order)
+        await shows(installation, order, "WorkflowTaskFailed", look)
+        await shell(installation, mend, order=order)
+        await installation.order_ends(order["id"])
+    money = await installation.double.control.order(order["id"])
+    assert (money.payment_intents, money.charges_succeeded, money.refunds) == (1, 1, 0)
+
+
+async def test_a_refund_does_not_arrive(installation: Installation) -> None:
+    control = installation.double.control
+    order = (await installation.post_order("spanish-a1")).json()
+    await installation.pay(order)
+    enrollment_id = (await installation.order_ends(order["id"]))["lines"][0]["enrollment"]["id"]
+    await control.next_refunds("pending")
+    await installation.staff_posts(f"/v1/enrollments/{enrollment_id}/refunds", {"cause": "no_time"})
+    await installation.temporal.get_workflow_handle(f"refund-{enrollment_id}").result()
+    look, wake = RECIPES["A refund does not arrive"][0], RECIPES["A refund does not arrive"][1]
+    await control.pause_webhooks()
+    await shows(installation, order, "On its way", look)
+    [run] = [each async for each in installation.temporal.list_workflows('WorkflowType="RefundWatchWorkflow"')]
+    await control.move_refund(run.id.removeprefix("refund-watch-"), "succeeded")
+    await shell(installation, look, wake, order=order)
+    await shows(installation, order, "Paid back", look)
+
+
+async def test_a_schedule_did_not_run(installation: Installation) -> None:
+    temporal: Client = installation.temporal
+    await reconcile(temporal)
+    schedule = temporal.get_schedule_handle("wake-drips")
+    await schedule.pause()
+    assert "true" in await shell(installation, RECIPES["A schedule did not run"][0])
+    await shell(installation, RECIPES["A schedule did not run"][1])
+
+    async def has_run() -> bool:
+        told = await schedule.describe()
+        return bool(told.info.recent_actions) and not told.schedule.state.paused
+
+    await eventually(has_run)

@@ -1,0 +1,1 @@
+"""What operators see: pictures of the Web UI, to be looked at."""
