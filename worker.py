@@ -113,7 +113,6 @@ WORKFLOWS = (
     JobActionWorkflow,
     StuckJobsWorkflow,
     ScheduledReportWorkflow,
-    FindingWorkflow,
     ExportWorkflow,
 )
 

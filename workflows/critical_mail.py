@@ -17,16 +17,20 @@ with workflow.unsafe.imports_passed_through():
     from workflows.mailing import Outbox
     from workflows.papers_and_mails import make_papers, post_mails
     from workflows.policies import JOBS, TASK
+    from workflows.round import Round
     from workflows.scheduled import scheduled_at
 
 
 @workflow.defn(name="CriticalMailWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class CriticalMailWorkflow:
+class CriticalMailWorkflow(Round):
     """One look at the record, as of the moment that it is scheduled for.
 
     What was never begun it does itself, by the keys that the jobs use. A person is asked about what came back, may not
     have arrived, or is missing still with the next run.
     """
+
+    TITLE = "Mails that people rely on"
+    DOES = "Papers and mails of the last days are looked over."
 
     @workflow.run
     async def run(self, check: CheckCriticalMail) -> CriticalMailChecked:
@@ -39,9 +43,11 @@ class CriticalMailWorkflow:
         post_mails(mails, outbox)
         await self._ask()
         await outbox.emptied()
-        return CriticalMailChecked(
+        checked = CriticalMailChecked(
             papers=len(papers.document_ids), mails=len(mails.mails), found=papers.found + mails.found
         )
+        self._over(f"{checked.papers} papers were made and {checked.mails} mails sent; {checked.found} findings.")
+        return checked
 
     async def _look_for_papers(self, look: LookOverMail) -> ToPutRight:
         return await workflow.execute_activity_method(

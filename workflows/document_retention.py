@@ -9,22 +9,28 @@ with workflow.unsafe.imports_passed_through():
     from activities.document_retention import DocumentRetentionActivities
     from models.messages.recurring import DeleteFiles, DocumentsRetained, FilesDeleted, RetainDocuments
     from workflows.policies import FILES
+    from workflows.round import Round
     from workflows.scheduled import scheduled_at
 
 
 @workflow.defn(name="DocumentRetentionWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class DocumentRetentionWorkflow:
+class DocumentRetentionWorkflow(Round):
     """Deletes what was over at the moment that it is scheduled for. What papers are part of the books, stays."""
+
+    TITLE = "Files whose time is over"
+    DOES = "Files are deleted, one kind after the other."
 
     @workflow.run
     async def run(self, retain: RetainDocuments) -> DocumentsRetained:
         """One kind of files after the other, a page at a time."""
-        return DocumentsRetained(
+        deleted = DocumentsRetained(
             exports=await _all_pages(self._expire_exports),
             abandoned_exports=await _all_pages(self._clear_exports),
             evidence=await _all_pages(self._erase_evidence),
             workbooks=await _all_pages(self._delete_workbooks),
         )
+        self._over(f"{sum(deleted.model_dump().values())} were deleted.")
+        return deleted
 
     async def _expire_exports(self, page: DeleteFiles) -> FilesDeleted:
         return await workflow.execute_activity_method(

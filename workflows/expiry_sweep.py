@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.learning import DripsWoken
     from models.messages.recurring import ExpirySwept, SweepExpired, WakeExpired
     from workflows.policies import JOBS
+    from workflows.round import Round
     from workflows.scheduled import scheduled_at
 
 # Many are worked off in portions: what is due meanwhile is to find a free worker.
@@ -19,15 +20,20 @@ _REST = timedelta(seconds=20)
 
 
 @workflow.defn(name="ExpirySweepWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class ExpirySweepWorkflow:
+class ExpirySweepWorkflow(Round):
     """One look at the record, as of the moment that it is scheduled for. Who is woken looks for themselves."""
+
+    TITLE = "Access and certificates that are over"
+    DOES = "Places and certificates that have not expired in time are woken."
 
     @workflow.run
     async def run(self, sweep: SweepExpired) -> ExpirySwept:
         """Wake the jobs of places, then those of certificates, a page at a time."""
-        return ExpirySwept(
+        swept = ExpirySwept(
             places=await _all_pages(self._wake_places), certificates=await _all_pages(self._wake_certificates)
         )
+        self._over(f"{swept.places} places and {swept.certificates} certificates were woken.")
+        return swept
 
     async def _wake_places(self, page: WakeExpired) -> DripsWoken:
         return await workflow.execute_activity_method(

@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from models.vocabulary import MailTemplate
     from workflows.mailing import Outbox, send_mail
     from workflows.policies import TASK
+    from workflows.round import Round
     from workflows.scheduled import scheduled_at
 
 _TO_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
@@ -16,11 +17,14 @@ PAGES = 10
 
 
 @workflow.defn(name="InvoiceRemindersWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class InvoiceRemindersWorkflow:
+class InvoiceRemindersWorkflow(Round):
     """One look at the record, as of the moment that it is scheduled for.
 
     A reminder bears the same key in the mail ledger as the order's own, so whoever comes second sends nothing.
     """
+
+    TITLE = "Reminders of invoices"
+    DOES = "Reminders that did not go out are looked for."
 
     @workflow.run
     async def run(self, remind: RemindOfInvoices) -> RemindersSent:
@@ -35,6 +39,7 @@ class InvoiceRemindersWorkflow:
                 break
         else:
             workflow.continue_as_new(remind, initial_versioning_behavior=_TO_THE_NEWEST_BUILD)
+        self._over(f"{sent} reminders had not gone out.")
         return RemindersSent(sent=sent)
 
     async def _find(self, page: FindReminders) -> DueReminders:

@@ -7,21 +7,18 @@ with workflow.unsafe.imports_passed_through():
     from activities.application_reviews import ApplicationReviewActivities
     from models.identifiers import hand_over_occasion
     from models.messages.applications import ReassignAbsent, ReassignedReviews, ReassignReviews
-    from models.messages.jobs import JobState
     from models.vocabulary import MailTemplate, WaitingFor
-    from workflows.desk import Desk
     from workflows.mailing import Outbox, send_mail
     from workflows.policies import TASK
+    from workflows.round import Round
 
 
 @workflow.defn(name="ReassignReviewsWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class ReassignReviewsWorkflow:
+class ReassignReviewsWorkflow(Round):
     """One look at the record. The jobs of the applications need not know: who reviews is a fact of the record."""
 
-    @workflow.init
-    def __init__(self, reassign: ReassignReviews) -> None:
-        self._desk = Desk("Absent reviewers", "What is with them is given away.", listed=("", WaitingFor.NOTHING))
-        self._desk.status = "running"
+    TITLE = "Absent reviewers"
+    DOES = "What is with them is given away."
 
     @workflow.run
     async def run(self, reassign: ReassignReviews) -> ReassignedReviews:
@@ -48,10 +45,5 @@ class ReassignReviewsWorkflow:
         told = f"{len(reassigned.reviews)} applications have somebody else now"
         self._desk.tell(WaitingFor.NOTHING, f"{told}; the mails about it go out.", in_passing=True)
         await outbox.emptied()
-        self._desk.status = "done"
-        self._desk.tell(WaitingFor.NOTHING, f"Over: {told}.", in_passing=True)
+        self._over(f"{told}.")
         return reassigned
-
-    @workflow.query(description="How many applications were given to others")
-    def status(self) -> JobState:
-        return self._desk.state(None)

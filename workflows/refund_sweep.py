@@ -7,23 +7,19 @@ with workflow.unsafe.imports_passed_through():
     from activities.disputes import DisputeActivities
     from activities.refund_watch import RefundWatchActivities
     from models.messages.disputes import FindChangedDisputes
-    from models.messages.jobs import JobState
     from models.messages.refund_watch import SweepOutcome, SweepRefunds
-    from models.vocabulary import WaitingFor
-    from workflows.desk import Desk
     from workflows.dispute_start import follow_dispute
     from workflows.policies import STRIPE
     from workflows.refund_watch import watch_refund
+    from workflows.round import Round
 
 
 @workflow.defn(name="RefundSweepWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class RefundSweepWorkflow:
+class RefundSweepWorkflow(Round):
     """One look at Stripe. What it finds gets a job of its own, which reads it and decides."""
 
-    @workflow.init
-    def __init__(self, sweep: SweepRefunds) -> None:
-        self._desk = Desk("A look at Stripe", "Refunds and disputes are listed.", listed=("", WaitingFor.NOTHING))
-        self._desk.status = "running"
+    TITLE = "A look at Stripe"
+    DOES = "Refunds and disputes are listed."
 
     @workflow.run
     async def run(self, sweep: SweepRefunds) -> SweepOutcome:
@@ -46,10 +42,5 @@ class RefundSweepWorkflow:
             for stripe_dispute_id in changed.stripe_dispute_ids:
                 await follow_dispute(stripe_dispute_id)
         outcome = SweepOutcome(adopted=len(unknown.stripe_refund_ids))
-        self._desk.status = "done"
-        self._desk.tell(WaitingFor.NOTHING, f"Over: {outcome.adopted} refunds were not in the record.", in_passing=True)
+        self._over(f"{outcome.adopted} refunds were not in the record.")
         return outcome
-
-    @workflow.query(description="What the look has found")
-    def status(self) -> JobState:
-        return self._desk.state(None)

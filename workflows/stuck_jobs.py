@@ -9,12 +9,16 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.checks import FindStuckJobs, LookForStuckJobs, PursueFindings, StuckJobsFound
     from models.vocabulary import CheckKind
     from workflows.policies import JOBS
+    from workflows.round import Round
     from workflows.scheduled import scheduled_at
 
 
 @workflow.defn(name="StuckJobsWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class StuckJobsWorkflow:
+class StuckJobsWorkflow(Round):
     """One look at all jobs. What it finds gets a job of its own, which asks as long as it is so."""
+
+    TITLE = "Jobs that do not go on"
+    DOES = "All jobs are looked over."
 
     @workflow.run
     async def run(self, find: FindStuckJobs) -> StuckJobsFound:
@@ -31,4 +35,5 @@ class StuckJobsWorkflow:
             summary="Have people asked about what is new",
             **JOBS,
         )
+        self._over(f"{found.stuck} of {found.looked_at} jobs do not go on.")
         return found.model_copy(update={"asked": pursued.asked})

@@ -8,11 +8,10 @@ from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.drips import DripActivities
-    from models.messages.jobs import JobState
     from models.messages.learning import DripsWoken, WakeDrips
     from models.vocabulary import WaitingFor
-    from workflows.desk import Desk
     from workflows.policies import JOBS
+    from workflows.round import Round
 
 # A backlog is worked off in portions: what is due meanwhile is to find a free worker.
 _REST = timedelta(seconds=20)
@@ -21,16 +20,14 @@ _TO_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 
 
 @workflow.defn(name="WakeDripsWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class WakeDripsWorkflow:
+class WakeDripsWorkflow(Round):
     """One look at the record, from who waits longest on. Whoever is late is woken, or started, once.
 
     What keeps one from looking at its enrollment, holds up nobody else: the next sweep finds it again.
     """
 
-    @workflow.init
-    def __init__(self, wake: WakeDrips) -> None:
-        self._desk = Desk("Late jobs of enrollments", "They are looked for.", listed=("", WaitingFor.NOTHING))
-        self._desk.status = "running"
+    TITLE = "Late jobs of enrollments"
+    DOES = "They are looked for."
 
     @workflow.run
     async def run(self, wake: WakeDrips) -> DripsWoken:
@@ -49,10 +46,5 @@ class WakeDripsWorkflow:
             await workflow.sleep(_REST, summary="What was woken gets to work")
         else:
             workflow.continue_as_new(wake, initial_versioning_behavior=_TO_THE_NEWEST_BUILD)
-        self._desk.status = "done"
-        self._desk.tell(WaitingFor.NOTHING, f"Over: {woken} were woken.", in_passing=True)
+        self._over(f"{woken} were woken.")
         return DripsWoken(woken=woken)
-
-    @workflow.query(description="How many were woken")
-    def status(self) -> JobState:
-        return self._desk.state(None)
