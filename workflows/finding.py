@@ -82,6 +82,7 @@ class FindingWorkflow:
                 status=status,
                 actor=self._tasks.decided_by(f"finding-{self._look.times}") or "system",
                 workflow_id=workflow.info().workflow_id,
+                times=self._look.times,
             ),
             summary=f"Write down that it is {status}",
             **TASK,
