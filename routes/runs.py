@@ -1,6 +1,5 @@
 """Workflow runs: started together with an update, signaled, and as the server describes them."""
 
-from collections.abc import Awaitable
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -11,17 +10,6 @@ from temporalio.service import RPCError
 
 from routes.outages import is_not_found
 from settings import Settings
-
-
-async def is_delivered(signal: Awaitable[None]) -> bool:
-    """Whether the workflow still runs, and so was given the signal."""
-    try:
-        await signal
-    except RPCError as error:
-        if is_not_found(error):
-            return False
-        raise
-    return True
 
 
 async def describe(temporal: Client, workflow_id: str, patience: timedelta) -> DescribeWorkflowExecutionResponse | None:
