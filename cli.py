@@ -202,7 +202,9 @@ async def _register() -> list[str]:
 
 async def _promote() -> None:
     from schedules import reconcile  # noqa: PLC0415 - the other commands need no workflows
+    from workflows.stripe_catch_up import catch_up_now  # noqa: PLC0415
 
     temporal = await connect(**_settings().temporal_connection)
     await make_current(temporal, _settings().worker_build_id)
     await reconcile(temporal)
+    await catch_up_now(temporal)

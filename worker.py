@@ -31,18 +31,22 @@ from activities.drips import DripActivities
 from activities.errand import PublicPages
 from activities.files import FileStore
 from activities.findings import FindingActivities
+from activities.findings_workbook import FindingsWorkbookActivities
 from activities.heartbeat import Heartbeat
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from activities.provisioning import LearningPlatform, ProvisioningActivities
+from activities.reconciliation import ReconciliationActivities
 from activities.redaction import RedactErrors
 from activities.refund_requests import RefundRequestActivities
 from activities.refund_watch import RefundWatchActivities
 from activities.refunds import RefundActivities
 from activities.stripe import StripeActivities, open_stripe
+from activities.stripe_catch_up import StripeCatchUpActivities
 from activities.tasks import TaskActivities
 from activities.tutor_profiles import TutorProfileActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
+from rules.stripe_fees import FeeLimit
 from settings import Settings
 from workflows.cart import CartWorkflow
 from workflows.cascade import CascadeWorkflow
@@ -59,9 +63,11 @@ from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
 from workflows.reassign_reviews import ReassignReviewsWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
+from workflows.stripe_catch_up import StripeCatchUpWorkflow
 from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
 from workflows.wake_drips import WakeDripsWorkflow
@@ -87,6 +93,8 @@ WORKFLOWS = (
     CourseChangeWorkflow,
     WakeDripsWorkflow,
     FindingWorkflow,
+    ReconciliationWorkflow,
+    StripeCatchUpWorkflow,
 )
 
 
@@ -128,6 +136,16 @@ def build_workers(
     tutors = TutorProfileActivities(sessions, platform)
     tasks = TaskActivities(sessions)
     findings = FindingActivities(sessions)
+    findings_workbook = FindingsWorkbookActivities(sessions, files, executor)
+    reconciliation = ReconciliationActivities(
+        client_of_stripe,
+        sessions,
+        FeeLimit(settings.stripe_fee_percent_max, settings.stripe_fee_fixed_max),
+        is_shared=settings.stripe_account_is_shared,
+    )
+    catch_up = StripeCatchUpActivities(
+        client_of_stripe, sessions, is_live=settings.is_live, is_shared=settings.stripe_account_is_shared
+    )
     mail = MailActivities(
         sessions,
         files,
@@ -228,6 +246,10 @@ def build_workers(
                 tasks.close_task,
                 findings.pursue_findings,
                 findings.settle_finding,
+                reconciliation.compare_books,
+                reconciliation.tell_jobs,
+                reconciliation.end_reconciliation,
+                catch_up.catch_up,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),
@@ -245,6 +267,7 @@ def build_workers(
                 documents.render_receipt,
                 documents.render_document,
                 certificate_documents.render_certificate,
+                findings_workbook.write_findings,
             ],
             interceptors=every_interceptor,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),

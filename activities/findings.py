@@ -248,11 +248,17 @@ def _to_ask_about(step: PursueFindings) -> Select[Finding]:
             col(Finding.found_by) == step.found_by,
             col(Finding.status) == FindingStatus.OPEN,
             or_(since.where(col(line.is_healing).is_(False)).exists(), was_found_again),
-            ~_asks_a_person(col(Finding.job_id)),
+            ~is_asked_by_its_job(),
         )
         .order_by(_asks_a_person(_own_job()), col(Finding.opened_at), col(Finding.id))
         .limit(step.limit)
     )
+
+
+def is_asked_by_its_job() -> ColumnElement[bool]:
+    """Whether the job that a finding is about, or the one that looks after its payment, asks a person already."""
+    of_payment = func.concat("payment-", col(Finding.stripe_id))
+    return _asks_a_person(col(Finding.job_id)) | _asks_a_person(of_payment)
 
 
 def _asks_a_person(workflow_id: ColumnElement[str] | Mapped[str | None]) -> ColumnElement[bool]:
