@@ -99,7 +99,7 @@ async def _known(session: AsyncSession, fees: Mapping[str, int]) -> dict[str, Ba
     accepted = select(col(Finding.stripe_id), col(Finding.found_amount)).where(
         col(Finding.id) == any_(literal(findings, ARRAY(Uuid))), col(Finding.status) == FindingStatus.ACCEPTED
     )
-    settled = dict((await session.execute(accepted)).tuples().all())
+    settled = {row[0]: row[1] for row in await session.execute(accepted)}
     query = select(BalanceTransaction).where(
         col(BalanceTransaction.stripe_id) == any_(literal(list(fees), ARRAY(String)))
     )

@@ -43,7 +43,7 @@ from models.messages.reconciliation import (
     ToldJobs,
 )
 from models.tables import CheckRun, CheckRunFinding, Finding
-from models.vocabulary import CheckKind, DisputeStatus, FindingKind, FindingStatus
+from models.vocabulary import CheckKind, CheckStatus, DisputeStatus, FindingKind, FindingStatus
 from rules.reconciliation import (
     Difference,
     DisputeAtStripe,
@@ -280,7 +280,8 @@ async def _count(session: AsyncSession, run_id: UUID, told: _AtStripe, record: _
         "balance_lines": len(told.balance.lines),
         "payouts": len(told.balance.payouts),
     }
-    await session.execute(update(CheckRun).where(col(CheckRun.id) == run_id).values(counts=counts))
+    is_under_way = (col(CheckRun.id) == run_id) & (col(CheckRun.status) == CheckStatus.RUNNING)
+    await session.execute(update(CheckRun).where(is_under_way).values(counts=counts))
 
 
 def _found(difference: Difference) -> Found:

@@ -47,7 +47,7 @@ async def payments_on_record(
             captured=payment.captured_amount,
             currency=payment.currency,
         )
-        for order, payment in (await session.execute(query)).tuples()
+        for order, payment in await session.execute(query)
     ]
 
 
