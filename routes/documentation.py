@@ -54,6 +54,7 @@ TAGS = [
         "description": "Who has completed what: issued, renewed, corrected, revoked, and checked.",
     },
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
+    {"name": "checks", "description": "What looks over the record again and again, and what it has found wrong."},
     {"name": "webhooks", "description": "Where Stripe reports that something changed."},
     {
         "name": "pages",
