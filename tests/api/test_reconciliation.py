@@ -10,8 +10,8 @@ from sqlmodel import col
 from models.messages.reconciliation import CatchUp, CaughtUp, Reconcile, ReconciliationOutcome
 from models.tables import Order, Payment, StripeEvent
 from models.vocabulary import OrderStatus, PaymentStatus, StripeEventStatus
+from sandbox.fingerprint import fingerprint
 from tests.installation import Installation, Json
-from tests.integration.fingerprint import fingerprint
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.stripe_catch_up import StripeCatchUpWorkflow

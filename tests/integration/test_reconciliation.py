@@ -40,9 +40,9 @@ from models.vocabulary import (
     RefundStatus,
 )
 from rules.stripe_fees import FeeLimit
+from sandbox.fingerprint import fingerprint
 from tests.api.recording_temporal import RecordingTemporal
 from tests.installation import Installation
-from tests.integration.fingerprint import fingerprint
 from tests.integration.order_steps import line, newcomers, placed, placing, statements_of
 
 SPANISH = "spanish-a1"
