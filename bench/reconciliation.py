@@ -46,7 +46,9 @@ from workflows.reconciliation import ReconciliationWorkflow
 _LOST = 0.05
 _LANES = 16
 # What the jobs ask for that were told names one object.
-_LISTS = ("/v1/payment_intents", "/v1/refunds", "/v1/disputes", "/v1/balance_transactions", "/v1/payouts")
+_LISTS = tuple(
+    f"GET /v1/{name}" for name in ("payment_intents", "refunds", "disputes", "balance_transactions", "payouts")
+)
 _AT_ONCE = Reconcile(settle_minutes=0, healing_minutes=0)
 
 console = Console()
