@@ -72,6 +72,18 @@ KINDS = (
     FindingKind.UNKNOWN_DISPUTE,
     FindingKind.FEE_MISMATCH,
 )
+# The record is read after Stripe, so it would have seen what has become of these meanwhile.
+_CERTAIN = frozenset(
+    {
+        FindingKind.PAID_NOT_FULFILLED,
+        FindingKind.DOUBLE_PAYMENT,
+        FindingKind.UNKNOWN_PAYMENT,
+        FindingKind.ORPHAN_REFUND,
+        FindingKind.REFUND_NOT_REVOKED,
+        FindingKind.FEE_MISMATCH,
+    }
+)
+
 FactsT = TypeVar("FactsT")
 
 _SUBJECTS = {"pi": "payment", "re": "refund", "dp": "dispute", "po": "payout", "txn": "balance_transaction"}
@@ -114,8 +126,8 @@ class ReconciliationActivities:
     async def compare_books(self, step: CompareBooks) -> ComparedBooks:
         """Mirror Stripe's balance, compare the books of the span, and write down what is not the same.
 
-        Open findings are looked at again, however old. What a person would be asked about is read a second time, so
-        that nobody is asked about what has changed while it was read.
+        Open findings are looked at again, however old. What may have changed while it was read is read a second time,
+        so that nobody is asked about it.
         """
         async with self.sessions.begin() as session:
             run_id = await begin_run(
@@ -195,9 +207,11 @@ class ReconciliationActivities:
         await self._look_at(told, [each for each in refunds if each not in told.refunds])
 
     async def _look_again(self, told: _AtStripe, differences: Sequence[Difference]) -> None:
-        """Read what a person would be asked about a second time, one by one: there is little of it, usually nothing."""
-        asked = {each.stripe_id for each in differences if not each.is_healing and each.stripe_id}
-        await self._look_at(told, sorted(asked))
+        """Read a second time, one by one, what the record may have had before Stripe told of it, or a moment later:
+        there is little of it, usually nothing.
+        """
+        doubtful = {each.stripe_id for each in differences if each.kind not in _CERTAIN and each.stripe_id}
+        await self._look_at(told, sorted(doubtful))
 
     async def _look_at(self, told: _AtStripe, ids: Collection[str]) -> None:
         for stripe_id in ids:

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import ActivityEnvironment
 
+from activities import stripe_catch_up
 from activities.stripe import open_stripe
 from activities.stripe_catch_up import KEPT_FOR, StripeCatchUpActivities
 from models.messages.reconciliation import CatchUp, CaughtUp
@@ -47,7 +48,7 @@ async def set_cursor(installation: Installation, moment: datetime) -> None:
 
 
 async def test_events_are_passed_on_once_and_the_cursor_follows(
-    idle_installation: Installation, client: stripe.StripeClient
+    idle_installation: Installation, client: stripe.StripeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = StripeCatchUpActivities(client, idle_installation.sessions)
     temporal = RecordingTemporal()
@@ -99,18 +100,11 @@ async def test_events_are_passed_on_once_and_the_cursor_follows(
     assert set((await rows(idle_installation)).values()) == {StripeEventStatus.SIGNALED}
     assert intent.status == "succeeded"
 
-
-async def test_no_further_back_than_stripe_keeps_events_and_none_of_the_other_mode(
-    idle_installation: Installation, client: stripe.StripeClient
-) -> None:
-    params: Any = {"amount": 700, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True}
-    await client.v1.payment_intents.create_async(params)
+    # No further back than Stripe keeps events, and none of the other mode.
+    monkeypatch.setattr(stripe_catch_up, "_WINDOW", timedelta(days=10))
     await set_cursor(idle_installation, now() - timedelta(days=90))
-    temporal = RecordingTemporal()
-    environment = ActivityEnvironment(client=cast(Client, temporal))
-    steps = StripeCatchUpActivities(client, idle_installation.sessions, is_live=True)
+    live = StripeCatchUpActivities(client, idle_installation.sessions, is_live=True)
     control = idle_installation.double.control
     await control.clear_requests()
-    caught = await environment.run(steps.catch_up, CatchUp())
-    assert (caught.read, await rows(idle_installation)) == (0, {})
-    assert (await control.requests()).total == KEPT_FOR // timedelta(hours=6) + 1
+    assert (await environment.run(live.catch_up, CatchUp())).read == 0
+    assert (await control.requests()).total == -(-KEPT_FOR // timedelta(days=10)) == 3
