@@ -133,7 +133,7 @@ async def _sweep(
         "found and told": f"{outcome.found}, {outcome.told}",
         "seconds of the sweep": round(swept, 1),
         "seconds until the last was complete": round(healed, 1),
-        "requests to Stripe": ", ".join(f"{path} {asked.get(f'GET {path}', 0)}" for path in _LISTS),
+        "requests to Stripe": ", ".join(f"{name} {asked.get(name, 0)}" for name in _LISTS),
         "SQL statements of a comparison": await _statements(engine, settings),
         "looked at": ", ".join(f"{name} {count}" for name, count in looked_at.items()),
     }
