@@ -322,10 +322,13 @@ async def _register() -> list[str]:
 
 
 async def _promote() -> None:
+    from workflows.stripe_catch_up import catch_up_now  # noqa: PLC0415 - the other commands need no workflows
+
     temporal = await connect(**_settings().temporal_connection)
     time_zone = await _academys_zone()
     await make_current(temporal, _settings().worker_build_id)
     await apply_schedules(temporal, SCHEDULES, time_zone)
+    await catch_up_now(temporal)
 
 
 async def _academys_zone() -> str:

@@ -72,6 +72,15 @@ class Settings(BaseSettings):
     stripe_account_is_shared: bool = Field(
         default=False, description="whether others take payments with the account too: what names no order is theirs"
     )
+    stripe_fee_percent_max: int = Field(
+        default=10,
+        ge=0,
+        le=100,
+        description="reconciliation asks about a fee of Stripe above this share of a payment and",
+    )
+    stripe_fee_fixed_max: int = Field(
+        default=100, ge=0, description="so many minor units of the currency of the balance beside that"
+    )
 
     # The learning platform
     provisioning_url: str | None = Field(

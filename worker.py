@@ -36,6 +36,7 @@ from activities.export_parts import ExportPartActivities
 from activities.exports import SNAPSHOT_PATIENCE, ExportActivities
 from activities.files import FileStore
 from activities.findings import FindingActivities
+from activities.findings_workbook import FindingsWorkbookActivities
 from activities.heartbeat import Heartbeat
 from activities.invoice_reminders import InvoiceReminderActivities
 from activities.job_actions import JobActionActivities
@@ -43,6 +44,7 @@ from activities.logs import configure_logs, core_logs
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from activities.provisioning import LearningPlatform, ProvisioningActivities
+from activities.reconciliation import ReconciliationActivities
 from activities.redaction import RedactErrors, kind_and_place
 from activities.refund_requests import RefundRequestActivities
 from activities.refund_watch import RefundWatchActivities
@@ -50,10 +52,12 @@ from activities.refunds import RefundActivities
 from activities.reports import ReportActivities
 from activities.step_counts import CountSteps
 from activities.stripe import StripeActivities, open_stripe
+from activities.stripe_catch_up import StripeCatchUpActivities
 from activities.stuck_jobs import StuckJobActivities
 from activities.tasks import TaskActivities
 from activities.tutor_profiles import TutorProfileActivities
 from activities.unmatched_payments import UnmatchedPaymentActivities
+from rules.stripe_fees import FeeLimit
 from settings import Settings
 from workflows.cart import CartWorkflow
 from workflows.cascade import CascadeWorkflow
@@ -76,10 +80,12 @@ from workflows.order import OrderWorkflow
 from workflows.order_cancellation import OrderCancellationWorkflow
 from workflows.queues import DOCUMENTS_QUEUE, REGISTRAR_QUEUE
 from workflows.reassign_reviews import ReassignReviewsWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
 from workflows.refund_watch import RefundWatchWorkflow
 from workflows.scheduled_report import ScheduledReportWorkflow
+from workflows.stripe_catch_up import StripeCatchUpWorkflow
 from workflows.stuck_jobs import StuckJobsWorkflow
 from workflows.tutor_application import TutorApplicationWorkflow
 from workflows.unmatched_payment import UnmatchedPaymentWorkflow
@@ -114,6 +120,8 @@ WORKFLOWS = (
     StuckJobsWorkflow,
     ScheduledReportWorkflow,
     ExportWorkflow,
+    ReconciliationWorkflow,
+    StripeCatchUpWorkflow,
 )
 
 
@@ -161,6 +169,16 @@ def build_workers(
     retention = DocumentRetentionActivities(sessions, files)
     job_actions = JobActionActivities(sessions)
     stuck_jobs = StuckJobActivities(sessions)
+    findings_workbook = FindingsWorkbookActivities(sessions, files, executor)
+    reconciliation = ReconciliationActivities(
+        client_of_stripe,
+        sessions,
+        FeeLimit(settings.stripe_fee_percent_max, settings.stripe_fee_fixed_max),
+        is_shared=settings.stripe_account_is_shared,
+    )
+    catch_up = StripeCatchUpActivities(
+        client_of_stripe, sessions, is_live=settings.is_live, is_shared=settings.stripe_account_is_shared
+    )
     mail = MailActivities(
         sessions,
         files,
@@ -283,6 +301,10 @@ def build_workers(
                 exports.end_export,
                 reports.plan_report,
                 reports.report_recipients,
+                reconciliation.compare_books,
+                reconciliation.tell_jobs,
+                reconciliation.end_reconciliation,
+                catch_up.catch_up,
                 mail.send_mail,
             ],
             workflow_runner=sandboxed_runner(),
@@ -303,6 +325,7 @@ def build_workers(
                 export_parts.write_part,
                 export_parts.join_export,
                 reports.render_report,
+                findings_workbook.write_findings,
             ],
             interceptors=every_interceptor,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),

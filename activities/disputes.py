@@ -41,7 +41,7 @@ _MOST_CHANGED = 1000
 
 
 @dataclass(frozen=True)
-class _Owner:
+class DisputedOrder:
     """The order that a disputed payment is of, and whether it is what the order was paid with."""
 
     order_id: UUID
@@ -65,7 +65,7 @@ class DisputeActivities:
         if told is None:
             return DisputeFacts()
         async with self.sessions.begin() as session:
-            owner = (await _owners(session, [told])).get(told.id)
+            owner = (await owners_of(session, [told])).get(told.id)
             if owner is None:
                 return DisputeFacts()
             await session.get_one(Order, owner.order_id, with_for_update=True)
@@ -119,7 +119,7 @@ class DisputeActivities:
             if (older := await self._retrieve(dispute_id)) is not None:
                 told[dispute_id] = older
         async with self.sessions() as session:
-            owners = await _owners(session, list(told.values()))
+            owners = await owners_of(session, list(told.values()))
             recorded = select(col(Dispute.stripe_dispute_id), col(Dispute.status)).where(
                 col(Dispute.stripe_dispute_id).in_(told)
             )
@@ -169,7 +169,7 @@ def _named_order(told: stripe.Dispute) -> UUID | None:
         return None
 
 
-async def _owners(session: AsyncSession, disputes: Sequence[stripe.Dispute]) -> dict[str, _Owner]:
+async def owners_of(session: AsyncSession, disputes: Sequence[stripe.Dispute]) -> dict[str, DisputedOrder]:
     """Whose the disputed payments are, by the disputes' ids; those of nobody we know are left out."""
     named = {told.id: order_id for told in disputes if (order_id := _named_order(told)) is not None}
     query = (
@@ -187,18 +187,18 @@ async def _owners(session: AsyncSession, disputes: Sequence[stripe.Dispute]) -> 
     by_payment = {name: order_id for order_id, *names in rows for name in names if name is not None}
     # Until its order is complete, the record may not know which payment it is.
     own_intents = {order_id: intent_id for order_id, intent_id, _ in rows}
-    owners: dict[str, _Owner] = {}
+    owners: dict[str, DisputedOrder] = {}
     for told in disputes:
         intent_id = _intent_id(told)
         order_id = by_payment.get(intent_id or "") or by_payment.get(_charge_id(told))
         if order_id is not None:
-            owners[told.id] = _Owner(order_id, is_own=True)
+            owners[told.id] = DisputedOrder(order_id, is_own=True)
         elif (claimed := named.get(told.id)) in own_intents and claimed is not None:
-            owners[told.id] = _Owner(claimed, is_own=own_intents[claimed] in (None, intent_id))
+            owners[told.id] = DisputedOrder(claimed, is_own=own_intents[claimed] in (None, intent_id))
     return owners
 
 
-async def _write(session: AsyncSession, told: stripe.Dispute, owner: _Owner, workflow_id: str) -> None:
+async def _write(session: AsyncSession, told: stripe.Dispute, owner: DisputedOrder, workflow_id: str) -> None:
     moment, status, row_id = now(), status_of(told), stripe_subject_id(told.id)
     found = select(col(Dispute.status)).where(col(Dispute.id) == row_id).with_for_update()
     before = (await session.execute(found)).scalar_one_or_none()

@@ -1,22 +1,38 @@
 """What checks have found wrong: written down once, asked about once, settled when it is not so any more."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, String, cast, exists, func, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    String,
+    Uuid,
+    and_,
+    any_,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
-from activities.starts import reach_each
+from activities.starts import is_delivered, reach_each
 from models import search
 from models.identifiers import finding_id_for, finding_workflow_id
 from models.messages.checks import LookInto, PursuedFindings, PursueFindings, SettleFinding
@@ -26,6 +42,10 @@ from models.vocabulary import CheckKind, FindingKind, FindingStatus, TaskStatus,
 
 FINDING_WORKFLOW = "FindingWorkflow"
 _GONE_SIGNAL = "gone"
+# Rows of one statement: PostgreSQL takes 32,767 values at most.
+_AT_ONCE = 500
+
+RowT = TypeVar("RowT")
 
 
 @dataclass(frozen=True)
@@ -69,31 +89,36 @@ async def record_findings(
     found: Sequence[Found],
     *,
     workflow_id: str,
+    examined: Collection[UUID] | None = None,
 ) -> Recorded:
     """Write down what a run has found, and settle what it has not found any more.
 
-    The run has looked for these kinds at whatever it looks at, and at the subject of every open finding of them. What
-    was accepted stays so as long as its amounts are the same; what was settled otherwise is open again. Recording the
-    same again changes nothing.
+    The run has looked for these kinds at whatever it looks at, and at the subject of every open finding of them; of
+    those alone that are `examined`, where another run may have found more since this one began to look. What was
+    accepted stays so as long as its amounts are the same; what was settled otherwise is open again. One that is open
+    keeps the amounts that a person is asked about. Recording the same again changes nothing.
     """
+    # Two runs of a check at the same time would both take what they find for news.
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"findings:{found_by}"))))
     by_id = {each.id: each for each in found}
     known = select(Finding).where(
         col(Finding.found_by) == found_by,
-        col(Finding.id).in_(by_id) | (col(Finding.kind).in_(looked_for) & (col(Finding.status) == FindingStatus.OPEN)),
+        _is_one_of(by_id) | (col(Finding.kind).in_(looked_for) & (col(Finding.status) == FindingStatus.OPEN)),
     )
     rows = {row.id: row for row in (await session.execute(known.with_for_update())).scalars()}
     opened = {each.id for each in by_id.values() if _is_news(rows.get(each.id), each)}
-    gone = {row.id for row in rows.values() if row.status == FindingStatus.OPEN and row.id not in by_id}
+    may_be_gone = rows.keys() if examined is None else rows.keys() & set(examined)
+    gone = {each for each in may_be_gone if rows[each].status == FindingStatus.OPEN and each not in by_id}
     moment = now()
-    if opened:
-        await session.execute(_written([by_id[each] for each in sorted(opened)], found_by, moment))
+    for news in _batches([by_id[each] for each in sorted(opened)]):
+        await session.execute(_written(news, found_by, moment))
     if gone:
         await session.execute(
             update(Finding)
-            .where(col(Finding.id).in_(gone))
+            .where(_is_one_of(gone))
             .values(status=FindingStatus.RESOLVED, settled_at=moment, settled_by="system", updated_at=moment)
         )
-    if by_id:
+    for seen in _batches(list(by_id.values())):
         lines = [
             {
                 "run_id": run_id,
@@ -102,15 +127,24 @@ async def record_findings(
                 "is_healing": each.is_healing,
                 "found_at": moment,
             }
-            for each in by_id.values()
+            for each in seen
         ]
         await session.execute(insert(CheckRunFinding).values(lines).on_conflict_do_nothing())
     changes = [
         *(StateChange("finding", each, _status_of(rows.get(each)), FindingStatus.OPEN) for each in sorted(opened)),
         *(StateChange("finding", each, FindingStatus.OPEN, FindingStatus.RESOLVED) for each in sorted(gone)),
     ]
-    await write_audit(session, changes, actor="system", reason=found_by, workflow_id=workflow_id)
+    for written in _batches(changes):
+        await write_audit(session, written, actor="system", reason=found_by, workflow_id=workflow_id)
     return Recorded(frozenset(opened), frozenset(gone))
+
+
+def _is_one_of(finding_ids: Collection[UUID]) -> ColumnElement[bool]:
+    return col(Finding.id) == any_(literal(list(finding_ids), ARRAY(Uuid)))
+
+
+def _batches(rows: Sequence[RowT]) -> Iterator[Sequence[RowT]]:
+    return (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
 
 
 def _is_news(row: Finding | None, found: Found) -> bool:
@@ -174,12 +208,15 @@ class FindingActivities:
 
     @activity.defn
     async def settle_finding(self, step: SettleFinding) -> None:
-        """Write down that a person has settled it."""
+        """Write down that a person has settled it. An answer to an earlier question settles nothing."""
         moment = now()
+        is_asked = col(Finding.status) == FindingStatus.OPEN
+        if step.times is not None:
+            is_asked &= col(Finding.times) == step.times
         async with self.sessions.begin() as session:
             settled = await session.execute(
                 update(Finding)
-                .where(col(Finding.id) == step.finding_id, col(Finding.status) == FindingStatus.OPEN)
+                .where(col(Finding.id) == step.finding_id, is_asked)
                 .values(status=step.status, settled_at=moment, settled_by=step.actor, updated_at=moment)
                 .returning(col(Finding.id))
             )
@@ -189,35 +226,59 @@ class FindingActivities:
 
 
 def _to_ask_about(step: PursueFindings) -> Select[Finding]:
-    """Open findings. One that a job was told to put right has its time until the next run."""
+    """Open findings, first those that nobody is asked about yet.
+
+    One that a job was told to put right has its time until a later run, and one whose own job asks a person is that
+    person's already.
+    """
     line = CheckRunFinding
     since = (
         select(line)
         .where(col(line.finding_id) == col(Finding.id), col(line.found_at) >= col(Finding.opened_at))
         .correlate(Finding)
     )
-    was_found_again = since.with_only_columns(func.count() > 1).scalar_subquery()
+    time_to_heal = timedelta(minutes=step.healing_minutes)
+    was_found_again = since.with_only_columns(
+        and_(func.count() > 1, func.max(col(line.found_at)) - func.min(col(line.found_at)) >= time_to_heal)
+    ).scalar_subquery()
     return (
         select(Finding)
         .where(
             col(Finding.found_by) == step.found_by,
             col(Finding.status) == FindingStatus.OPEN,
             or_(since.where(col(line.is_healing).is_(False)).exists(), was_found_again),
+            ~is_asked_by_its_job(),
         )
-        .order_by(col(Finding.opened_at), col(Finding.id))
+        .order_by(_asks_a_person(_own_job()), col(Finding.opened_at), col(Finding.id))
         .limit(step.limit)
     )
 
 
+def is_asked_by_its_job() -> ColumnElement[bool]:
+    """Whether the job that a finding is about, or the one that looks after its payment, asks a person already."""
+    of_payment = func.concat("payment-", col(Finding.stripe_id))
+    return _asks_a_person(col(Finding.job_id)) | _asks_a_person(of_payment)
+
+
+def _asks_a_person(workflow_id: ColumnElement[str] | Mapped[str | None]) -> ColumnElement[bool]:
+    """Whether this job has an open task."""
+    return exists().where(col(HumanTask.status) == TaskStatus.OPEN, col(HumanTask.workflow_id) == workflow_id)
+
+
+def _own_job() -> ColumnElement[str]:
+    """The job that asks about the finding itself (`models.identifiers.finding_workflow_id`)."""
+    return func.concat("finding-", cast(col(Finding.id), String))
+
+
 def _not_to_ask_about(step: PursueFindings) -> Select[Finding]:
     """Findings that are settled while somebody is still asked about them."""
-    is_asked = exists().where(
-        col(HumanTask.status) == TaskStatus.OPEN,
-        col(HumanTask.workflow_id) == func.concat("finding-", cast(col(Finding.id), String)),
-    )
     return (
         select(Finding)
-        .where(col(Finding.found_by) == step.found_by, col(Finding.status) != FindingStatus.OPEN, is_asked)
+        .where(
+            col(Finding.found_by) == step.found_by,
+            col(Finding.status) != FindingStatus.OPEN,
+            _asks_a_person(_own_job()),
+        )
         .order_by(col(Finding.id))
         .limit(step.limit)
     )
@@ -248,12 +309,8 @@ async def _ask(client: Client, task_queue: str, row: Finding) -> None:
 
 
 async def _stop_asking(client: Client, row: Finding) -> None:
-    try:
-        await client.get_workflow_handle(finding_workflow_id(row.id)).signal(_GONE_SIGNAL)
-    except RPCError as error:
-        # It has ended meanwhile, or was terminated.
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
+    """Tell the job; one that has ended meanwhile, or was terminated, asks nobody any more."""
+    await is_delivered(client.get_workflow_handle(finding_workflow_id(row.id)).signal(_GONE_SIGNAL))
 
 
 def _named(row: Finding) -> str:

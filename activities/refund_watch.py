@@ -13,7 +13,8 @@ from temporalio import activity
 
 from activities.adopted_refunds import adopt, made_at, our_id, unknown_among
 from activities.database import Sessions
-from activities.refund_record import Told, write_refunds
+from activities.kept_places import end_kept_places
+from activities.refund_record import GOES_BACK, Told, write_refunds
 from activities.stripe_refunds import LessIsLeftError, StripeRefunds, told_by
 from models.messages.orders import RefundReport
 from models.messages.refund_watch import (
@@ -44,7 +45,10 @@ class RefundWatchActivities:
 
     @activity.defn
     async def read_refund(self, step: ReadRefund) -> SeenRefund:
-        """Read the refund from Stripe and write down how it stands; one made in the Dashboard is adopted."""
+        """Read the refund from Stripe and write down how it stands; one made in the Dashboard is adopted.
+
+        A place that still gives access though the refund should have ended it, ends.
+        """
         made = await self._stripe.read(step.stripe_refund_id)
         if made is None:
             return _of_nobody(RefundStatus.CANCELED)
@@ -59,6 +63,8 @@ class RefundWatchActivities:
                     session, refund.order_id, {refund.id: told}, reason=WATCHED, workflow_id=step.workflow_id
                 )
                 reports = written.refunds
+            if told.status in GOES_BACK:
+                await end_kept_places(session, refund.order_id, workflow_id=step.workflow_id)
             order = await session.get_one(Order, refund.order_id)
         return SeenRefund(
             owner=owner,

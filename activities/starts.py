@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.exceptions import TemporalError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 _AT_ONCE = 20
 _PATIENCE = timedelta(seconds=10)
@@ -50,3 +50,14 @@ async def reach_each(
     while batch := list(islice(left, _AT_ONCE)):
         done += sum(await asyncio.gather(*map(is_done, batch)))
     return done
+
+
+async def is_delivered(signal: Awaitable[None]) -> bool:
+    """Whether the workflow still runs, and so was given the signal."""
+    try:
+        await signal
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True

@@ -99,11 +99,15 @@ class Registrar:
         self._pages[workflow_id] = order["payment"]["checkout_url"]
         return workflow_id
 
-    async def finish(self, workflow_id: str) -> None:
-        """Pay on the hosted page and wait: webhook, signal, payment read, seat, receipt, mail."""
+    async def pay(self, workflow_id: str) -> None:
+        """Pay on the hosted page."""
         paid = await self.http.post(self._pages.pop(workflow_id), data={"card_number": _VISA})
         if paid.status_code != httpx.codes.SEE_OTHER:
             raise OrderNotCompletedError(f"the payment of {workflow_id} was answered {paid.status_code}")
+
+    async def finish(self, workflow_id: str) -> None:
+        """Pay on the hosted page and wait: webhook, signal, payment read, seat, receipt, mail."""
+        await self.pay(workflow_id)
         outcome = await self.temporal.get_workflow_handle(workflow_id, result_type=dict).result()
         if outcome["status"] != "completed":
             raise OrderNotCompletedError(f"{workflow_id} ended as {outcome['status']}")

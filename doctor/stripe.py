@@ -4,8 +4,8 @@ import stripe
 
 from activities.stripe import open_stripe
 from activities.stripe_errors import as_failure
+from activities.stripe_events import OF_INTEREST
 from doctor.examination import Patient, Result, ok, warning, wrong
-from routes.stripe_events import OF_INTEREST
 from settings import Settings
 
 _LOOKED_AT = 20

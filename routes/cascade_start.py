@@ -12,6 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.database import Sessions
+from activities.starts import is_delivered
 from activities.task_record import Remark, write_note
 from models import search
 from models.errors import Reason
@@ -21,7 +22,6 @@ from models.tables import Note
 from models.vocabulary import CascadeStatus, WaitingFor
 from routes.outages import is_not_found
 from routes.problems import ProblemError
-from routes.runs import is_delivered
 from workflows.cascade import CascadeWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 

@@ -15,7 +15,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
-from activities.starts import leave_no_start_unread
+from activities.starts import is_delivered, leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import certificate_batch_workflow_id, certificate_workflow_id
 from models.listing import BATCH_SUMMARY, CERTIFICATE_SUMMARY, batch_attributes, certificate_attributes
@@ -23,7 +23,6 @@ from models.messages.certificates import BatchBegun, BatchRequest, CertificateAn
 from models.messages.message import Message
 from routes.outages import is_outage
 from routes.refusals import PATIENCE, answered, in_any_run, problem_of
-from routes.runs import is_delivered
 from workflows.certificate import CertificateWorkflow
 from workflows.certificate_batch import CertificateBatchWorkflow
 from workflows.queues import REGISTRAR_QUEUE

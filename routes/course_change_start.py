@@ -7,7 +7,7 @@ from uuid import UUID
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import SearchAttributePair, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from activities.starts import leave_no_start_unread
+from activities.starts import is_delivered, leave_no_start_unread
 from models import search
 from models.errors import Reason
 from models.identifiers import course_change_workflow_id
@@ -15,7 +15,6 @@ from models.messages.learning import CourseChangeRequest
 from models.vocabulary import CourseChangeStatus, WaitingFor
 from routes.problems import ProblemError
 from routes.refusals import answered
-from routes.runs import is_delivered
 from workflows.course_change import CourseChangeWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 

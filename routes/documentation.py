@@ -55,6 +55,7 @@ TAGS = [
     },
     {"name": "exports", "description": "What is on record as files: workbooks, CSV and PDF."},
     {"name": "jobs", "description": "What a workflow is doing and why it waits, for operators."},
+    {"name": "checks", "description": "What looks over the record again and again, and what it has found wrong."},
     {"name": "webhooks", "description": "Where Stripe reports that something changed."},
     {
         "name": "pages",

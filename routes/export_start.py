@@ -8,13 +8,12 @@ from uuid import UUID
 from temporalio.client import Client, RPCTimeoutOrCancelledError, WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from activities.starts import leave_no_start_unread
+from activities.starts import is_delivered, leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import export_workflow_id
 from models.listing import EXPORT_SUMMARY, export_attributes
 from models.messages.exports import ExportRequest
 from routes.refusals import PATIENCE, problem_of
-from routes.runs import is_delivered
 from workflows.export import ExportWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from activities.database import Sessions
+from activities.starts import is_delivered
 from models.errors import Reason
 from models.identifiers import invoice_payment_id_for, order_workflow_id
 from models.messages.orders import ApproveOrder, BankReference, DenyOrder, MarkPaid
@@ -26,7 +27,6 @@ from routes.order_examples import ON_ITS_WAY
 from routes.order_views import OrderOnItsWay, order_path
 from routes.parts import TheConnections
 from routes.problems import ProblemError
-from routes.runs import is_delivered
 from routes.tokens import Principal
 from routes.validation import idempotency_header
 from workflows.order import OrderWorkflow

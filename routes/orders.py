@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
+from activities.starts import is_delivered
 from models.errors import Reason
 from models.identifiers import order_workflow_id
 from models.messages.orders import CancelOrder
@@ -22,7 +23,6 @@ from routes.order_views import OrderOnItsWay, OrderView, order_path
 from routes.pagination import LIST_HEADERS, Page, example_page, page_of
 from routes.parts import TheConnections, TheParts
 from routes.problems import ProblemError
-from routes.runs import is_delivered
 from routes.tokens import Principal
 from routes.validation import idempotency_header
 from workflows.order import OrderWorkflow

@@ -1,18 +1,14 @@
-"""Starting to follow a dispute: what is listed of it from the start, and how another job starts it."""
+"""Starting to follow a dispute from within another job."""
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from models import search
     from models.identifiers import dispute_workflow_id
+    from models.listing import DISPUTE_SUMMARY, dispute_attributes
     from models.messages.disputes import DisputedPayment
-    from models.vocabulary import WaitingFor
     from workflows.dispute import DisputeWorkflow
-
-SUMMARY = "A payer has disputed a payment at their bank"
-LISTED = search.at_start("dispute", "open", WaitingFor.STRIPE)
 
 
 async def follow_dispute(stripe_dispute_id: str) -> None:
@@ -28,8 +24,8 @@ async def follow_dispute(stripe_dispute_id: str) -> None:
             id=workflow_id,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            search_attributes=LISTED,
-            static_summary=SUMMARY,
+            search_attributes=dispute_attributes(),
+            static_summary=DISPUTE_SUMMARY,
         )
     except WorkflowAlreadyStartedError:
         running = workflow.get_external_workflow_handle_for(DisputeWorkflow.run, workflow_id)

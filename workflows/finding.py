@@ -105,6 +105,7 @@ class FindingWorkflow:
                 status=status,
                 actor=self._decided_by,
                 workflow_id=workflow.info().workflow_id,
+                times=self._look.times,
             ),
             summary=f"Write down that it is {status}",
             **TASK,

@@ -96,3 +96,10 @@ JOBS = Policy(
     heartbeat_timeout=_WORKER_IS_GONE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
 )
+
+# Reads a week of the account at Stripe page by page, which is as long as it is.
+BOOKS = Policy(
+    start_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=_WORKER_IS_GONE,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)

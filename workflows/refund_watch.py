@@ -5,14 +5,14 @@ from datetime import datetime
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, VersioningBehavior, WorkflowIDReusePolicy
+from temporalio.common import VersioningBehavior, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.documents import DocumentActivities
     from activities.refund_watch import RefundWatchActivities
-    from models import search
     from models.identifiers import refund_watch_workflow_id
+    from models.listing import REFUND_WATCH_SUMMARY, refund_watch_attributes, refund_watch_state
     from models.messages.documents import RenderDocument
     from models.messages.jobs import JobState
     from models.messages.refund_watch import (
@@ -35,7 +35,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shielding import to_its_end
     from workflows.waiting import happened
 
-SUMMARY = "A refund at Stripe, watched to its end"
 _NO_FUNDS = "insufficient_funds"
 
 
@@ -57,7 +56,7 @@ class RefundWatchWorkflow:
         self._desk = Desk(
             f"Refund {watch.stripe_refund_id}",
             "Its status is being read.",
-            listed=_listed(watch.seen),
+            listed=refund_watch_state(_status(watch.seen)),
             can_do="`refund_changed` has Stripe asked at once; *Request Cancellation* only ends the watching.",
         )
 
@@ -292,22 +291,12 @@ async def watch_refund(stripe_refund_id: str, seen: SeenRefund | None = None, *,
             id=refund_watch_workflow_id(stripe_refund_id),
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=watch_attributes(seen, order_id),
-            static_summary=SUMMARY,
+            search_attributes=refund_watch_attributes(_status(seen), order_id),
+            static_summary=REFUND_WATCH_SUMMARY,
         )
     except WorkflowAlreadyStartedError:
         return  # a webhook was faster
 
 
-def watch_attributes(seen: SeenRefund | None = None, order_id: UUID | None = None) -> TypedSearchAttributes:
-    """How a watch is listed from its start, whoever starts it."""
-    state, waiting_for = _listed(seen)
-    order = [] if order_id is None else [SearchAttributePair(search.ORDER_ID, str(order_id))]
-    return search.at_start("refund_watch", state, waiting_for, *order)
-
-
-def _listed(seen: SeenRefund | None) -> tuple[str, WaitingFor]:
-    """What the search attributes say from the start."""
-    if seen is not None and seen.status is RefundStatus.SUCCEEDED:
-        return RefundStatus.SUCCEEDED.value, WaitingFor.TIMER
-    return RefundStatus.PENDING.value, WaitingFor.STRIPE
+def _status(seen: SeenRefund | None) -> RefundStatus | None:
+    return None if seen is None else seen.status

@@ -27,6 +27,9 @@ class PursueFindings(Message):
 
     found_by: CheckKind
     limit: int = Field(default=1000, ge=1, le=10_000)
+    healing_minutes: int = Field(
+        default=5, ge=0, le=1440, description="how long a job that was told to put it right has for that, at least"
+    )
 
 
 class PursuedFindings(Message):
@@ -43,6 +46,7 @@ class SettleFinding(Message):
     status: FindingStatus
     actor: Actor
     workflow_id: WorkflowId
+    times: int | None = Field(default=None, ge=1, description="which coming up of it the person was asked about")
 
 
 class FindingOutcome(Message):

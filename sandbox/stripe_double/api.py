@@ -20,6 +20,7 @@ from sandbox.stripe_double import (
     events,
     payment_intents,
     payment_methods,
+    payouts,
     refunds,
     webhook_endpoints,
 )
@@ -47,6 +48,7 @@ ROUTER = Router(
         *checkout.ROUTES,
         *refunds.ROUTES,
         *disputes.ROUTES,
+        *payouts.ROUTES,
         *events.ROUTES,
         *webhook_endpoints.ROUTES,
     )

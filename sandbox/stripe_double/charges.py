@@ -147,7 +147,7 @@ def post_transaction(
     )
 
 
-def _settled(transaction: Json, now: int) -> Json:
+def settled(transaction: Json, now: int) -> Json:
     """The transaction as of now: pending money becomes available with time."""
     if transaction["available_on"] <= now:
         transaction["status"] = "available"
@@ -179,17 +179,7 @@ def list_all(call: Call) -> Json:
 
 def retrieve_transaction(call: Call) -> Json:
     """One balance transaction."""
-    return _settled(call.change.get("balance_transaction", call.ids[0]), call.change.now)
-
-
-def list_transactions(call: Call) -> Json:
-    """Balance transactions, of one source or of one type."""
-    filters = {
-        column: call.params[name] for name, column in (("source", "charge"), ("type", "label")) if call.get(name)
-    }
-    page = listed(call, "balance_transaction", "/v1/balance_transactions", filters)
-    page["data"] = [_settled(transaction, call.change.now) for transaction in page["data"]]
-    return page
+    return settled(call.change.get("balance_transaction", call.ids[0]), call.change.now)
 
 
 ROUTES = (
@@ -205,12 +195,6 @@ ROUTES = (
         "/v1/charges/{charge}",
         update,
         Spec(EXPAND | {"metadata": metadata, "description": text(), "receipt_email": text()}),
-    ),
-    Route(
-        "GET",
-        "/v1/balance_transactions",
-        list_transactions,
-        Spec(PAGE | {"source": text(), "type": text(), "currency": text(), "created": created_filter}),
     ),
     Route("GET", "/v1/balance_transactions/{transaction}", retrieve_transaction, RETRIEVE),
 )

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.stripe_double import checkout, disputes, purchase, refunds
+from sandbox.stripe_double import checkout, disputes, payouts, purchase, refunds
 from sandbox.stripe_double.account import Account
 from sandbox.stripe_double.errors import StripeError
 from sandbox.stripe_double.faults import FaultRequest, Switchboard
@@ -142,6 +142,7 @@ class Control:
             ("POST", "/payment_intents/{intent}/settle", self._settle),
             ("POST", "/refunds/next", self._next_refunds),
             ("POST", "/refunds/{refund}", self._move_refund),
+            ("POST", "/payouts", self._pay_out),
             ("POST", "/disputes", self._open_dispute),
             ("POST", "/disputes/{dispute}/answer", self._answer_dispute),
             ("POST", "/disputes/{dispute}/escalate", self._escalate_dispute),
@@ -261,6 +262,10 @@ class Control:
         with self._account.change() as change:
             refund = change.get("refund", request.path_params["refund"])
             return refunds.move(change, refund, move.status, move.failure_reason)
+
+    async def _pay_out(self, _request: Request) -> Any:
+        with self._account.change() as change:
+            return {"payouts": payouts.pay_out(change)}
 
     async def _open_dispute(self, request: Request) -> Any:
         opening = await _read(request, DisputeOpening)

@@ -159,6 +159,11 @@ class StripeDoubleControl:
         moved: Json = await self._call("POST", f"/refunds/{refund}", body)
         return moved
 
+    async def pay_out(self) -> list[Json]:
+        """Pay out what is available; one payout per currency."""
+        made: list[Json] = (await self._call("POST", "/payouts", {}))["payouts"]
+        return made
+
     async def open_dispute(
         self, charge: str, reason: str = "general", amount: int | None = None, *, inquiry: bool = False
     ) -> Json:

@@ -104,12 +104,12 @@ class RecordingHandle:
     workflow_id: str
 
     async def signal(
-        self, signal: Callable[..., object], _argument: object = None, *, rpc_timeout: timedelta | None = None
+        self, signal: Callable[..., object] | str, _argument: object = None, *, rpc_timeout: timedelta | None = None
     ) -> None:
         """Record the signal, or fail."""
         if self.temporal.failure is not None:
             raise self.temporal.failure
-        self.temporal.signals.append((self.workflow_id, signal.__name__))
+        self.temporal.signals.append((self.workflow_id, signal if isinstance(signal, str) else signal.__name__))
 
     async def execute_update(self, update: str, argument: object, **_options: Any) -> None:
         """Record the update, or fail."""

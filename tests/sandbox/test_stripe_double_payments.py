@@ -224,3 +224,22 @@ async def test_orders_with_money_are_counted(double: StripeDouble, client: strip
     assert (order.payment_intents_succeeded, order.charges_succeeded, order.charged) == (2, 2, 4000)
     assert (order.refunds, order.refunded) == (1, 300)
     assert (await double.control.order("o-10")).charges_succeeded == 0
+
+
+async def test_what_is_available_is_paid_out_once_with_its_lines(
+    double: StripeDouble, client: stripe.StripeClient
+) -> None:
+    for amount in (2000, 3000):
+        await client.v1.payment_intents.create_async(
+            {"amount": amount, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True}
+        )
+    assert await double.control.pay_out() == [], "it takes two days until the money is available"
+    await double.control.advance_clock(3 * 86_400)
+    [payout] = await double.control.pay_out()
+    assert payout["amount"] == 5000 - 55 - 70
+    lines = await client.v1.balance_transactions.list_async({"payout": payout["id"], "limit": 2})
+    found = [line async for line in lines.auto_paging_iter()]
+    assert [(line.type, line.net) for line in found] == [("payout", -4875), ("charge", 2930), ("charge", 1945)]
+    assert sum(line.net for line in found) == 0
+    assert [each.id for each in (await client.v1.payouts.list_async({"created": {"gte": 0}})).data] == [payout["id"]]
+    assert await double.control.pay_out() == []

@@ -19,13 +19,13 @@ from temporalio.client import Client
 from typer.main import get_command
 
 from activities.database import Sessions
+from activities.stripe_events import OF_INTEREST
 from cli import app
 from models import search, vocabulary
 from models.errors import Reason
 from models.vocabulary import StripeEventStatus, TaskAction, TaskKind
 from routes.order_decisions import DenyReason
 from routes.order_requests import CancelReason
-from routes.stripe_events import OF_INTEREST
 from settings import Settings
 from worker import WORKFLOWS
 
