@@ -7,7 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.application_reviews import ApplicationReviewActivities
     from models.identifiers import hand_over_occasion
     from models.messages.applications import ReassignAbsent, ReassignedReviews, ReassignReviews
-    from models.vocabulary import MailTemplate, WaitingFor
+    from models.vocabulary import MailTemplate
     from workflows.mailing import Outbox, send_mail
     from workflows.policies import TASK
     from workflows.round import Round
@@ -43,7 +43,7 @@ class ReassignReviewsWorkflow(Round):
                     )
                 )
         told = f"{len(reassigned.reviews)} applications have somebody else now"
-        self._desk.tell(WaitingFor.NOTHING, f"{told}; the mails about it go out.", in_passing=True)
+        self._doing(f"{told}; the mails about it go out.")
         await outbox.emptied()
         self._over(f"{told}.")
         return reassigned

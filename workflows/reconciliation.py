@@ -22,14 +22,18 @@ with workflow.unsafe.imports_passed_through():
     from models.vocabulary import CheckKind
     from workflows.policies import BOOKS, DOCUMENTS, JOBS, TASK
     from workflows.queues import DOCUMENTS_QUEUE
+    from workflows.round import Round
     from workflows.scheduled import scheduled_at
 
 _LOOKS_BACK = {"recent": timedelta(days=1), "nightly": timedelta(days=7)}
 
 
 @workflow.defn(name="ReconciliationWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class ReconciliationWorkflow:
+class ReconciliationWorkflow(Round):
     """One comparison. Another one right after it changes nothing."""
+
+    TITLE = "The record and Stripe"
+    DOES = "They are compared."
 
     @workflow.run
     async def run(self, reconcile: Reconcile) -> ReconciliationOutcome:
@@ -45,14 +49,13 @@ class ReconciliationWorkflow:
         )
         if reconcile.scope == "nightly":
             await self._write_workbook(compared)
+        self._over(f"{compared.found} differences, {told} jobs told, {pursued.asked} people asked.")
         return ReconciliationOutcome(run_id=compared.run_id, found=compared.found, told=told, asked=pursued.asked)
 
     async def _compare(self, reconcile: Reconcile) -> ComparedBooks:
         until = scheduled_at() - timedelta(minutes=reconcile.settle_minutes)
         since = scheduled_at() - _LOOKS_BACK[reconcile.scope]
-        workflow.set_current_details(
-            f"The record and Stripe are compared from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC."
-        )
+        self._doing(f"They are compared from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC.")
         return await workflow.execute_activity_method(
             ReconciliationActivities.compare_books,
             CompareBooks(

@@ -20,10 +20,14 @@ class Round:
         self._desk = Desk(self.TITLE, self.DOES, listed=("", WaitingFor.NOTHING))
         self._desk.status = "running"
 
+    def _doing(self, what: str) -> None:
+        """Say what it does now."""
+        self._desk.tell(WaitingFor.NOTHING, what, in_passing=True)
+
     def _over(self, told: str) -> None:
         """Say what has come of it."""
         self._desk.status = "done"
-        self._desk.tell(WaitingFor.NOTHING, f"Over: {told}", in_passing=True)
+        self._doing(f"Over: {told}")
 
     @workflow.query(description="What it looks at, or what has come of it")
     def status(self) -> JobState:

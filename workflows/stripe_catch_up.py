@@ -16,21 +16,27 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.reconciliation import CatchUp, CaughtUp
     from workflows.policies import BOOKS
     from workflows.queues import REGISTRAR_QUEUE
+    from workflows.round import Round
 
 SUMMARY = "What Stripe has told since it was read last"
 _AT_START = "stripe-events-at-start"
 
 
 @workflow.defn(name="StripeCatchUpWorkflow", versioning_behavior=VersioningBehavior.PINNED)
-class StripeCatchUpWorkflow:
+class StripeCatchUpWorkflow(Round):
     """One reading, from where the last one has come to."""
+
+    TITLE = "What Stripe has told"
+    DOES = "It is read again."
 
     @workflow.run
     async def run(self, catch_up: CatchUp) -> CaughtUp:
         """Record the events that no webhook has brought, and pass them on as a webhook would."""
-        return await workflow.execute_activity_method(
+        caught_up = await workflow.execute_activity_method(
             StripeCatchUpActivities.catch_up, catch_up, summary="Read what Stripe has told since", **BOOKS
         )
+        self._over(f"{caught_up.missed} of {caught_up.read} events had not come, {caught_up.passed_on} were passed on.")
+        return caught_up
 
 
 async def catch_up_now(client: Client) -> None:

@@ -9,7 +9,6 @@ from temporalio.common import VersioningBehavior
 with workflow.unsafe.imports_passed_through():
     from activities.drips import DripActivities
     from models.messages.learning import DripsWoken, WakeDrips
-    from models.vocabulary import WaitingFor
     from workflows.policies import JOBS
     from workflows.round import Round
 
@@ -42,7 +41,7 @@ class WakeDripsWorkflow(Round):
                 break
             wake = wake.model_copy(update={"after": page.last})
             told = f"{woken} were woken; what was woken gets to work, then the others are."
-            self._desk.tell(WaitingFor.NOTHING, told, in_passing=True)
+            self._doing(told)
             await workflow.sleep(_REST, summary="What was woken gets to work")
         else:
             workflow.continue_as_new(wake, initial_versioning_behavior=_TO_THE_NEWEST_BUILD)

@@ -35,8 +35,6 @@ JOB = Recurring(
     catchup=timedelta(hours=1),
 )
 OTHER = replace(JOB, id="other", when=Every(timedelta(minutes=5)))
-# Written elsewhere, and not yet here.
-_TO_COME = ("ReconciliationWorkflow", "StripeCatchUpWorkflow")
 _DEFINED = {str(each.name): each for each in map(workflow._Definition.must_from_class, WORKFLOWS)}
 
 
@@ -59,9 +57,8 @@ def test_what_is_declared_can_run(recurring: Recurring) -> None:
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", recurring.id)
     assert recurring.catchup >= timedelta(minutes=5)
     assert recurring.note.endswith(".")
-    if recurring.workflow not in _TO_COME:
-        assert _DEFINED[recurring.workflow].arg_types == [type(recurring.argument)]
-        assert _DEFINED[recurring.workflow].versioning_behavior is not None
+    assert _DEFINED[recurring.workflow].arg_types == [type(recurring.argument)]
+    assert _DEFINED[recurring.workflow].versioning_behavior is not None
     # A run that is meant for a moment is done with, or given up, before the next one comes, or stands beside it.
     if isinstance(recurring.when, Every):
         assert recurring.catchup <= recurring.when.interval
