@@ -20,7 +20,7 @@ from routes.tokens import issue_token
 from sandbox.ports import listen_on
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.temporal import EmbeddedTemporal
-from schedules import reconcile
+from schedules import SCHEDULES
 from tests.docs.bad_release import HastyOrderWorkflow
 from tests.eventually import eventually
 from tests.installation import Installation, Json, serving
@@ -29,6 +29,8 @@ from worker import running_workers
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.order import OrderWorkflow
+from workflows.recurring import UTC
+from workflows.schedule_server import apply_schedules
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
 _SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -202,7 +204,7 @@ async def test_a_refund_does_not_arrive(installation: Installation) -> None:
 
 async def test_a_schedule_did_not_run(installation: Installation) -> None:
     temporal: Client = installation.temporal
-    await reconcile(temporal)
+    await apply_schedules(temporal, [each for each in SCHEDULES if each.id == "wake-drips"], UTC)
     schedule = temporal.get_schedule_handle("wake-drips")
     await schedule.pause()
     assert "true" in await shell(installation, RECIPES["A schedule did not run"][0])
@@ -213,3 +215,4 @@ async def test_a_schedule_did_not_run(installation: Installation) -> None:
         return bool(told.info.recent_actions) and not told.schedule.state.paused
 
     await eventually(has_run)
+    await schedule.delete()

@@ -13,10 +13,11 @@ from sqlalchemy import select, update
 from sqlmodel import col
 from temporalio.client import ScheduleActionExecutionStartWorkflow
 
-from models.identifiers import refund_watch_workflow_id
+from models.identifiers import finding_workflow_id, new_id, refund_watch_workflow_id
+from models.messages.checks import LookInto
 from models.tables import CourseCertificate, Enrollment, Refund
 from models.tables.columns import now
-from models.vocabulary import Role
+from models.vocabulary import CheckKind, FindingKind, Role
 from sandbox.sample_academy import sample_id
 from schedules import SCHEDULES
 from tests.api.test_cart_end_to_end import COURSE, Shop
@@ -44,6 +45,8 @@ from tests.ordering import (
 )
 from worker import running_workers
 from workflows.deployment import make_current
+from workflows.finding import FindingWorkflow
+from workflows.queues import REGISTRAR_QUEUE
 from workflows.recurring import UTC
 from workflows.schedule_server import apply_schedules
 
@@ -375,5 +378,57 @@ async def test_certificates(installation: Installation) -> None:
 
 async def test_what_runs_by_itself(installation: Installation) -> None:
     await order_of_a_lost_job(installation)
-    for schedule_id in ("critical-mail", "expiry-sweep", "invoice-reminders", "document-retention"):
+    for schedule_id in (
+        "critical-mail",
+        "expiry-sweep",
+        "invoice-reminders",
+        "document-retention",
+        "reconcile-nightly",
+        "stripe-events",
+        "stuck-jobs",
+        "daily-sales",
+    ):
         await _save_scheduled(installation, schedule_id)
+
+
+async def test_findings(installation: Installation) -> None:
+    for name, check in (("asked_about", CheckKind.RECONCILIATION), ("decided", CheckKind.STUCK_JOBS)):
+        finding_id = new_id()
+        look = LookInto(
+            finding_id=finding_id,
+            found_by=check,
+            kind=FindingKind.FULFILLED_NOT_PAID,
+            subject_kind="order",
+            subject_id=finding_id,
+            reason="It counts as paid, and Stripe has no money for it.",
+            job_id="order-of-nobody",
+        )
+        handle = await installation.temporal.start_workflow(
+            FindingWorkflow.run, look, id=finding_workflow_id(finding_id), task_queue=REGISTRAR_QUEUE
+        )
+        [task] = await installation.tasks(str(finding_id))
+        if name == "decided":
+            await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "retry"})
+            await handle.result()
+        await _save(installation, f"finding_{name}", handle.id)
+
+
+async def test_exports_and_actions(installation: Installation) -> None:
+    await paid(installation)
+    for report in ("orders", "sales"):
+        span = {"date_from": "2026-01-01", "date_until": "2030-01-01"}
+        body = {"report": report, "format": "pdf", "filters": span}
+        export = (await installation.staff_posts("/v1/exports", body, report)).json()
+        await installation.temporal.get_workflow_handle(f"export-{export['id']}").result()
+        await _save(installation, f"export_of_{report}", f"export-{export['id']}")
+    waiting = (await installation.post_order("spanish-a1", by="aoife")).json()
+    query = f'RegistrarOrderId="{waiting["id"]}"'
+
+    async def is_listed() -> bool:
+        return [each async for each in installation.temporal.list_workflows(query)] != []
+
+    await eventually(is_listed)
+    body = {"action": "cancel", "query": query}
+    action = (await installation.staff_posts("/v1/job-actions", body, "all")).json()
+    await installation.temporal.get_workflow_handle(f"job-action-{action['id']}").result()
+    await _save(installation, "job_action", f"job-action-{action['id']}")

@@ -24,7 +24,7 @@ from models.tables import CourseCertificate, Refund
 from models.vocabulary import CheckKind, FindingKind, FindingStatus, Role, WaitingFor
 from sandbox.sample_academy import sample_id
 from sandbox.temporal import EmbeddedTemporal
-from schedules import reconcile
+from schedules import SCHEDULES
 from tests.api.test_cart_end_to_end import Shop
 from tests.api.test_certificate_end_to_end import a_place, complete, file_of
 from tests.api.test_learning_end_to_end import COURSE as WATERCOLOUR
@@ -52,6 +52,7 @@ from workflows.deployment import make_current
 from workflows.finding import FindingWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 from workflows.registration import register_search_attributes
+from workflows.schedule_server import apply_schedules
 
 FOLDER = Path("var") / "screens"
 SIZE = (1400, 860)
@@ -308,6 +309,6 @@ async def test_what_checks_find_and_schedules(installation: Installation, camera
         static_summary="Found: amount mismatch",
     )
     await camera.job("finding", finding_workflow_id(finding_id), "Task `")
-    await reconcile(installation.temporal)
+    await apply_schedules(installation.temporal, SCHEDULES, "UTC")
     await camera.page("schedules", "schedules", "refund-sweep")
     await camera.page("schedule", "schedules/refund-sweep", "Recent Runs")

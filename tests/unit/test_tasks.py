@@ -72,7 +72,7 @@ def test_money_is_for_finance_and_what_the_platform_does_not_take_for_support() 
     kinds = {queue: {kind for kind in TaskKind if queue_of(kind) is queue} for queue in TaskQueue}
     names = {TaskKind.CERTIFICATE_NAME_MISSING, TaskKind.NAME_CORRECTION}
     opening = {TaskKind.PROVISIONING_FAILED, TaskKind.TUTOR_PROVISIONING_FAILED}
-    assert kinds[TaskQueue.SUPPORT] == opening | names
+    assert kinds[TaskQueue.SUPPORT] == opening | names | {TaskKind.CRITICAL_MAIL, TaskKind.STUCK_JOB}
     judged = {TaskKind.TUTOR_REVIEW, TaskKind.TUTOR_SECOND_OPINION, TaskKind.COMPLETION_JUDGEMENT}
     assert kinds[TaskQueue.REVIEW] == judged
     slow = {kind for kind in TaskKind if pace_of(kind).decide_within != 2}
