@@ -414,7 +414,9 @@ async def test_findings(installation: Installation) -> None:
 
 
 async def test_exports_and_actions(installation: Installation) -> None:
-    await paid(installation)
+    order = (await installation.post_order("spanish-a1")).json()
+    await installation.pay(order)
+    await installation.order_ends(order["id"])
     for report in ("orders", "sales"):
         span = {"date_from": "2026-01-01", "date_until": "2030-01-01"}
         body = {"report": report, "format": "pdf", "filters": span}
