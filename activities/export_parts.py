@@ -23,8 +23,14 @@ from temporalio import activity
 
 from activities.database import Sessions
 from activities.export_csv import csv_head, csv_rows
-from activities.export_facts import ExportFacts, ExportNotRunningError, facts_of
-from activities.export_files import MEDIA_TYPES, export_key
+from activities.export_facts import ExportFacts, facts_of
+from activities.export_files import (
+    MEDIA_TYPES,
+    ExportNotRunningError,
+    export_key,
+    leave_no_file_behind,
+    part_key,
+)
 from activities.export_pdf import export_pdf
 from activities.export_values import Row, Value, rows_of
 from activities.export_xlsx import SheetOfParts, join_workbook, rows_of_sheet, xlsx_rows
@@ -43,11 +49,6 @@ _BLOCK = 1 << 20
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
-
-
-def part_key(export_id: UUID, number: int) -> str:
-    """Where a part of an export's file is kept until all are there."""
-    return f"exports/{export_id}/part-{number:05}"
 
 
 @dataclass
@@ -103,7 +104,9 @@ class ExportPartActivities:
         key, media_type = export_key(facts.export_id, facts.report, facts.format), MEDIA_TYPES[facts.format]
         if facts.format is ExportFormat.PDF:
             rows = await self._first_rows(facts, facts.row_count)
-            return await self.files.put(key, await self._aside(export_pdf, facts, rows), media_type)
+            file = await self.files.put(key, await self._aside(export_pdf, facts, rows), media_type)
+            await leave_no_file_behind(self.sessions, self.files, step.export_id, key)
+            return file
         sample = await self._first_rows(facts, min(_SAMPLE_ROWS, facts.row_count))
         with TemporaryDirectory(prefix="export-") as folder:
             paths = [Path(folder, str(part.number)) for part in parts]
@@ -113,6 +116,7 @@ class ExportPartActivities:
             digest, size = await self._aside(_join, facts, self._plan(facts), paths, sample, target)
             with await self._aside(target.open, "rb") as whole:
                 await self.files.put_file(key, whole, media_type)
+            await leave_no_file_behind(self.sessions, self.files, step.export_id, key)
             return StoredFile(key=key, sha256=digest, size=size)
 
     def _plan(self, facts: ExportFacts) -> Sequence[PlannedPart]:

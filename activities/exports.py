@@ -14,10 +14,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
-from activities.export_facts import ExportNotRunningError, kept_columns, stored_columns
-from activities.export_files import export_key
+from activities.export_facts import kept_columns, stored_columns
+from activities.export_files import ExportNotRunningError, export_key, part_key
 from activities.export_listings import LISTINGS
-from activities.export_parts import part_key, plan_of
+from activities.export_parts import plan_of
 from activities.export_snapshot import statement_moment, write_chunks
 from activities.export_values import total_rows
 from activities.files import FileStore
@@ -52,10 +52,13 @@ class ExportActivities:
         """Write down what was asked for, and take the snapshot; a repeat finds it taken.
 
         Refused with `too_many_rows`: more than fit into a PDF, or more than the database reads in five minutes. Raises
-        a non-retryable `ApplicationError` `report_unknown` if there is no such listing.
+        a non-retryable `ApplicationError` `report_unknown` if there is no such listing, and `ExportNotRunningError`.
         """
         async with self.sessions.begin() as session:
             await _write_down(session, request)
+            # One that adds up has no snapshot of which a repeat could see that there is a file already.
+            if (await session.get_one(Export, request.export_id)).status != ExportStatus.RUNNING:
+                raise ExportNotRunningError
         if REPORTS[request.report].adds_up:
             return ExportBegun()
         if request.report not in LISTINGS:
@@ -75,12 +78,15 @@ class ExportActivities:
 
     @activity.defn
     async def end_export(self, step: EndExport) -> None:
-        """Write down how it ended, with its file or without, and delete what it was written from."""
+        """Write down how it ended, with its file or without, and delete what it was written from.
+
+        One that was canceled before it was written down has left nothing.
+        """
         moment = now()
         async with self.sessions.begin() as session:
             export = await session.get(Export, step.export_id, with_for_update=True)
             if export is None:
-                raise ExportNotRunningError
+                return
             parts = self._parts(export)
             if export.status == ExportStatus.RUNNING:
                 change = StateChange(EXPORT, export.id, export.status, step.status)

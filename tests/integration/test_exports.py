@@ -9,6 +9,7 @@ from decimal import Decimal
 from hashlib import sha256
 from io import BytesIO, StringIO
 from pathlib import Path
+from typing import IO
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -21,10 +22,10 @@ from sqlmodel import col
 
 from activities.database import Sessions, open_snapshots, sessions_of
 from activities.export_columns import Column, ColumnType, Listing
-from activities.export_facts import ExportNotRunningError, words_of
-from activities.export_files import export_key
+from activities.export_facts import words_of
+from activities.export_files import ExportNotRunningError, export_key, part_key
 from activities.export_listings import LISTINGS
-from activities.export_parts import ExportPartActivities, part_key
+from activities.export_parts import ExportPartActivities
 from activities.exports import KEPT_FOR, ExportActivities
 from activities.files import FileMissingError, FileStore
 from activities.orders import OrderActivities
@@ -142,6 +143,10 @@ class EndedMeanwhile(FileStore):
     async def put(self, key: str, data: bytes, media_type: str) -> StoredFile:
         await self._exports.end_export(self._end)
         return await super().put(key, data, media_type)
+
+    async def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
+        await self._exports.end_export(self._end)
+        await super().put_file(key, file, media_type)
 
 
 async def test_a_csv_export_survives_every_repetition_and_leaves_nothing_over(
@@ -281,6 +286,19 @@ async def test_what_is_written_meanwhile_is_not_in_the_snapshot(
         await canceling.write_part(WritePart(export_id=late.export_id, number=0))
     with pytest.raises(FileMissingError):
         await exports.files.size(part_key(late.export_id, 0))
+    # So does a whole file that comes too late.
+    for format_ in ExportFormat:
+        late = asked(format_, ExportReport.AUDIT)
+        begun = await exports.begin_export(late)
+        for number in range(begun.parts):
+            await parts.write_part(WritePart(export_id=late.export_id, number=number))
+        canceling = replace(
+            parts, files=EndedMeanwhile(parts.files, exports, the_end(late.export_id, ExportStatus.CANCELED))
+        )
+        with pytest.raises(ExportNotRunningError):
+            await canceling.join_export(JoinExport(export_id=late.export_id))
+        with pytest.raises(FileMissingError):
+            await exports.files.size(export_key(late.export_id, late.report, late.format))
     await parts.write_part(WritePart(export_id=first.export_id, number=0))
     data = await exports.files.get((await parts.join_export(JoinExport(export_id=first.export_id))).key)
     rows = list(csv.DictReader(StringIO(data.decode("utf-8-sig"), newline="")))
@@ -346,6 +364,11 @@ async def test_a_wide_listing_and_one_that_adds_up(
     await exports.end_export(the_end(sales.export_id, sha256="a" * 64, size=5, row_count=12, snapshot_at=moment))
     done = await export(exports.sessions, sales.export_id)
     assert (done.row_count, done.rows_written, done.snapshot_at) == (12, 12, moment)
+    # Its file is there: nobody begins it again, and puts another one in its place.
+    with pytest.raises(ExportNotRunningError):
+        await exports.begin_export(sales)
+    # One that was canceled before it was written down has left nothing to end.
+    await exports.end_export(the_end(uuid4(), ExportStatus.CANCELED))
     async with exports.sessions() as session:
         filters = ExportFilters(course_ids=(course("spanish-a1"), uuid4()), statuses=("paid",), currency="EUR")
         words = await words_of(session, filters)
