@@ -46,6 +46,7 @@ _GZIP = "application/gzip"
 _QUICKLY = 3  # of gzip's levels: what is packed is unpacked soon
 _SAMPLE_ROWS = 500
 _BLOCK = 1 << 20
+_AT_ONCE = 3
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
@@ -55,13 +56,15 @@ Made = TypeVar("Made")
 class ExportPartActivities:
     """Steps that write the file of an export. Writing takes processor time, so it happens in the executor.
 
-    At most one chunk of the snapshot is in memory, and what the parts are compressed to.
+    At most one chunk of the snapshot is in memory, and what a part is compressed to, of as many exports as may `turn`
+    to it at once. The others wait.
     """
 
     sessions: Sessions
     files: FileStore
     executor: Executor
     limits: ExportLimits = field(default_factory=ExportLimits)
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     @activity.defn
     async def write_part(self, step: WritePart) -> PartWritten:
@@ -74,8 +77,9 @@ class ExportPartActivities:
             if await session.get(ExportPart, (step.export_id, step.number)) is not None:
                 return await _written(session, step.export_id)
         part = self._plan(facts)[step.number]
-        packed = await self._packed(facts, part)
-        stored = await self.files.put(part_key(step.export_id, step.number), packed, _GZIP)
+        async with self.turn:
+            packed = await self._packed(facts, part)
+            stored = await self.files.put(part_key(step.export_id, step.number), packed, _GZIP)
         async with self.sessions.begin() as session:
             export = await session.get_one(Export, step.export_id, with_for_update=True)
             if export.status != ExportStatus.RUNNING:
@@ -97,6 +101,10 @@ class ExportPartActivities:
 
         A part that got lost in the store is written anew. Raises `ExportNotRunningError`, which is final.
         """
+        async with self.turn:
+            return await self._joined(step)
+
+    async def _joined(self, step: JoinExport) -> StoredFile:
         async with self.sessions() as session:
             facts = await facts_of(session, step.export_id)
             found = select(ExportPart).where(col(ExportPart.export_id) == step.export_id)

@@ -1,5 +1,6 @@
 """The beginning and the end of an export on record: what was asked for, its snapshot, and what became of it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -36,16 +37,21 @@ KEPT_FOR = timedelta(days=7)
 SNAPSHOT_PATIENCE = timedelta(minutes=5)
 
 _QUERY_CANCELED = "57014"
+_AT_ONCE = 3
 
 
 @dataclass
 class ExportActivities:
-    """Steps of an export on the record. `snapshots` are sessions whose transactions see one moment of it."""
+    """Steps of an export on the record. `snapshots` are sessions whose transactions see one moment of it.
+
+    Their connections are beside the pool, so only as many as may `turn` to it are taken at once; others wait.
+    """
 
     sessions: Sessions
     snapshots: Sessions
     files: FileStore
     limits: ExportLimits = field(default_factory=ExportLimits)
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     @activity.defn
     async def begin_export(self, request: ExportRequest) -> ExportBegun:
@@ -65,7 +71,8 @@ class ExportActivities:
             raise ApplicationError("there is no such listing", type="report_unknown", non_retryable=True)
         most = self.limits.pdf_rows if request.format is ExportFormat.PDF else None
         try:
-            row_count = await self._snapshot(request, most)
+            async with self.turn:
+                row_count = await self._snapshot(request, most)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != _QUERY_CANCELED:
                 raise

@@ -1,5 +1,6 @@
 """Exports on the record: one snapshot, each part once, the same file whatever is repeated, and nothing left over."""
 
+import asyncio
 import csv
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -303,6 +304,41 @@ async def test_what_is_written_meanwhile_is_not_in_the_snapshot(
     data = await exports.files.get((await parts.join_export(JoinExport(export_id=first.export_id))).key)
     rows = list(csv.DictReader(StringIO(data.decode("utf-8-sig"), newline="")))
     assert [(row["What"], row["To"], row["Id"]) for row in rows] == [("export", "running", str(first.export_id))]
+
+
+async def test_three_exports_are_begun_and_written_at_once_and_the_others_wait(
+    exports: ExportActivities, parts: ExportPartActivities, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    under_way: list[str] = []
+    most: dict[str, int] = {}
+
+    async def busy(name: str) -> None:
+        under_way.append(name)
+        most[name] = max(most.get(name, 0), under_way.count(name))
+        await asyncio.sleep(0.02)
+        under_way.remove(name)
+
+    async def of(session: AsyncSession, filters: ExportFilters, zone: ZoneInfo) -> Listing:
+        await busy("begun")
+        return many(10)
+
+    class Slow(FileStore):
+        async def put(self, key: str, data: bytes, media_type: str) -> StoredFile:
+            await busy("written")
+            return await super().put(key, data, media_type)
+
+        async def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
+            await busy("joined")
+            await super().put_file(key, file, media_type)
+
+    monkeypatch.setitem(dict_of(LISTINGS), ExportReport.ORDERS, of)
+    slow = replace(parts, files=Slow((tmp_path / "files").as_uri()))
+    ids = [asked() for _ in range(7)]
+    await asyncio.gather(*map(exports.begin_export, ids))
+    monkeypatch.undo()
+    await asyncio.gather(*(slow.write_part(WritePart(export_id=each.export_id, number=0)) for each in ids))
+    await asyncio.gather(*(slow.join_export(JoinExport(export_id=each.export_id)) for each in ids))
+    assert most == {"begun": 3, "written": 3, "joined": 3}
 
 
 async def test_what_is_too_much_is_refused_and_leaves_no_rows(
