@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.audit import StateChange, write_audit
 from activities.certificate_corrections import CORRECTION
 from activities.database import Sessions
+from activities.export_files import part_key
 from activities.files import FileStore
 from models.messages.recurring import DeleteFiles, FilesDeleted
 from models.tables import CheckRun, Export, ExportChunk, ExportPart, NameCorrection
@@ -72,17 +73,21 @@ class DocumentRetentionActivities:
     async def clear_exports(self, step: DeleteFiles) -> FilesDeleted:
         """Delete what exports were written from, where they have ended; those whose job is gone have failed."""
         await self._fail_abandoned(step)
-        left = select(col(Export.id)).where(
+        left = select(col(Export.id), col(Export.status)).where(
             col(Export.status) != ExportStatus.RUNNING,
             # The job itself clears up a moment after its end.
             col(Export.ended_at) <= step.moment - EXPORTS_RUN,
             _has(ExportPart) | _has(ExportChunk),
         )
-        ids = await self._page(left.order_by(col(Export.id)), step)
         async with self.sessions() as session:
+            found = (await session.execute(left.order_by(col(Export.id)).limit(step.limit))).all()
+            ids = [export_id for export_id, _ in found]
             parts = select(col(ExportPart.export_id), col(ExportPart.number)).where(col(ExportPart.export_id).in_(ids))
-            keys = [f"exports/{export_id}/part-{number:05d}" for export_id, number in await session.execute(parts)]
+            keys = [part_key(export_id, number) for export_id, number in await session.execute(parts)]
         await _all(self.files.delete(each) for each in keys)
+        # A part that was stored, but not written down, is known to no row.
+        without_file = [export_id for export_id, status in found if status != ExportStatus.DONE]
+        await _all(self.files.delete_all(f"exports/{each}") for each in without_file)
         async with self.sessions.begin() as session:
             await _clear(session, ids)
         return FilesDeleted(deleted=len(ids))
@@ -133,6 +138,8 @@ class DocumentRetentionActivities:
             rows = (await session.execute(running.order_by(col(Export.created_at)).limit(step.limit))).all()
         client = activity.client()
         gone = [export_id for export_id, workflow_id in rows if not await _is_running(client, workflow_id)]
+        # Its file may be whole, with nobody to say so; and a part may be there of which no row tells.
+        await _all(self.files.delete_all(f"exports/{each}") for each in gone)
         async with self.sessions.begin() as session:
             await _end(session, gone, _ABANDONED, step)
 

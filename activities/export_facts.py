@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from temporalio.exceptions import ApplicationError
 
 from activities.export_columns import Column
+from activities.export_files import ExportNotRunningError
 from activities.export_listings import LISTINGS
 from activities.export_values import Value, total_rows
 from models.messages.exports import ExportFilters
@@ -21,13 +21,6 @@ from models.vocabulary import ExportFormat, ExportStatus
 
 _COLUMNS = TypeAdapter(tuple[Column, ...])
 _NAMED = 10
-
-
-class ExportNotRunningError(ApplicationError):
-    """There is no such export, or it is over."""
-
-    def __init__(self) -> None:
-        super().__init__("the export is not running", type="export_not_running", non_retryable=True)
 
 
 @dataclass(frozen=True)

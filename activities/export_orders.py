@@ -9,6 +9,7 @@ from sqlmodel import col
 from activities.export_columns import Column, ColumnType, Listing, in_one, listing, money
 from activities.export_custom_fields import custom_fields
 from activities.export_filters import among, but_tests, of_currency, within
+from activities.money_movements import is_own
 from activities.refund_record import GOES_BACK
 from models.messages.exports import ExportFilters
 from models.tables import Coupon, Document, Invoice, Order, OrderLine, Payment, Person, Refund
@@ -91,13 +92,10 @@ def _with_courses(filters: ExportFilters) -> list[ColumnElement[bool]]:
 
 def _returned() -> FromClause:
     """What goes back of what was paid for it. What gives back another payment, e.g. the second of two, is left out."""
-    of_its_own = col(Refund.payment_intent_id).is_(None) | (
-        col(Refund.payment_intent_id) == col(Payment.payment_intent_id)
-    )
     amount = func.coalesce(cast(func.sum(col(Refund.amount)), BigInteger), 0)
     return (
         select(amount.label("amount"))
-        .where(col(Refund.order_id) == col(Order.id), col(Refund.status).in_(GOES_BACK), of_its_own)
+        .where(col(Refund.order_id) == col(Order.id), col(Refund.status).in_(GOES_BACK), is_own(Refund, Payment))
         .lateral("returned")
     )
 

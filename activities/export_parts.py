@@ -23,8 +23,14 @@ from temporalio import activity
 
 from activities.database import Sessions
 from activities.export_csv import csv_head, csv_rows
-from activities.export_facts import ExportFacts, ExportNotRunningError, facts_of
-from activities.export_files import MEDIA_TYPES, export_key
+from activities.export_facts import ExportFacts, facts_of
+from activities.export_files import (
+    MEDIA_TYPES,
+    ExportNotRunningError,
+    export_key,
+    leave_no_file_behind,
+    part_key,
+)
 from activities.export_pdf import export_pdf
 from activities.export_values import Row, Value, rows_of
 from activities.export_xlsx import SheetOfParts, join_workbook, rows_of_sheet, xlsx_rows
@@ -40,27 +46,25 @@ _GZIP = "application/gzip"
 _QUICKLY = 3  # of gzip's levels: what is packed is unpacked soon
 _SAMPLE_ROWS = 500
 _BLOCK = 1 << 20
+_AT_ONCE = 3
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
-
-
-def part_key(export_id: UUID, number: int) -> str:
-    """Where a part of an export's file is kept until all are there."""
-    return f"exports/{export_id}/part-{number:05}"
 
 
 @dataclass
 class ExportPartActivities:
     """Steps that write the file of an export. Writing takes processor time, so it happens in the executor.
 
-    At most one chunk of the snapshot is in memory, and what the parts are compressed to.
+    At most one chunk of the snapshot is in memory, and what a part is compressed to, of as many exports as may `turn`
+    to it at once. The others wait.
     """
 
     sessions: Sessions
     files: FileStore
     executor: Executor
     limits: ExportLimits = field(default_factory=ExportLimits)
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     @activity.defn
     async def write_part(self, step: WritePart) -> PartWritten:
@@ -73,8 +77,9 @@ class ExportPartActivities:
             if await session.get(ExportPart, (step.export_id, step.number)) is not None:
                 return await _written(session, step.export_id)
         part = self._plan(facts)[step.number]
-        packed = await self._packed(facts, part)
-        stored = await self.files.put(part_key(step.export_id, step.number), packed, _GZIP)
+        async with self.turn:
+            packed = await self._packed(facts, part)
+            stored = await self.files.put(part_key(step.export_id, step.number), packed, _GZIP)
         async with self.sessions.begin() as session:
             export = await session.get_one(Export, step.export_id, with_for_update=True)
             if export.status != ExportStatus.RUNNING:
@@ -96,6 +101,10 @@ class ExportPartActivities:
 
         A part that got lost in the store is written anew. Raises `ExportNotRunningError`, which is final.
         """
+        async with self.turn:
+            return await self._joined(step)
+
+    async def _joined(self, step: JoinExport) -> StoredFile:
         async with self.sessions() as session:
             facts = await facts_of(session, step.export_id)
             found = select(ExportPart).where(col(ExportPart.export_id) == step.export_id)
@@ -103,7 +112,9 @@ class ExportPartActivities:
         key, media_type = export_key(facts.export_id, facts.report, facts.format), MEDIA_TYPES[facts.format]
         if facts.format is ExportFormat.PDF:
             rows = await self._first_rows(facts, facts.row_count)
-            return await self.files.put(key, await self._aside(export_pdf, facts, rows), media_type)
+            file = await self.files.put(key, await self._aside(export_pdf, facts, rows), media_type)
+            await leave_no_file_behind(self.sessions, self.files, step.export_id, key)
+            return file
         sample = await self._first_rows(facts, min(_SAMPLE_ROWS, facts.row_count))
         with TemporaryDirectory(prefix="export-") as folder:
             paths = [Path(folder, str(part.number)) for part in parts]
@@ -113,6 +124,7 @@ class ExportPartActivities:
             digest, size = await self._aside(_join, facts, self._plan(facts), paths, sample, target)
             with await self._aside(target.open, "rb") as whole:
                 await self.files.put_file(key, whole, media_type)
+            await leave_no_file_behind(self.sessions, self.files, step.export_id, key)
             return StoredFile(key=key, sha256=digest, size=size)
 
     def _plan(self, facts: ExportFacts) -> Sequence[PlannedPart]:

@@ -24,6 +24,7 @@ from sqlmodel import col
 
 from activities.export_columns import SEPARATOR, Column, ColumnType, Listing, listing, money
 from activities.export_filters import among, but_tests, of_currency, within
+from activities.money_movements import is_own
 from activities.refund_record import GOES_BACK
 from models.messages.exports import ExportFilters
 from models.tables import BalanceTransaction, Invoice, InvoicePayment, Order, Payment, Person, Refund
@@ -43,6 +44,7 @@ _NAMES = (
     "reason",
 )
 _NOTHING = cast(null(), String())
+_BESIDE = "refund_beside"
 
 
 async def payments(session: AsyncSession, filters: ExportFilters, zone: ZoneInfo) -> Listing:
@@ -73,7 +75,9 @@ async def payments(session: AsyncSession, filters: ExportFilters, zone: ZoneInfo
             (Column("status", "Status"), moved.c.status),
             (Column("reason", "Reason"), moved.c.reason),
             (Column("currency", "Currency"), moved.c.currency),
-            (money("amount", "Amount"), moved.c.amount),
+            # The money that is given back here is in no row: it would be missing from the sum.
+            (money("amount", "Amount"), case((moved.c.kind != _BESIDE, moved.c.amount))),
+            (money("beside_amount", "Beside orders"), case((moved.c.kind == _BESIDE, moved.c.amount))),
             (Column("settled_currency", "Settled in"), booked.c.currency),
             (money("fee_amount", "Fee", currency_of="settled_currency"), booked.c.fee),
             (money("net_amount", "Net", currency_of="settled_currency"), booked.c.net),
@@ -131,14 +135,11 @@ def _invoice_payments(zone: ZoneInfo) -> Select[*tuple[Any, ...]]:
 
 
 def _refunds() -> Select[*tuple[Any, ...]]:
-    # Of two payments of one order the record has one; what gives back the other one says so.
-    is_beside = col(Refund.payment_intent_id).is_distinct_from(col(Payment.payment_intent_id)) & col(
-        Refund.payment_intent_id
-    ).is_not(None)
     return (
         _movements(
             col(Refund.id),
-            case((is_beside, literal("refund_beside")), else_=literal("refund")),
+            # Of two payments of one order the record has one; what gives back the other one says so.
+            case((is_own(Refund, Payment), literal("refund")), else_=literal(_BESIDE)),
             col(Refund.order_id),
             col(Refund.created_at),
             col(Order.payment_method),

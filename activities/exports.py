@@ -1,5 +1,6 @@
 """The beginning and the end of an export on record: what was asked for, its snapshot, and what became of it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -14,10 +15,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
-from activities.export_facts import ExportNotRunningError, kept_columns, stored_columns
-from activities.export_files import export_key
+from activities.export_facts import kept_columns, stored_columns
+from activities.export_files import ExportNotRunningError, export_key, part_key
 from activities.export_listings import LISTINGS
-from activities.export_parts import part_key, plan_of
+from activities.export_parts import plan_of
 from activities.export_snapshot import statement_moment, write_chunks
 from activities.export_values import total_rows
 from activities.files import FileStore
@@ -36,33 +37,42 @@ KEPT_FOR = timedelta(days=7)
 SNAPSHOT_PATIENCE = timedelta(minutes=5)
 
 _QUERY_CANCELED = "57014"
+_AT_ONCE = 3
 
 
 @dataclass
 class ExportActivities:
-    """Steps of an export on the record. `snapshots` are sessions whose transactions see one moment of it."""
+    """Steps of an export on the record. `snapshots` are sessions whose transactions see one moment of it.
+
+    Their connections are beside the pool, so only as many as may `turn` to it are taken at once; others wait.
+    """
 
     sessions: Sessions
     snapshots: Sessions
     files: FileStore
     limits: ExportLimits = field(default_factory=ExportLimits)
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     @activity.defn
     async def begin_export(self, request: ExportRequest) -> ExportBegun:
         """Write down what was asked for, and take the snapshot; a repeat finds it taken.
 
         Refused with `too_many_rows`: more than fit into a PDF, or more than the database reads in five minutes. Raises
-        a non-retryable `ApplicationError` `report_unknown` if there is no such listing.
+        a non-retryable `ApplicationError` `report_unknown` if there is no such listing, and `ExportNotRunningError`.
         """
         async with self.sessions.begin() as session:
             await _write_down(session, request)
+            # One that adds up has no snapshot of which a repeat could see that there is a file already.
+            if (await session.get_one(Export, request.export_id)).status != ExportStatus.RUNNING:
+                raise ExportNotRunningError
         if REPORTS[request.report].adds_up:
             return ExportBegun()
         if request.report not in LISTINGS:
             raise ApplicationError("there is no such listing", type="report_unknown", non_retryable=True)
         most = self.limits.pdf_rows if request.format is ExportFormat.PDF else None
         try:
-            row_count = await self._snapshot(request, most)
+            async with self.turn:
+                row_count = await self._snapshot(request, most)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != _QUERY_CANCELED:
                 raise
@@ -75,12 +85,15 @@ class ExportActivities:
 
     @activity.defn
     async def end_export(self, step: EndExport) -> None:
-        """Write down how it ended, with its file or without, and delete what it was written from."""
+        """Write down how it ended, with its file or without, and delete what it was written from.
+
+        One that was canceled before it was written down has left nothing.
+        """
         moment = now()
         async with self.sessions.begin() as session:
             export = await session.get(Export, step.export_id, with_for_update=True)
             if export is None:
-                raise ExportNotRunningError
+                return
             parts = self._parts(export)
             if export.status == ExportStatus.RUNNING:
                 change = StateChange(EXPORT, export.id, export.status, step.status)

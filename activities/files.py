@@ -20,6 +20,8 @@ _SAFE_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._
 _LONGEST_KEY = 255
 _AT_ONCE = 1000
 _PIECE = 1 << 20
+# How many pieces of 5 MiB of a file are on their way to the store at a time. More are no faster, and held in memory.
+_PIECES_ON_THEIR_WAY = 2
 
 
 class FileMismatchError(ApplicationError):
@@ -68,7 +70,9 @@ class FileStore:
         attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": media_type}
         file.seek(0)
         with _reached():
-            await obstore.put_async(self._store, safe, file, attributes=attributes)
+            await obstore.put_async(
+                self._store, safe, file, attributes=attributes, max_concurrency=_PIECES_ON_THEIR_WAY
+            )
 
     async def delete(self, key: str) -> None:
         """Remove the file; that there is none is fine. Raises `ValueError` for an unsafe key."""

@@ -16,6 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
+from activities.export_files import export_key, leave_no_file_behind
 from activities.files import FileStore
 from activities.finance_pdf import render_finance
 from activities.finance_report import read_finance
@@ -79,15 +80,16 @@ class ReportActivities:
         """Read the report in one snapshot of the record, make its file and store it.
 
         A repeat makes it anew, of what is on record then, in place of the one before: nobody has seen that yet.
-        Raises non-retryable `ApplicationError`s: `format_not_available` and `too_many_rows`.
+        Raises non-retryable `ApplicationError`s: `format_not_available`, `too_many_rows` and `ExportNotRunningError`.
         """
         if request.format not in MEDIA_TYPES or request.report not in _READ:
             raise FormatNotAvailableError(request.report, request.format)
         async with snapshot(self.sessions) as session:
             read = await _READ[request.report](session, request)
         file = await asyncio.get_running_loop().run_in_executor(self.executor, read.render)
-        key = f"exports/{request.export_id}/{request.report}.{request.format}"
+        key = export_key(request.export_id, request.report, request.format)
         stored = await self.files.put(key, file, MEDIA_TYPES[request.format])
+        await leave_no_file_behind(self.sessions, self.files, request.export_id, key)
         return RenderedReport(
             key=stored.key,
             sha256=stored.sha256,

@@ -14,6 +14,8 @@ _STARTS_CELL = ("\t", "\r", "\n")
 _LINE_ENDS = re.compile("\r\n?")
 # XML 1.0 has no way to write these.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# Where a field may end for a program that separates them in another way, and knows nothing of our quotes.
+_FIELD_MAY_END = re.compile("([;\t\r\n])")
 _UNSEEN = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 
 
@@ -56,5 +58,14 @@ def put_text(cell: Cell, text: str) -> None:
 
 
 def csv_text(text: str) -> str:
-    """The text as a field of a CSV file, which has no types: behind an apostrophe if it looks like a formula."""
-    return f"'{text}" if looks_like_formula(text) else text
+    """The text as a field of a CSV file, which has no types: behind an apostrophe if it looks like a formula.
+
+    So is what looks like one after a semicolon, a tab or the end of a line: where the comma is in numbers, spreadsheets
+    begin a field there (OWASP, CSV injection).
+    """
+    if _FIELD_MAY_END.search(text) is None:
+        return f"'{text}" if looks_like_formula(text) else text
+    pieces = _FIELD_MAY_END.split(text)
+    pieces[2::2] = [f"'{each}" if looks_like_formula(each.replace('"', "")) else each for each in pieces[2::2]]
+    whole = "".join(pieces)
+    return f"'{whole}" if looks_like_formula(text) else whole

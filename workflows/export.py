@@ -1,10 +1,11 @@
 """An export: written down with its snapshot, its file made part by part, and put together."""
 
 import asyncio
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.export_parts import ExportPartActivities
@@ -31,6 +32,8 @@ with workflow.unsafe.imports_passed_through():
 # Its steps are those of the reports, which add up in ways of their own.
 _RENDER_REPORT = "render_report"
 _REFUSALS = (Reason.TOO_MANY_ROWS, Reason.FORMAT_NOT_AVAILABLE)
+
+Made = TypeVar("Made")
 
 
 @workflow.defn(name="ExportWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -66,15 +69,20 @@ class ExportWorkflow:
         try:
             end = await self._made()
         except ActivityError as error:
-            # What can be done later is tried until it is: this cannot.
-            workflow.logger.error("an export cannot be written: %s", _kind(error))
-            end = self._failed(_reason(error))
+            if self._is_to_stop and is_cancelled_exception(error):
+                end = self._ended(ExportStatus.CANCELED)
+            else:
+                # What can be done later is tried until it is: this cannot.
+                workflow.logger.error("an export cannot be written: %s", _kind(error))
+                end = self._failed(_reason(error))
         await self._end(end)
         return self._progress
 
     # ---- the chapters ----
 
     async def _made(self) -> EndExport:
+        if self._is_to_stop:
+            return self._ended(ExportStatus.CANCELED)
         begun = self._begun = await self._begin()
         if begun.refusal is not None:
             self._why = begun.refusal_detail
@@ -88,39 +96,55 @@ class ExportWorkflow:
             await self._write(number, begun)
         return self._ended(ExportStatus.CANCELED) if self._is_to_stop else await self._join()
 
+    async def _unless_stopped(self, step: workflow.ActivityHandle[Made]) -> Made:
+        """What the step comes to. It is not waited for once the export is to stop: it may be one that never succeeds.
+
+        What it still leaves in the store it deletes by itself (`ExportNotRunningError`).
+        """
+        await workflow.wait_condition(lambda: self._is_to_stop or step.done())
+        if self._is_to_stop:
+            step.cancel()
+        return await step
+
     async def _begin(self) -> ExportBegun:
         self._desk.tell(WaitingFor.NOTHING, "Its snapshot is taken.", in_passing=True)
-        return await workflow.execute_activity_method(
-            ExportActivities.begin_export, self._request, summary="Write it down, and take the snapshot", **SNAPSHOT
+        return await self._unless_stopped(
+            workflow.start_activity_method(
+                ExportActivities.begin_export, self._request, summary="Write it down, and take the snapshot", **SNAPSHOT
+            )
         )
 
     async def _write(self, number: int, begun: ExportBegun) -> None:
         written = self._progress.rows_written
         self._desk.tell(WaitingFor.NOTHING, f"{written:,} of {begun.row_count:,} rows are written.", in_passing=True)
-        part = await workflow.execute_activity_method(
-            ExportPartActivities.write_part,
-            WritePart(export_id=self._request.export_id, number=number),
-            task_queue=DOCUMENTS_QUEUE,
-            summary=f"Part {number + 1} of {begun.parts}",
-            **EXPORT,
+        part = await self._unless_stopped(
+            workflow.start_activity_method(
+                ExportPartActivities.write_part,
+                WritePart(export_id=self._request.export_id, number=number),
+                task_queue=DOCUMENTS_QUEUE,
+                summary=f"Part {number + 1} of {begun.parts}",
+                **EXPORT,
+            )
         )
         self._progress = self._progress.model_copy(update={"rows_written": part.rows_written})
 
     async def _join(self) -> EndExport:
         self._desk.tell(WaitingFor.NOTHING, "All rows are written: the parts are put together.", in_passing=True)
-        file = await workflow.execute_activity_method(
-            ExportPartActivities.join_export,
-            JoinExport(export_id=self._request.export_id),
-            task_queue=DOCUMENTS_QUEUE,
-            summary="Put the parts together",
-            **EXPORT,
+        file = await self._unless_stopped(
+            workflow.start_activity_method(
+                ExportPartActivities.join_export,
+                JoinExport(export_id=self._request.export_id),
+                task_queue=DOCUMENTS_QUEUE,
+                summary="Put the parts together",
+                **EXPORT,
+            )
         )
         return self._ended(ExportStatus.DONE).model_copy(update={"sha256": file.sha256, "size": file.size})
 
     async def _report(self) -> EndExport:
         request = self._request
         self._desk.tell(WaitingFor.NOTHING, "It is added up.", in_passing=True)
-        report: RenderedReport = await workflow.execute_activity(
+        step: workflow.ActivityHandle[RenderedReport] = workflow.start_activity(
             _RENDER_REPORT,
             RenderReport(
                 export_id=request.export_id,
@@ -134,6 +158,7 @@ class ExportWorkflow:
             summary="Add it up",
             **EXPORT,
         )
+        report = await self._unless_stopped(step)
         self._progress = self._progress.model_copy(update={"row_count": report.row_count})
         facts = report.model_dump(include={"sha256", "size", "row_count", "snapshot_at"})
         return self._ended(ExportStatus.DONE).model_copy(update=facts)

@@ -76,9 +76,10 @@ BATCH = Policy(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
 )
 
-# The snapshot of an export: two statements over a listing, each of which the database ends after five minutes.
+# The snapshot of an export: its rows, and at most three kinds of sums. The database ends each statement after five
+# minutes.
 SNAPSHOT = Policy(
-    start_to_close_timeout=timedelta(minutes=15),
+    start_to_close_timeout=timedelta(minutes=25),
     heartbeat_timeout=_WORKER_IS_GONE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
 )

@@ -1,5 +1,6 @@
 """Exports on the record: one snapshot, each part once, the same file whatever is repeated, and nothing left over."""
 
+import asyncio
 import csv
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ from decimal import Decimal
 from hashlib import sha256
 from io import BytesIO, StringIO
 from pathlib import Path
+from typing import IO
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -21,10 +23,10 @@ from sqlmodel import col
 
 from activities.database import Sessions, open_snapshots, sessions_of
 from activities.export_columns import Column, ColumnType, Listing
-from activities.export_facts import ExportNotRunningError, words_of
-from activities.export_files import export_key
+from activities.export_facts import words_of
+from activities.export_files import ExportNotRunningError, export_key, part_key
 from activities.export_listings import LISTINGS
-from activities.export_parts import ExportPartActivities, part_key
+from activities.export_parts import ExportPartActivities
 from activities.exports import KEPT_FOR, ExportActivities
 from activities.files import FileMissingError, FileStore
 from activities.orders import OrderActivities
@@ -142,6 +144,10 @@ class EndedMeanwhile(FileStore):
     async def put(self, key: str, data: bytes, media_type: str) -> StoredFile:
         await self._exports.end_export(self._end)
         return await super().put(key, data, media_type)
+
+    async def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
+        await self._exports.end_export(self._end)
+        await super().put_file(key, file, media_type)
 
 
 async def test_a_csv_export_survives_every_repetition_and_leaves_nothing_over(
@@ -281,10 +287,58 @@ async def test_what_is_written_meanwhile_is_not_in_the_snapshot(
         await canceling.write_part(WritePart(export_id=late.export_id, number=0))
     with pytest.raises(FileMissingError):
         await exports.files.size(part_key(late.export_id, 0))
+    # So does a whole file that comes too late.
+    for format_ in ExportFormat:
+        late = asked(format_, ExportReport.AUDIT)
+        begun = await exports.begin_export(late)
+        for number in range(begun.parts):
+            await parts.write_part(WritePart(export_id=late.export_id, number=number))
+        canceling = replace(
+            parts, files=EndedMeanwhile(parts.files, exports, the_end(late.export_id, ExportStatus.CANCELED))
+        )
+        with pytest.raises(ExportNotRunningError):
+            await canceling.join_export(JoinExport(export_id=late.export_id))
+        with pytest.raises(FileMissingError):
+            await exports.files.size(export_key(late.export_id, late.report, late.format))
     await parts.write_part(WritePart(export_id=first.export_id, number=0))
     data = await exports.files.get((await parts.join_export(JoinExport(export_id=first.export_id))).key)
     rows = list(csv.DictReader(StringIO(data.decode("utf-8-sig"), newline="")))
     assert [(row["What"], row["To"], row["Id"]) for row in rows] == [("export", "running", str(first.export_id))]
+
+
+async def test_three_exports_are_begun_and_written_at_once_and_the_others_wait(
+    exports: ExportActivities, parts: ExportPartActivities, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    under_way: list[str] = []
+    most: dict[str, int] = {}
+
+    async def busy(name: str) -> None:
+        under_way.append(name)
+        most[name] = max(most.get(name, 0), under_way.count(name))
+        await asyncio.sleep(0.02)
+        under_way.remove(name)
+
+    async def of(session: AsyncSession, filters: ExportFilters, zone: ZoneInfo) -> Listing:
+        await busy("begun")
+        return many(10)
+
+    class Slow(FileStore):
+        async def put(self, key: str, data: bytes, media_type: str) -> StoredFile:
+            await busy("written")
+            return await super().put(key, data, media_type)
+
+        async def put_file(self, key: str, file: IO[bytes], media_type: str) -> None:
+            await busy("joined")
+            await super().put_file(key, file, media_type)
+
+    monkeypatch.setitem(dict_of(LISTINGS), ExportReport.ORDERS, of)
+    slow = replace(parts, files=Slow((tmp_path / "files").as_uri()))
+    ids = [asked() for _ in range(7)]
+    await asyncio.gather(*map(exports.begin_export, ids))
+    monkeypatch.undo()
+    await asyncio.gather(*(slow.write_part(WritePart(export_id=each.export_id, number=0)) for each in ids))
+    await asyncio.gather(*(slow.join_export(JoinExport(export_id=each.export_id)) for each in ids))
+    assert most == {"begun": 3, "written": 3, "joined": 3}
 
 
 async def test_what_is_too_much_is_refused_and_leaves_no_rows(
@@ -346,6 +400,11 @@ async def test_a_wide_listing_and_one_that_adds_up(
     await exports.end_export(the_end(sales.export_id, sha256="a" * 64, size=5, row_count=12, snapshot_at=moment))
     done = await export(exports.sessions, sales.export_id)
     assert (done.row_count, done.rows_written, done.snapshot_at) == (12, 12, moment)
+    # Its file is there: nobody begins it again, and puts another one in its place.
+    with pytest.raises(ExportNotRunningError):
+        await exports.begin_export(sales)
+    # One that was canceled before it was written down has left nothing to end.
+    await exports.end_export(the_end(uuid4(), ExportStatus.CANCELED))
     async with exports.sessions() as session:
         filters = ExportFilters(course_ids=(course("spanish-a1"), uuid4()), statuses=("paid",), currency="EUR")
         words = await words_of(session, filters)

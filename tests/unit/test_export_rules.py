@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from models.messages.exports import ExportFilters
 from models.vocabulary import ExportFormat, ExportReport, Role
@@ -32,6 +33,13 @@ def test_every_report_is_declared_with_filters_that_there_are() -> None:
         assert ("statuses" in rules.filters) is bool(rules.statuses), report
         assert ExportFormat.XLSX in rules.formats
         assert {Role.ADMIN, Role.SERVICE} <= rules.roles <= {Role.ADMIN, Role.SERVICE, Role.STAFF}
+
+
+def test_days_that_begin_nowhere_are_no_filter() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 1900"):
+        ExportFilters(date_from=date.min)
+    with pytest.raises(ValidationError, match="less than or equal to 2199"):
+        ExportFilters(date_until=date.max)
 
 
 @given(report=st.sampled_from(ExportReport), names=st.sets(st.sampled_from(sorted(VALUES))))

@@ -86,6 +86,7 @@ class _Attempt:
     is_local: bool
     number: int = 0
     is_resolved: bool = False
+    is_heard: bool = False
 
 
 @dataclass
@@ -238,6 +239,9 @@ class Run:
         jobs, self.inbox = self.inbox, []
         if self.ended is None and jobs:
             self.heard += [job.signal_workflow for job in jobs if job.HasField("signal_workflow")]
+            for job in jobs:
+                if job.HasField("resolve_activity"):
+                    self.attempts[job.resolve_activity.is_local, job.resolve_activity.seq].is_heard = True
             for command in self._activate(jobs):
                 assert self._sums_up(command), f"{self.workflow_id} gives no summary: {command}"
                 self._obey(command)
@@ -251,9 +255,9 @@ class Run:
     def _tells_why_it_waits(self) -> bool:
         """Whether the Web UI says why it stands still, and names a message or an action that moves it.
 
-        A step that is under way says it by itself. What is over only rests.
+        A step that is under way, or whose end is not heard of yet, says it by itself. What is over only rests.
         """
-        if not self.is_ours or self.ended is not None or any(not each.is_resolved for each in self.attempts.values()):
+        if not self.is_ours or self.ended is not None or any(not each.is_heard for each in self.attempts.values()):
             return True
         details = self.details
         return bool(details) and ("Over: " in details or self.acts == set() or bool(self.acts & _named_in(details)))

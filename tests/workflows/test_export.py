@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -40,7 +40,9 @@ class Files:
     parts: int = 3
     dies_at: set[int] = field(default_factory=set)
     broken_at: int | None = None
+    never_done: str | None = None
     refusal: Reason | None = None
+    tried: int = 0
     begun: int = 0
     written: dict[int, int] = field(default_factory=dict)
     joined: list[tuple[int, ...]] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Files:
 
     @activity.defn
     async def begin_export(self, request: ExportRequest) -> ExportBegun:
+        self._may_be_done("begin_export")
         self.begun += 1
         if request.report is ExportReport.SALES:
             return ExportBegun()
@@ -62,6 +65,7 @@ class Files:
 
     @activity.defn
     async def write_part(self, step: WritePart) -> PartWritten:
+        self._may_be_done("write_part")
         if step.number == self.broken_at:
             raise ApplicationError("the export is not running", type="export_not_running", non_retryable=True)
         if step.number in self.dies_at:
@@ -73,11 +77,13 @@ class Files:
 
     @activity.defn
     async def join_export(self, step: JoinExport) -> StoredFile:
+        self._may_be_done("join_export")
         self.joined.append(tuple(self.written))
         return StoredFile(key=f"exports/{step.export_id}/audit.csv", sha256=SHA256, size=7)
 
     @activity.defn
     async def render_report(self, step: RenderReport) -> RenderedReport:
+        self._may_be_done("render_report")
         self.rendered.append(step)
         snapshot_at = datetime(2026, 3, 2, tzinfo=UTC)
         return RenderedReport(key="k", sha256=SHA256, size=9, row_count=4, snapshot_at=snapshot_at)
@@ -85,6 +91,11 @@ class Files:
     @activity.defn
     async def end_export(self, step: EndExport) -> None:
         self.ends.append(step)
+
+    def _may_be_done(self, step: str) -> None:
+        if step == self.never_done:
+            self.tried += 1
+            raise ApplicationError("the store is away")
 
     @property
     def end(self) -> EndExport:
@@ -149,10 +160,22 @@ def test_a_canceled_export_writes_no_other_part(by_operator: bool, after: int) -
     assert (files.end.status, files.end.sha256) == (ExportStatus.CANCELED, None)
 
 
-def test_one_that_is_canceled_when_its_file_is_there_is_done() -> None:
+@pytest.mark.parametrize("step", ["begin_export", "write_part", "join_export", "render_report"])
+def test_one_whose_step_never_succeeds_is_canceled_all_the_same(step: str) -> None:
+    files = Files(never_done=step)
+    run = begin(files, report=ExportReport.SALES if step == "render_report" else ExportReport.AUDIT)
+    run.simulation.run_until(lambda: files.tried > 3)
+    run.signal(ExportWorkflow.cancel)
+    run.simulation.run_for(timedelta(hours=1))
+    assert run.ended is not None
+    assert cast(ExportProgress, run.result()).status is ExportStatus.CANCELED
+    assert (files.end.status, files.end.sha256) == (ExportStatus.CANCELED, None)
+
+
+def test_one_that_is_canceled_when_it_is_done_stays_done() -> None:
     files = Files()
     run = begin(files)
-    run.simulation.run_until(lambda: bool(files.joined))
+    run.simulation.run_until(lambda: bool(files.ends))
     run.signal(ExportWorkflow.cancel)
     assert ended(run).status is ExportStatus.DONE
 
