@@ -12,11 +12,19 @@ from models.messages.message import Actor, Message
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
 
 
+# Days that no record has, and some of which no clock can tell, are refused before anything is read.
+EARLIEST, LATEST = date(1970, 1, 1), date(2200, 1, 1)
+
+
 class ExportFilters(Message):
     """Which rows an export has. What is not named is not narrowed; not every report knows every filter."""
 
-    date_from: date | None = Field(default=None, description="the first day, in the academy's zone")
-    date_until: date | None = Field(default=None, description="the day after the last, in the academy's zone")
+    date_from: date | None = Field(
+        default=None, ge=EARLIEST, le=LATEST, description="the first day, in the academy's zone"
+    )
+    date_until: date | None = Field(
+        default=None, ge=EARLIEST, le=LATEST, description="the day after the last, in the academy's zone"
+    )
     statuses: tuple[str, ...] = Field(default=(), max_length=20)
     course_ids: tuple[UUID, ...] = Field(default=(), max_length=500)
     person_ids: tuple[UUID, ...] = Field(default=(), max_length=500, description="payers, learners, holders, …")

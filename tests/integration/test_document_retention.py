@@ -14,8 +14,9 @@ from temporalio.testing import ActivityEnvironment
 from activities.certificate_templates import AssignedTemplate
 from activities.certificates import CertificateActivities
 from activities.database import Sessions
-from activities.document_retention import DocumentRetentionActivities, check_workbook_key
+from activities.document_retention import DocumentRetentionActivities
 from activities.files import FileStore
+from activities.findings_workbook import workbook_key
 from activities.orders import OrderActivities
 from models.identifiers import export_workflow_id, new_id
 from models.messages.recurring import DeleteFiles, FilesDeleted
@@ -104,6 +105,8 @@ async def test_what_dead_exports_leave_is_cleared(
     alive, young = export(ExportStatus.RUNNING), export(ExportStatus.RUNNING, made=MINUTE)
     every = [failed, done, just_ended, abandoned, alive, young]
     await write(steps, *every, parts=every)
+    # Its job died between storing the file and saying so.
+    await steps.files.put(f"exports/{abandoned.id}/orders.csv", b"a,b\r\n", "text/csv")
     # Nobody works on it; but it runs.
     running = await real_temporal.start_workflow("ExportWorkflow", id=alive.workflow_id, task_queue="nobody")
     environment = ActivityEnvironment(client=real_temporal)
@@ -114,6 +117,7 @@ async def test_what_dead_exports_leave_is_cleared(
         assert (await statuses(steps))[abandoned.id] == ("failed", "job_gone")
         assert await story_of(steps.sessions, abandoned.id) == [("running", "failed", "its job is gone")]
         assert (await statuses(steps))[alive.id] == (await statuses(steps))[young.id] == ("running", None)
+        assert not [each for each in left(tmp_path) if str(abandoned.id) in each]
         assert f"exports/{done.id}/orders.csv" in left(tmp_path)
         assert f"exports/{done.id}/part-00000" not in left(tmp_path)
         assert (await environment.run(steps.clear_exports, tomorrow)).deleted == 3
@@ -166,7 +170,7 @@ async def test_workbooks_of_checks_are_kept_for_400_days(steps: DocumentRetentio
     async with steps.sessions.begin() as session:
         session.add_all([over, kept])
     for each in (over, kept):
-        await steps.files.put(check_workbook_key(each.id), b"PK", "application/zip")
+        await steps.files.put(workbook_key(each.id), b"PK", "application/zip")
     assert await steps.delete_workbooks(STEP) == FilesDeleted(deleted=1)
     assert await steps.delete_workbooks(STEP) == FilesDeleted()
-    assert left(tmp_path) == [check_workbook_key(kept.id)]
+    assert left(tmp_path) == [workbook_key(kept.id)]
