@@ -11,7 +11,6 @@ from models.errors import Reason
 from models.messages.message import Actor, Message
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
 
-
 # Days that no record has, and some of which no clock can tell, are refused before anything is read.
 EARLIEST, LATEST = date(1970, 1, 1), date(2200, 1, 1)
 
