@@ -129,7 +129,7 @@ class DocumentRetentionActivities:
             rows = (await session.execute(running.order_by(col(Export.created_at)).limit(step.limit))).all()
         client = activity.client()
         gone = [export_id for export_id, workflow_id in rows if not await _is_running(client, workflow_id)]
-        # Its job may have died with the whole file stored, of which nothing but the folder tells.
+        # Its file may be whole, with nobody to say so; and a part may be there of which no row tells.
         await _all(self.files.delete_all(f"exports/{each}") for each in gone)
         async with self.sessions.begin() as session:
             await _end(session, gone, _ABANDONED, step)

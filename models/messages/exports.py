@@ -11,18 +11,18 @@ from models.errors import Reason
 from models.messages.message import Actor, Message
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
 
-# Days that no record has, and some of which no clock can tell, are refused before anything is read.
-EARLIEST, LATEST = date(1970, 1, 1), date(2200, 1, 1)
+# Days that begin at a moment in every zone; at the ends of the calendar some do not.
+_FIRST_DAY, _LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 
 
 class ExportFilters(Message):
     """Which rows an export has. What is not named is not narrowed; not every report knows every filter."""
 
     date_from: date | None = Field(
-        default=None, ge=EARLIEST, le=LATEST, description="the first day, in the academy's zone"
+        default=None, ge=_FIRST_DAY, le=_LAST_DAY, description="the first day, in the academy's zone"
     )
     date_until: date | None = Field(
-        default=None, ge=EARLIEST, le=LATEST, description="the day after the last, in the academy's zone"
+        default=None, ge=_FIRST_DAY, le=_LAST_DAY, description="the day after the last, in the academy's zone"
     )
     statuses: tuple[str, ...] = Field(default=(), max_length=20)
     course_ids: tuple[UUID, ...] = Field(default=(), max_length=500)
