@@ -300,6 +300,16 @@ async def test_certificates_without_a_file_wake_their_jobs_and_those_with_one_ar
         await session.execute(update(Certificate).values(file_sha256="a" * 64))
     mail = MailToSend(recipient_id=LUKASZ, template=ISSUED, subject_id=certificate_id)
     assert await check.check_mails(look(moment + 3 * HOUR)) == ToPutRight(mails=(mail,), found=1)
+    # It was passed over while the certificate was revoked; it counts again, and its holder was never told.
+    async with orders.sessions.begin() as session:
+        session.add(
+            Mail(
+                id=mail_id_for(LUKASZ, ISSUED, certificate_id), recipient_id=LUKASZ, template=ISSUED,
+                subject_id=certificate_id, status=MailStatus.SKIPPED, status_reason="revoked", workflow_id="job",
+            )
+        )  # fmt: skip
+    mail = mail.model_copy(update={"occasion": "again_1"})
+    assert await check.check_mails(look(moment + 3.5 * HOUR)) == ToPutRight(mails=(mail,), found=1)
     # What a person has called right as it is, is neither raised again nor sent.
     async with orders.sessions.begin() as session:
         await session.execute(
