@@ -292,13 +292,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status IN ('active', 'suspended')"),
     )
-    op.create_index(
-        "ix_orders_completed_at",
-        "orders",
-        ["completed_at"],
-        unique=False,
-        postgresql_where=sa.text("completed_at IS NOT NULL"),
-    )
     _listed("mails", "template", (*_TEMPLATES, *_NEW_TEMPLATES))
     _listed("human_tasks", "kind", (*_TASKS, *_NEW_TASKS))
 
@@ -308,7 +301,6 @@ def downgrade() -> None:
     op.execute(f"DELETE FROM human_tasks WHERE kind IN ({_quoted(_NEW_TASKS)})")  # noqa: S608
     _listed("human_tasks", "kind", _TASKS)
     _listed("mails", "template", _TEMPLATES)
-    op.drop_index("ix_orders_completed_at", table_name="orders")
     op.drop_index("ix_enrollments_access_ends_at", table_name="enrollments")
     op.drop_index(op.f("ix_balance_transactions_source_id"), table_name="balance_transactions")
     op.drop_index(op.f("ix_balance_transactions_payout_id"), table_name="balance_transactions")

@@ -31,8 +31,6 @@ class Order(Row, table=True):
             name="completed_has_time",
         ),
         Index("ix_orders_payer_id_created_at", "payer_id", "created_at"),
-        # Whatever is about the sales of some days (activities/sales_report.py, activities/critical_papers.py).
-        Index("ix_orders_completed_at", "completed_at", postgresql_where=text("completed_at IS NOT NULL")),
         Index("ix_orders_open", "hold_expires_at", postgresql_where=text("status = 'pending_payment'")),
     )
 
