@@ -60,6 +60,7 @@ from rules.certificates import (
     stamp,
     validity,
 )
+from rules.critical_mail import issued_again
 
 _FIRST = "first"
 _COUNTS_OR_DID = (CertificateStatus.ISSUED, CertificateStatus.EXPIRED)
@@ -319,7 +320,7 @@ def _named_anew(mail: CertificateMail, reasons: Mapping[tuple[str, UUID, str], s
         if (template, about) == (mail.template, mail.certificate_id)
     ]
     is_passed_over = bool(of_it) and all(reason == CertificateStatus.REVOKED for reason in of_it)
-    return mail.model_copy(update={"occasion": f"again_{len(of_it)}"}) if is_passed_over else mail
+    return mail.model_copy(update={"occasion": issued_again(len(of_it))}) if is_passed_over else mail
 
 
 def _status_of(certificates: Sequence[Certificate]) -> CertificateStatus | None:

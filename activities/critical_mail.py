@@ -68,7 +68,7 @@ class CriticalMailActivities:
                 [(_no_paper(each), each) for each in await missing_papers(session, _span(step, known))]
             )
             found = [each for each, _ in missing]
-            await record_findings(session, run_id, _CHECK, kinds, found, workflow_id=step.workflow_id)
+            await _record(session, run_id, kinds, found, known, step)
         return await _to_make([paper for _, paper in missing])
 
     @activity.defn
@@ -84,7 +84,7 @@ class CriticalMailActivities:
             missing = known.first([(_no_mail(each), each) for each in await missing_mails(session, span)])
             unsent = known.first([(_not_sent(each), each) for each in await unsent_mails(session, span)])
             found = [each for each, _ in (*missing, *unsent)]
-            await record_findings(session, run_id, _CHECK, kinds, found, workflow_id=step.workflow_id)
+            await _record(session, run_id, kinds, found, known, step)
             counts = {"papers_missing": step.papers, "mails_missing": len(missing), "mails_not_sent": len(unsent)}
             await end_run(session, run_id, counts)
         return ToPutRight(mails=tuple(each.mail for _, each in missing), found=len(found))
@@ -110,6 +110,19 @@ class CriticalMailActivities:
 async def _begin(session: AsyncSession, step: LookOverMail) -> UUID:
     since, until = step.moment - LOOKED_BACK, step.moment - PATIENCE
     return await begin_run(session, step.workflow_id, _CHECK, _SCOPE, since, until)
+
+
+async def _record(
+    session: AsyncSession,
+    run_id: UUID,
+    kinds: Collection[FindingKind],
+    found: Sequence[Found],
+    known: _Known,
+    step: LookOverMail,
+) -> None:
+    """Runs go side by side: what another one has found since this one began to look is not gone."""
+    job, open_ones = step.workflow_id, known.subjects
+    await record_findings(session, run_id, _CHECK, kinds, found, workflow_id=job, examined=open_ones)
 
 
 async def _known(session: AsyncSession, kinds: Collection[FindingKind]) -> _Known:

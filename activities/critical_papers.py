@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Exists, String, and_, cast, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Exists, String, and_, cast, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import SQLCoreOperations
@@ -27,7 +27,7 @@ from models.vocabulary import (
     MailTemplate,
     OrderStatus,
 )
-from rules.critical_mail import TEMPLATES, refund_occasion
+from rules.critical_mail import TEMPLATES, issued_again, refund_occasion
 
 _PAPERS = (DocumentKind.RECEIPT, DocumentKind.CREDIT_NOTE)
 _CONFIRMED = (OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED)
@@ -196,25 +196,39 @@ async def _refund_mails(session: AsyncSession, span: Span) -> list[MissingMail]:
 
 
 async def _certificate_mails(session: AsyncSession, span: Span) -> list[MissingMail]:
+    """One that was passed over, since the certificate did not count just then, is named anew, as its job names it."""
+    mail = aliased(Mail)
+    of_it = (
+        col(mail.template) == MailTemplate.CERTIFICATE_ISSUED,
+        col(mail.recipient_id) == col(Enrollment.student_id),
+        col(mail.subject_id) == col(Certificate.id),
+    )
+    was_told = exists().where(*of_it, col(mail.status_reason).is_distinct_from(CertificateStatus.REVOKED.value))
+    passed_over = select(func.count()).where(*of_it).scalar_subquery()
     query = (
-        select(col(Certificate.id), col(Certificate.enrollment_id), col(Enrollment.student_id))
+        select(col(Certificate.id), col(Certificate.enrollment_id), col(Enrollment.student_id), passed_over)
         .join(Enrollment, col(Enrollment.id) == col(Certificate.enrollment_id))
         .where(
             col(Certificate.template_id).is_not(None),
             col(Certificate.status) == CertificateStatus.ISSUED,
             col(Certificate.file_sha256).is_not(None),
             span.has(col(Certificate.issued_at), col(Certificate.id)),
-            ~_is_known(MailTemplate.CERTIFICATE_ISSUED, col(Enrollment.student_id), col(Certificate.id), literal("")),
+            ~was_told,
         )
         .order_by(col(Certificate.issued_at), col(Certificate.id))
     )
     return [
         MissingMail(
-            MailToSend(recipient_id=student_id, template=MailTemplate.CERTIFICATE_ISSUED, subject_id=certificate_id),
+            MailToSend(
+                recipient_id=student_id,
+                template=MailTemplate.CERTIFICATE_ISSUED,
+                subject_id=certificate_id,
+                occasion=issued_again(before) if before else "",
+            ),
             _CERTIFICATE,
             certificate_workflow_id(enrollment_id),
         )
-        for certificate_id, enrollment_id, student_id in await session.execute(query)
+        for certificate_id, enrollment_id, student_id, before in await session.execute(query)
     ]
 
 

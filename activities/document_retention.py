@@ -17,6 +17,7 @@ from activities.certificate_corrections import CORRECTION
 from activities.database import Sessions
 from activities.export_files import part_key
 from activities.files import FileStore
+from activities.findings_workbook import workbook_key
 from models.messages.recurring import DeleteFiles, FilesDeleted
 from models.tables import CheckRun, Export, ExportChunk, ExportPart, NameCorrection
 from models.tables.columns import now
@@ -39,11 +40,6 @@ class _End:
 
 _EXPIRED = _End(ExportStatus.DONE, ExportStatus.EXPIRED, "its time is over")
 _ABANDONED = _End(ExportStatus.RUNNING, ExportStatus.FAILED, "its job is gone", "job_gone")
-
-
-def check_workbook_key(run_id: UUID) -> str:
-    """Where the workbook of a check is kept."""
-    return f"check-runs/{run_id}.xlsx"
 
 
 @dataclass
@@ -119,7 +115,7 @@ class DocumentRetentionActivities:
             col(CheckRun.workbook_sha256).is_not(None), col(CheckRun.ended_at) <= step.moment - WORKBOOKS_KEPT
         )
         ids = await self._page(over.order_by(col(CheckRun.ended_at), col(CheckRun.id)), step)
-        await _all(self.files.delete(check_workbook_key(each)) for each in ids)
+        await _all(self.files.delete(workbook_key(each)) for each in ids)
         async with self.sessions.begin() as session:
             gone = update(CheckRun).where(col(CheckRun.id).in_(ids)).values(workbook_sha256=None, updated_at=now())
             await session.execute(gone)

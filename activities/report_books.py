@@ -54,7 +54,7 @@ def sales_book(report: SalesReport) -> bytes:
         row = last + 1
     book.charts("Chart by course", by_course, drawn)
     book.about(
-        ("Gross", "what the sales would have come to without discounts, tax included"),
+        ("Gross", "sales and the discounts given on them"),
         ("Sales", "what was charged for orders that were completed in these days"),
         ("Refunds", "what was given back in these days, whenever the order was, less what came back of it"),
         ("Net", "sales less refunds"),

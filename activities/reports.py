@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -16,8 +17,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
-from activities.export_files import export_key, leave_no_file_behind
-from activities.files import FileStore
+from activities.export_files import ExportNotRunningError, export_key
+from activities.files import FileMissingError, FileStore
 from activities.finance_pdf import render_finance
 from activities.finance_report import read_finance
 from activities.report_books import finance_book, sales_book, statement_book
@@ -27,10 +28,12 @@ from activities.sales_report import read_sales
 from activities.statement import read_statement
 from activities.statement_pdf import render_statement
 from models.errors import Reason
+from models.messages.documents import StoredFile
 from models.messages.exports import RenderedReport, RenderReport
 from models.messages.reports import PlannedReport, PlanReport, ReportRecipients
-from models.tables import Academy
-from models.vocabulary import ExportFormat, ExportReport
+from models.tables import Academy, Export
+from models.tables.columns import now
+from models.vocabulary import ExportFormat, ExportReport, ExportStatus
 from rules.report_periods import span_of
 
 MEDIA_TYPES = {
@@ -77,26 +80,43 @@ class ReportActivities:
 
     @activity.defn
     async def render_report(self, request: RenderReport) -> RenderedReport:
-        """Read the report in one snapshot of the record, make its file and store it.
+        """Read the report in one snapshot of the record, make its file and store it; a repeat finds it stored.
 
-        A repeat makes it anew, of what is on record then, in place of the one before: nobody has seen that yet.
-        Raises non-retryable `ApplicationError`s: `format_not_available`, `too_many_rows` and `ExportNotRunningError`.
+        Raises non-retryable `ApplicationError`s: `format_not_available`, `too_many_rows` and `export_not_running`.
         """
         if request.format not in MEDIA_TYPES or request.report not in _READ:
             raise FormatNotAvailableError(request.report, request.format)
         async with snapshot(self.sessions) as session:
             read = await _READ[request.report](session, request)
         file = await asyncio.get_running_loop().run_in_executor(self.executor, read.render)
+        return await self._store(request, read, file)
+
+    async def _store(self, request: RenderReport, read: _Read, file: bytes) -> RenderedReport:
+        """Store the file, unless another attempt has: one that was thought dead, and comes late, changes nothing."""
         key = export_key(request.export_id, request.report, request.format)
-        stored = await self.files.put(key, file, MEDIA_TYPES[request.format])
-        await leave_no_file_behind(self.sessions, self.files, request.export_id, key)
-        return RenderedReport(
-            key=stored.key,
-            sha256=stored.sha256,
-            size=stored.size,
-            row_count=read.row_count,
-            snapshot_at=read.snapshot_at,
-        )
+        async with self.sessions.begin() as session:
+            export = await session.get(Export, request.export_id, with_for_update=True)
+            if export is None or export.status != ExportStatus.RUNNING:
+                raise ExportNotRunningError
+            stored = None if export.snapshot_at is None else await self._stored_before(key)
+            if stored is None:
+                stored = await self.files.put(key, file, MEDIA_TYPES[request.format])
+                export.snapshot_at, export.row_count, export.updated_at = read.snapshot_at, read.row_count, now()
+            return RenderedReport(
+                key=stored.key,
+                sha256=stored.sha256,
+                size=stored.size,
+                row_count=export.row_count or 0,
+                snapshot_at=export.snapshot_at or read.snapshot_at,
+            )
+
+    async def _stored_before(self, key: str) -> StoredFile | None:
+        """What is under the key; none if it got lost."""
+        try:
+            data = await self.files.get(key)
+        except FileMissingError:
+            return None
+        return StoredFile(key=key, sha256=sha256(data).hexdigest(), size=len(data))
 
     @activity.defn
     async def plan_report(self, step: PlanReport) -> PlannedReport:

@@ -15,8 +15,8 @@ from rules.report_periods import Span
 _MOST_BARS = 8
 _HEADS = ("Orders", "Places", "Gross", "Discounts", "Sales", "of which tax", "Refunds", "Net")
 _NOTE = (
-    "A sale is an order that was completed in these days, by the academy's clocks. Gross is what it would have come to"
-    " without discounts, tax included; sales are what was charged. Refunds count on the day on which they are asked of"
+    "A sale is an order that was completed in these days, by the academy's clocks. Sales are what was"
+    " charged, with tax; gross is that and the discounts given. Refunds count on the day on which they are asked of"
     " the bank, whenever the order was; one that comes back counts against them. Net is sales less refunds."
     " An order of several courses counts with each of them, and once in all."
 )

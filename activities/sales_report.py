@@ -1,7 +1,7 @@
 """What was sold on a span of days: by day or month, by course and by category, each currency on its own.
 
 A sale is an order that was completed on the day; what is refunded counts on the day on which it goes back, whenever its
-order was. Gross is what the lines would have come to without discounts, tax included.
+order was. Gross is sales and the discounts on them; where tax comes on top, that is on what was left to pay.
 """
 
 from collections import defaultdict

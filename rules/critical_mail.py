@@ -19,3 +19,8 @@ _EACH_ON_ITS_OWN = frozenset({"requested", "made_in_stripe"})
 def refund_occasion(refund_id: UUID, reason: str) -> str:
     """By which the mail about a refund is known in the ledger: its reason, or itself."""
     return str(refund_id) if reason in _EACH_ON_ITS_OWN else reason
+
+
+def issued_again(before: int) -> str:
+    """By which the mail with a certificate is known that was passed over so often, since it did not count then."""
+    return f"again_{before}"

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from models.vocabulary import CheckKind
     from workflows.mailing import Outbox
     from workflows.papers_and_mails import make_papers, post_mails
-    from workflows.policies import JOBS, TASK
+    from workflows.policies import JOBS
     from workflows.round import Round
     from workflows.scheduled import scheduled_at
 
@@ -56,7 +56,7 @@ class CriticalMailWorkflow(Round):
 
     async def _look_for_mails(self, look: LookOverMail) -> ToPutRight:
         return await workflow.execute_activity_method(
-            CriticalMailActivities.check_mails, look, summary="Look for mails that did not go out", **TASK
+            CriticalMailActivities.check_mails, look, summary="Look for mails that did not go out", **JOBS
         )
 
     async def _ask(self) -> None:

@@ -6,8 +6,6 @@ from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
-    from collections.abc import Awaitable, Callable
-
     from activities.expiry_sweep import ExpirySweepActivities
     from models.messages.learning import DripsWoken
     from models.messages.recurring import ExpirySwept, SweepExpired, WakeExpired
@@ -17,6 +15,8 @@ with workflow.unsafe.imports_passed_through():
 
 # Many are worked off in portions: what is due meanwhile is to find a free worker.
 _REST = timedelta(seconds=20)
+PAGES = 10
+_TO_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 
 
 @workflow.defn(name="ExpirySweepWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -28,10 +28,24 @@ class ExpirySweepWorkflow(Round):
 
     @workflow.run
     async def run(self, sweep: SweepExpired) -> ExpirySwept:
-        """Wake the jobs of places, then those of certificates, a page at a time."""
-        swept = ExpirySwept(
-            places=await _all_pages(self._wake_places), certificates=await _all_pages(self._wake_certificates)
-        )
+        """Wake the jobs of places, then those of certificates, a page at a time; after some, another run goes on."""
+        moment, after, swept = sweep.moment or scheduled_at(), sweep.after, sweep.swept
+        is_past_places = sweep.is_past_places
+        for _ in range(PAGES):
+            page = WakeExpired(moment=moment, after=after)
+            woken = await (self._wake_certificates(page) if is_past_places else self._wake_places(page))
+            kind = "certificates" if is_past_places else "places"
+            swept = swept.model_copy(update={kind: getattr(swept, kind) + woken.woken})
+            after = woken.last
+            if after is not None:
+                await workflow.sleep(_REST, summary="Who was woken gets to work")
+            elif is_past_places:
+                break
+            else:
+                is_past_places = True
+        else:
+            goes_on = SweepExpired(moment=moment, after=after, is_past_places=is_past_places, swept=swept)
+            workflow.continue_as_new(goes_on, initial_versioning_behavior=_TO_THE_NEWEST_BUILD)
         self._over(f"{swept.places} places and {swept.certificates} certificates were woken.")
         return swept
 
@@ -44,14 +58,3 @@ class ExpirySweepWorkflow(Round):
         return await workflow.execute_activity_method(
             ExpirySweepActivities.wake_ended_certificates, page, summary="Wake certificates that are over", **JOBS
         )
-
-
-async def _all_pages(wake: Callable[[WakeExpired], Awaitable[DripsWoken]]) -> int:
-    page, woken = WakeExpired(moment=scheduled_at()), 0
-    while True:
-        answer = await wake(page)
-        woken += answer.woken
-        if answer.last is None:
-            return woken
-        page = page.model_copy(update={"after": answer.last})
-        await workflow.sleep(_REST, summary="Who was woken gets to work")

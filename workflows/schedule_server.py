@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
     ScheduleDescription,
     ScheduleUpdate,
     ScheduleUpdateInput,
@@ -68,7 +70,7 @@ async def _carry_out(
     if step.verb is Verb.CREATE:
         await _create(client, step.id, declared[step.id].schedule(time_zone))
     elif step.verb is Verb.DELETE:
-        await client.get_schedule_handle(step.id).delete()
+        await _delete(client, step.id)
     elif step.verb is Verb.UPDATE:
         handle, recurring = client.get_schedule_handle(step.id), declared[step.id]
         if on_server[step.id].is_ours:
@@ -80,8 +82,20 @@ async def _carry_out(
         await _create(client, step.id, _renewed(recurring, ScheduleUpdateInput(known), time_zone))
 
 
+# Two releases, or two hosts of one, may apply at the same time: what the other has done already is done.
+
+
 async def _create(client: Client, schedule_id: str, schedule: Schedule) -> None:
-    await client.create_schedule(schedule_id, schedule, memo={_MARK: schedule_id})
+    with suppress(ScheduleAlreadyRunningError):
+        await client.create_schedule(schedule_id, schedule, memo={_MARK: schedule_id})
+
+
+async def _delete(client: Client, schedule_id: str) -> None:
+    try:
+        await client.get_schedule_handle(schedule_id).delete()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
 
 
 def _renewed(recurring: Recurring, known: ScheduleUpdateInput, time_zone: str) -> Schedule:

@@ -285,6 +285,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_balance_transactions_order_id"), "balance_transactions", ["order_id"], unique=False)
     op.create_index(op.f("ix_balance_transactions_payout_id"), "balance_transactions", ["payout_id"], unique=False)
     op.create_index(op.f("ix_balance_transactions_source_id"), "balance_transactions", ["source_id"], unique=False)
+    op.create_index(
+        "ix_enrollments_access_ends_at",
+        "enrollments",
+        ["access_ends_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('active', 'suspended')"),
+    )
     _listed("mails", "template", (*_TEMPLATES, *_NEW_TEMPLATES))
     _listed("human_tasks", "kind", (*_TASKS, *_NEW_TASKS))
 
@@ -294,6 +301,7 @@ def downgrade() -> None:
     op.execute(f"DELETE FROM human_tasks WHERE kind IN ({_quoted(_NEW_TASKS)})")  # noqa: S608
     _listed("human_tasks", "kind", _TASKS)
     _listed("mails", "template", _TEMPLATES)
+    op.drop_index("ix_enrollments_access_ends_at", table_name="enrollments")
     op.drop_index(op.f("ix_balance_transactions_source_id"), table_name="balance_transactions")
     op.drop_index(op.f("ix_balance_transactions_payout_id"), table_name="balance_transactions")
     op.drop_index(op.f("ix_balance_transactions_order_id"), table_name="balance_transactions")

@@ -9,8 +9,20 @@ from models.messages.learning import LateDrip
 from models.messages.message import Message, WorkflowId
 
 
+class ExpirySwept(Message):
+    """The result of `ExpirySweepWorkflow`: how many jobs were woken."""
+
+    places: int = 0
+    certificates: int = 0
+
+
 class SweepExpired(Message):
-    """The input of `ExpirySweepWorkflow`."""
+    """The input of `ExpirySweepWorkflow`; without a moment the run is about the one it is scheduled for."""
+
+    moment: datetime | None = Field(default=None, description="what was over (UTC), of a run that goes on")
+    after: LateDrip | None = Field(default=None, description="the last one that was reached before")
+    is_past_places: bool = Field(default=False, description="whether it is at the certificates")
+    swept: ExpirySwept = Field(default=ExpirySwept(), description="what was woken before")
 
 
 class WakeExpired(Message):
@@ -19,13 +31,6 @@ class WakeExpired(Message):
     moment: datetime
     limit: int = Field(default=500, ge=1, le=5000)
     after: LateDrip | None = Field(default=None, description="the last one that was reached before")
-
-
-class ExpirySwept(Message):
-    """The result of `ExpirySweepWorkflow`: how many jobs were woken."""
-
-    places: int = 0
-    certificates: int = 0
 
 
 class RemindOfInvoices(Message):

@@ -37,6 +37,13 @@ class Enrollment(Row, table=True):
         ),
         one_of("judgement", Judgement),
         # What waits to be looked at (workflows/wake_drips.py).
+        # What should have expired (activities/expiry_sweep.py).
+        Index(
+            "ix_enrollments_access_ends_at",
+            "access_ends_at",
+            "id",
+            postgresql_where=text("status IN ('active', 'suspended')"),
+        ),
         Index("ix_enrollments_wakes_at", "wakes_at", postgresql_where=text("wakes_at IS NOT NULL")),
         Index(
             "ix_enrollments_unplanned",

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-import pytest
 from temporalio.common import WorkflowIDConflictPolicy
 
 from models.messages.exports import MakeReport
@@ -13,8 +12,6 @@ from models.vocabulary import ExportReport, Role
 from sandbox.sample_academy import read_academy, sample_id
 from tests.installation import Installation
 from workflows.queues import REGISTRAR_QUEUE
-
-pytest.importorskip("routes.exports")
 
 ZONE = ZoneInfo(read_academy().academy.time_zone)
 

@@ -1,12 +1,13 @@
 """Every confirmation, receipt, credit note and certificate of the week really went out: what did not, is found."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlmodel import col
 from temporalio import workflow
 from temporalio.client import Client
@@ -15,8 +16,10 @@ from temporalio.worker import Worker
 
 from activities.certificate_templates import AssignedTemplate
 from activities.certificates import CertificateActivities
+from activities.check_runs import begin_run
 from activities.critical_mail import CriticalMailActivities
 from activities.files import FileStore
+from activities.findings import Found, record_findings
 from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from models.identifiers import certificate_workflow_id, finding_id_for, mail_id_for
@@ -27,6 +30,7 @@ from models.tables import AuditEntry, Certificate, CheckRun, CheckRunFinding, Do
 from models.tables.columns import now
 from models.vocabulary import CheckKind, CheckStatus, FindingKind, FindingStatus, MailStatus, MailTemplate
 from sandbox.mailbox import Faults, Mailbox
+from tests.eventually import eventually
 from tests.integration.certified_places import a_place, blank, certify, confirm, issued, story_of, template
 from tests.integration.completed_orders import change_person
 from tests.integration.letter_steps import GRACE, complete, order, pay_back, receipt_of
@@ -227,6 +231,35 @@ async def test_a_mail_that_waits_or_was_lost_on_its_way_is_sent_by_a_persons_wor
     assert await check.check_mails(look(moment + DAY)) == ToPutRight()
 
 
+async def test_what_another_run_has_found_meanwhile_is_not_thought_gone(
+    orders: OrderActivities, mails: MailActivities, check: CriticalMailActivities
+) -> None:
+    """A late run of the day before, and one that somebody starts by hand, go beside the one of today."""
+    order_id = await complete(orders, await order(orders))
+    await file(mails, order_id)
+    await change_person(orders.sessions, "grace", email="no address")
+    await send(mails, MailToSend(recipient_id=GRACE, template=CONFIRMATION, subject_id=order_id))
+    moment = now()
+    async with check.sessions.begin() as session:
+        # The run of today is about to commit: the other one has looked, and waits to write.
+        await session.execute(select(func.pg_advisory_xact_lock(func.hashtext("findings:critical_mail"))))
+        late = asyncio.create_task(check.check_mails(look(moment - 12 * HOUR)))
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+        async def waits() -> bool:
+            return bool(await session.scalar(waiting))
+
+        await eventually(waits)
+        found = await record_findings(
+            session, await begin_run(session, "critical-mail-today", CheckKind.CRITICAL_MAIL, "week", None, None),
+            CheckKind.CRITICAL_MAIL, (FindingKind.MAIL_NOT_SENT,),
+            [Found(FindingKind.MAIL_NOT_SENT, "today", "mail", order_id, "Not sent.")], workflow_id="today",
+        )  # fmt: skip
+    assert await late == ToPutRight()
+    assert len(found.opened) == 1
+    assert await findings(check) == [(FindingKind.MAIL_NOT_SENT, order_id)]
+
+
 @workflow.defn(name="CertificateWorkflow", sandboxed=False)
 class _Woken:
     @workflow.run
@@ -267,6 +300,16 @@ async def test_certificates_without_a_file_wake_their_jobs_and_those_with_one_ar
         await session.execute(update(Certificate).values(file_sha256="a" * 64))
     mail = MailToSend(recipient_id=LUKASZ, template=ISSUED, subject_id=certificate_id)
     assert await check.check_mails(look(moment + 3 * HOUR)) == ToPutRight(mails=(mail,), found=1)
+    # It was passed over while the certificate was revoked; it counts again, and its holder was never told.
+    async with orders.sessions.begin() as session:
+        session.add(
+            Mail(
+                id=mail_id_for(LUKASZ, ISSUED, certificate_id), recipient_id=LUKASZ, template=ISSUED,
+                subject_id=certificate_id, status=MailStatus.SKIPPED, status_reason="revoked", workflow_id="job",
+            )
+        )  # fmt: skip
+    mail = mail.model_copy(update={"occasion": "again_1"})
+    assert await check.check_mails(look(moment + 3.5 * HOUR)) == ToPutRight(mails=(mail,), found=1)
     # What a person has called right as it is, is neither raised again nor sent.
     async with orders.sessions.begin() as session:
         await session.execute(

@@ -14,8 +14,9 @@ from temporalio.testing import ActivityEnvironment
 from activities.certificate_templates import AssignedTemplate
 from activities.certificates import CertificateActivities
 from activities.database import Sessions
-from activities.document_retention import DocumentRetentionActivities, check_workbook_key
+from activities.document_retention import DocumentRetentionActivities
 from activities.files import FileStore
+from activities.findings_workbook import workbook_key
 from activities.orders import OrderActivities
 from models.identifiers import export_workflow_id, new_id
 from models.messages.recurring import DeleteFiles, FilesDeleted
@@ -171,7 +172,7 @@ async def test_workbooks_of_checks_are_kept_for_400_days(steps: DocumentRetentio
     async with steps.sessions.begin() as session:
         session.add_all([over, kept])
     for each in (over, kept):
-        await steps.files.put(check_workbook_key(each.id), b"PK", "application/zip")
+        await steps.files.put(workbook_key(each.id), b"PK", "application/zip")
     assert await steps.delete_workbooks(STEP) == FilesDeleted(deleted=1)
     assert await steps.delete_workbooks(STEP) == FilesDeleted()
-    assert left(tmp_path) == [check_workbook_key(kept.id)]
+    assert left(tmp_path) == [workbook_key(kept.id)]

@@ -30,6 +30,7 @@ from activities.reports import ReportActivities, snapshot
 from activities.sales_report import read_sales
 from activities.statement import read_statement
 from activities.statement_pdf import render_statement
+from models.identifiers import export_workflow_id
 from models.messages.exports import ExportFilters, RenderReport
 from models.messages.mail import SendMail
 from models.messages.reports import PlannedReport, PlanReport
@@ -73,6 +74,19 @@ def _asked(report: ExportReport, format_: ExportFormat = ExportFormat.PDF) -> Re
     return RenderReport(export_id=uuid4(), report=report, format=format_, filters=filters, moment=now())
 
 
+async def _begun(sessions: Sessions, asked: RenderReport) -> RenderReport:
+    """What was asked for, with its row, as its job has written it down."""
+    async with sessions.begin() as session:
+        session.add(
+            Export(
+                id=asked.export_id, created_at=now(), report=asked.report, format=asked.format,
+                status=ExportStatus.RUNNING, filters={}, asked_sha256="a" * 64, requested_by="staff:7",
+                workflow_id=export_workflow_id(asked.export_id),
+            )
+        )  # fmt: skip
+    return asked
+
+
 async def test_every_report_is_stored_in_both_formats(
     made_up: MadeUp, reports: ReportActivities, sessions: Sessions
 ) -> None:
@@ -82,7 +96,7 @@ async def test_every_report_is_stored_in_both_formats(
     books: dict[ExportReport, BytesIO] = {}
     for report in REPORTS:
         for format_ in (ExportFormat.PDF, ExportFormat.XLSX):
-            asked = _asked(report, format_)
+            asked = await _begun(sessions, _asked(report, format_))
             told = await reports.render_report(asked)
             file = await reports.files.get(told.key)
             assert told.key == f"exports/{asked.export_id}/{report}.{format_}"
@@ -178,6 +192,23 @@ async def test_what_is_written_meanwhile_is_in_none_of_its_figures(made_up: Made
         assert {int(amount) for _, amount in (await session.execute(balances())).all()}.isdisjoint(
             account.tie.by_record for account in statement.currencies
         )
+
+
+async def test_an_attempt_that_comes_late_leaves_the_file_as_it_is(
+    made_up: MadeUp, reports: ReportActivities, sessions: Sessions
+) -> None:
+    """Its worker had lost the server, and not the record: its file is not the one that the export is told of."""
+    del made_up
+    asked = await _begun(sessions, _asked(ExportReport.FINANCE))
+    told = await reports.render_report(asked)
+    assert await reports.render_report(asked) == told
+    async with sessions.begin() as session:
+        ended = {"status": ExportStatus.CANCELED, "ended_at": now()}
+        await session.execute(update(Export).where(col(Export.id) == asked.export_id).values(**ended))
+    with pytest.raises(ApplicationError) as late:
+        await reports.render_report(asked)
+    assert (late.value.type, late.value.non_retryable) == ("export_not_running", True)
+    await reports.files.get(told.key, digest=told.sha256)
 
 
 async def test_what_there_is_no_file_of_is_refused_for_good(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.messages.exports import ExportFilters
 from models.vocabulary import ExportReport
 from rules.local_time import at_local
 from rules.report_periods import Span, span_asked, span_of
@@ -77,6 +78,16 @@ def test_every_day_belongs_to_exactly_one_step(first: date, days: int) -> None:
     assert steps == sorted(set(steps))
     assert {span.step_of(first + timedelta(days=each)) for each in range(days)} == set(steps)
     assert len(steps) <= (62 if not span.is_by_month else days // 28 + 2)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_longest_span_that_can_be_asked_for_has_moments_and_steps(zone: str) -> None:
+    asked = ExportFilters(date_from=date(1900, 1, 1), date_until=date(2199, 12, 31))
+    assert asked.date_from is not None
+    assert asked.date_until is not None
+    span, there = Span(asked.date_from, asked.date_until), ZoneInfo(zone)
+    assert span.begins(there) < span.ends(there)
+    assert len(list(span.steps())) == 12 * 300
 
 
 def test_a_span_has_a_day() -> None:

@@ -47,7 +47,7 @@ from models.vocabulary import CheckKind, FindingKind, FindingStatus, MailStatus,
 from tests.workflows.simulation import Mishaps, Run, Simulation
 from workflows.critical_mail import CriticalMailWorkflow
 from workflows.document_retention import DocumentRetentionWorkflow
-from workflows.expiry_sweep import ExpirySweepWorkflow
+from workflows.expiry_sweep import PAGES, ExpirySweepWorkflow
 from workflows.finding import FindingWorkflow
 from workflows.invoice_reminders import InvoiceRemindersWorkflow
 
@@ -129,6 +129,15 @@ def test_everything_that_is_over_is_woken(number: int) -> None:
     assert set(late.woken) == {*late.places, *late.certificates}
     assert cast(ExpirySwept, run.result()) == ExpirySwept(places=number * 3, certificates=number)
     # However late its steps are, it is about the moment at which it was to start.
+    assert late.moments == {run.simulation.started}
+
+
+def test_a_sweep_over_many_goes_on_in_another_run() -> None:
+    late = Late(ids(4 * PAGES + 3), [UUID(int=1000 + each) for each in range(2 * 4 * PAGES)])
+    [run] = play(late.steps, ExpirySweepWorkflow.run, SweepExpired(), mishaps=_MISHAPS)
+    assert run.number > 3
+    assert set(late.woken) == {*late.places, *late.certificates}
+    assert cast(ExpirySwept, run.result()) == ExpirySwept(places=4 * PAGES + 3, certificates=8 * PAGES)
     assert late.moments == {run.simulation.started}
 
 
