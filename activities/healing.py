@@ -9,6 +9,7 @@ from sqlmodel import col
 from activities.database import Sessions
 from activities.findings import is_asked_by_its_job
 from activities.starts import reach_each
+from activities.stripe_events import EventDesk
 from activities.stripe_jobs import StripeJobs
 from models.tables import CheckRunFinding, Finding
 from models.tables.columns import now
@@ -38,13 +39,15 @@ async def tell_jobs_of(sessions: Sessions, jobs: StripeJobs, run_id: UUID) -> in
     )
     async with sessions() as session:
         found = (await session.execute(query)).scalars().all()
-    return await reach_each(found, lambda finding: _tell(jobs, finding), lambda finding: f"{finding.job_id}")
+    desk = EventDesk(sessions, jobs)
+    return await reach_each(found, lambda finding: _tell(desk, finding), lambda finding: f"{finding.job_id}")
 
 
-async def _tell(jobs: StripeJobs, finding: Finding) -> None:
-    stripe_id, kind = finding.stripe_id or "", FindingKind(finding.kind)
+async def _tell(desk: EventDesk, finding: Finding) -> None:
+    jobs, stripe_id, kind = desk.jobs, finding.stripe_id or "", FindingKind(finding.kind)
     order_id = finding.subject_id if finding.subject_kind == "order" else None
     if kind is FindingKind.PAID_NOT_FULFILLED and order_id is not None and await jobs.tell_order(order_id):
+        await desk.look_after_unwatched(stripe_id, order_id)
         return
     if kind in _OF_WATCHES:
         await jobs.watch_refund(stripe_id, is_again=kind is not FindingKind.ORPHAN_REFUND)

@@ -187,7 +187,7 @@ class EventDesk:
     async def _pass_on_payment(self, event: Event) -> StripeEventStatus:
         if event.order_id is not None and await self.jobs.tell_order(event.order_id):
             if event.type == PAYMENT_SUCCEEDED and event.object_id is not None:
-                await self._look_after_unwatched(event.object_id, event.order_id)
+                await self.look_after_unwatched(event.object_id, event.order_id)
             return StripeEventStatus.SIGNALED
         if event.type != PAYMENT_SUCCEEDED or event.object_id is None:
             return StripeEventStatus.UNMATCHED
@@ -198,7 +198,7 @@ class EventDesk:
         await self.jobs.look_after(event.object_id, event.order_id)
         return StripeEventStatus.SIGNALED
 
-    async def _look_after_unwatched(self, payment_intent_id: str, order_id: UUID) -> None:
+    async def look_after_unwatched(self, payment_intent_id: str, order_id: UUID) -> None:
         """An order that still runs looks at its own payment, and only while it waits for it; the rest needs
         somebody.
         """

@@ -15,6 +15,7 @@ from sqlmodel import col
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
+from activities import stripe_books
 from activities.disputes import DisputeActivities
 from activities.findings import FindingActivities
 from activities.orders import OrderActivities
@@ -41,6 +42,7 @@ from models.vocabulary import (
 )
 from rules.stripe_fees import FeeLimit
 from sandbox.fingerprint import fingerprint
+from sandbox.stripe_double.faults import FaultKind
 from tests.api.recording_temporal import RecordingTemporal
 from tests.installation import Installation
 from tests.integration.order_steps import line, newcomers, placed, placing, statements_of
@@ -241,7 +243,7 @@ async def test_every_class_is_found_healed_by_its_job_or_asked_about_and_a_secon
 
 
 async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed_fee_is_asked_about(
-    academy: Academy, books: ReconciliationActivities, engine: AsyncEngine
+    academy: Academy, books: ReconciliationActivities, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control = academy.installation.double.control
     order_id, intent = await academy.order()
@@ -252,7 +254,12 @@ async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed
     await watch.read_refund(ReadRefund(stripe_refund_id=refund, workflow_id=f"refund-watch-{refund}"))
     await control.advance_clock(3 * 86_400)
     [payout] = await control.pay_out()
+    # One page that is not to be had at once does not cost all those before it.
+    monkeypatch.setattr(stripe_books, "_PAUSES", (0,))
+    await control.add_fault(FaultKind.ERROR, path="/v1/payouts", status=429)
+    await control.clear_requests()
     await books.compare_books(looking("run-2"))
+    asked = (await control.requests()).total
     async with academy.sessions() as session:
         lines = (await session.execute(select(BalanceTransaction))).scalars().all()
     by_type = {(row.type, row.order_id) for row in lines}
@@ -260,6 +267,11 @@ async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed
     assert {row.payout_id for row in lines} == {payout["id"]}
     assert sum(row.net for row in lines) == 0
     assert {row.net == row.amount - row.fee for row in lines} == {True}
+
+    # A payout of a busy day has a hundred thousand lines: what is written down whole is not read again.
+    await control.clear_requests()
+    await books.compare_books(looking("run-2b"))
+    assert (await control.requests()).total == asked - 2, "neither the lines of the payout nor the page that failed"
 
     # The fee of the order's payment was another one when it was read first.
     [own] = [row for row in lines if (row.type, row.order_id) == ("charge", order_id)]
@@ -287,3 +299,23 @@ async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed
     await academy.order(is_told=False)
     step = looking("run-7").model_copy(update={"looked_until": now() - timedelta(minutes=10)})
     assert (await books.compare_books(step)).found == 1, "the payment of nobody alone, which was open before"
+
+
+async def test_what_came_for_an_order_that_is_canceled_and_still_runs_is_looked_after(
+    academy: Academy, books: ReconciliationActivities
+) -> None:
+    """Its job waits for no payment any more: to tell it alone would pay nothing back."""
+    order_id, intent = await academy.order(is_told=False)
+    async with academy.sessions.begin() as session:
+        await session.execute(update(Order).where(col(Order.id) == order_id).values(status=OrderStatus.CANCELLED))
+    # A payout that is still put together is of no sum yet.
+    control = academy.installation.double.control
+    await control.advance_clock(3 * 86_400)
+    await control.pay_out(is_in_progress=True)
+    compared = await books.compare_books(looking("run-1"))
+    assert set(await open_findings(academy)) == {f"{KINDS.PAID_NOT_FULFILLED} {intent.id}"}
+    temporal = RecordingTemporal()
+    environment = ActivityEnvironment(client=cast(Client, temporal))
+    await environment.run(books.tell_jobs, TellJobs(run_id=compared.run_id))
+    assert temporal.signals == [(f"order-{order_id}", "payment_changed")]
+    assert [started for started, _ in temporal.started] == [f"payment-{intent.id}"]
