@@ -32,6 +32,7 @@ class MirroredBalance:
     payouts with what they come to.
     """
 
+    since: datetime
     paid_until: datetime
     limit: FeeLimit
     read: int = 0
@@ -50,10 +51,10 @@ async def mirror_balance(
 ) -> MirroredBalance:
     """Read the lines and payouts since then, and those that are named, and write down what is new.
 
-    Of payments that came in after `paid_until` nothing is told yet. The same again changes nothing but `read_at`. The
-    lines of a payout that is written down whole are not read again.
+    Of payments that came in before, or after `paid_until`, nothing is told. The same again changes nothing but
+    `read_at`. The lines of a payout that is written down whole are not read again.
     """
-    mirrored = MirroredBalance(paid_until, limit)
+    mirrored = MirroredBalance(since, paid_until, limit)
 
     async def read(begun: datetime, ended: datetime | None) -> None:
         async for page in books.balance(begun, ended):
@@ -106,8 +107,9 @@ async def _take(
     payout_id: str | None = None,
 ) -> None:
     for line in page:
-        is_settled = line.created <= mirrored.paid_until.timestamp()
-        if is_settled and isinstance(line.source, stripe.Charge) and (payment := charged_payment(line.source)):
+        # The lines of a payout reach further back.
+        is_wanted = int(mirrored.since.timestamp()) <= line.created <= mirrored.paid_until.timestamp()
+        if is_wanted and isinstance(line.source, stripe.Charge) and (payment := charged_payment(line.source)):
             mirrored.payments[payment.payment_intent_id] = payment
     named = {line.id: _named_order(line) for line in page}
     async with sessions.begin() as session:

@@ -45,7 +45,7 @@ from models.messages.reconciliation import (
     TellJobs,
     ToldJobs,
 )
-from models.tables import CheckRun, CheckRunFinding, Finding
+from models.tables import CheckRun, CheckRunFinding, Finding, Order
 from models.vocabulary import CheckKind, CheckStatus, DisputeStatus, FindingKind, FindingStatus
 from rules.reconciliation import (
     Difference,
@@ -137,6 +137,8 @@ class ReconciliationActivities:
                 session, step.workflow_id, CheckKind.RECONCILIATION, step.scope, step.looked_from, step.looked_until
             )
             open_ones = await _open_findings(session)
+            since = await _ours_since(session, step)
+        step = step.model_copy(update={"looked_from": since})
         told = await self._read_stripe(step, open_ones)
         async with self.sessions() as session:
             record = await _read_record(session, step, told, open_ones)
@@ -224,18 +226,20 @@ class ReconciliationActivities:
         await self._look_at(told, sorted(doubtful))
 
     async def _look_at(self, told: _AtStripe, ids: Collection[str]) -> None:
-        for stripe_id in ids:
-            match stripe_id.split("_")[0]:
-                case "pi":
-                    intent = await self._books.payment(stripe_id)
-                    _put(told.payments, stripe_id, None if intent is None else payment_facts(intent))
-                case "re" | "pyr":
-                    refund = await self._books.refund(stripe_id)
-                    _put(told.refunds, stripe_id, None if refund is None else refund_facts(refund))
-                case "dp" | "du":
-                    dispute = await self._books.dispute(stripe_id)
-                    if dispute is not None:
-                        told.disputes[stripe_id] = dispute
+        await side_by_side(partial(self._look_at_one, told, stripe_id) for stripe_id in ids)
+
+    async def _look_at_one(self, told: _AtStripe, stripe_id: str) -> None:
+        match stripe_id.split("_", maxsplit=1)[0]:
+            case "pi":
+                intent = await self._books.payment(stripe_id)
+                _put(told.payments, stripe_id, None if intent is None else payment_facts(intent))
+            case "re" | "pyr":
+                refund = await self._books.refund(stripe_id)
+                _put(told.refunds, stripe_id, None if refund is None else refund_facts(refund))
+            case "dp" | "du":
+                dispute = await self._books.dispute(stripe_id)
+                if dispute is not None:
+                    told.disputes[stripe_id] = dispute
 
     # ---- comparing ----
 
@@ -265,6 +269,15 @@ def _put(known: dict[str, FactsT], stripe_id: str, facts: FactsT | None) -> None
     known.pop(stripe_id, None)
     if facts is not None:
         known[stripe_id] = facts
+
+
+async def _ours_since(session: AsyncSession, step: CompareBooks) -> datetime:
+    """From where on it may be ours: nothing is before the first order, and an account may have been in use for long."""
+    older = select(col(Order.id)).where(col(Order.created_at) <= step.looked_from).limit(1)
+    if (await session.execute(older)).first() is not None:
+        return step.looked_from
+    first = (await session.execute(select(func.min(col(Order.created_at))))).scalar_one_or_none()
+    return min(first or step.looked_until, step.looked_until)
 
 
 async def _open_findings(session: AsyncSession) -> Sequence[Finding]:
