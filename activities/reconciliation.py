@@ -260,7 +260,12 @@ class ReconciliationActivities:
             *refund_differences(list(told.refunds.values()), record.refunds, record.orders),
             *place_differences(record.places),
             *dispute_differences(disputes, record.disputes),
-            *fee_differences(told.balance.doubtful.values(), told.balance.payouts, self.fee_limit),
+            *fee_differences(
+                # What others have paid for their payments is theirs.
+                [line for line in told.balance.doubtful.values() if line.order_id is not None or not self.is_shared],
+                told.balance.payouts,
+                self.fee_limit,
+            ),
         ]
 
 

@@ -300,6 +300,14 @@ async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed
     step = looking("run-7").model_copy(update={"looked_until": now() - timedelta(minutes=10)})
     assert (await books.compare_books(step)).found == 1, "the payment of nobody alone, which was open before"
 
+    # With an account that is shared, what others paid for their payments is theirs.
+    [others] = [row.stripe_id for row in lines if (row.type, row.order_id) == ("charge", None)]
+    for is_shared, asked_about in ((False, {own.stripe_id, others}), (True, {own.stripe_id})):
+        strict = ReconciliationActivities(academy.client, academy.sessions, FeeLimit(percent=0, fixed=0), is_shared)
+        await strict.compare_books(looking(f"run-8-{is_shared}"))
+        fees = {row.stripe_id for row in (await open_findings(academy)).values() if row.kind == KINDS.FEE_MISMATCH}
+        assert fees & {own.stripe_id, others} == asked_about
+
 
 async def test_what_came_for_an_order_that_is_canceled_and_still_runs_is_looked_after(
     academy: Academy, books: ReconciliationActivities
