@@ -92,6 +92,14 @@ class Recorded:
     gone: frozenset[UUID] = field(default_factory=frozenset)
 
 
+async def lock_findings(session: AsyncSession, found_by: CheckKind) -> None:
+    """One run of a check at a time, until the transaction ends: two would both take what they find for news.
+
+    Who reads the record after that, in the same transaction, finds nothing that another run has seen put right before.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"findings:{found_by}"))))
+
+
 async def record_findings(
     session: AsyncSession,
     run_id: UUID,
@@ -109,8 +117,7 @@ async def record_findings(
     accepted stays so as long as its amounts are the same; what was settled otherwise is open again. One that is open
     keeps the amounts that a person is asked about. Recording the same again changes nothing.
     """
-    # Two runs of a check at the same time would both take what they find for news.
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"findings:{found_by}"))))
+    await lock_findings(session, found_by)
     by_id = {each.id: each for each in found}
     known = select(Finding).where(
         col(Finding.found_by) == found_by,

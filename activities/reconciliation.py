@@ -18,7 +18,7 @@ from activities.balance_mirror import MirroredBalance, mirror_balance
 from activities.check_runs import begin_run, end_run
 from activities.database import Sessions
 from activities.disputes import DisputedOrder, owners_of, status_of
-from activities.findings import Found, record_findings
+from activities.findings import Found, lock_findings, record_findings
 from activities.healing import tell_jobs_of
 from activities.record_books import (
     disputes_on_record,
@@ -147,6 +147,7 @@ class ReconciliationActivities:
         first = await asyncio.to_thread(self._compare, told, record)
         await self._look_again(told, first)
         async with self.sessions.begin() as session:
+            await lock_findings(session, CheckKind.RECONCILIATION)
             record = await _read_record(session, step, told, open_ones)
             seen_before = {(each.kind, each.about) for each in first}
             again = await asyncio.to_thread(self._compare, told, record)

@@ -2,6 +2,7 @@
 nothing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -9,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import stripe
-from sqlalchemy import select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 from temporalio.client import Client
@@ -17,7 +18,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import stripe_books
 from activities.disputes import DisputeActivities
-from activities.findings import FindingActivities
+from activities.findings import FindingActivities, lock_findings
 from activities.orders import OrderActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.refund_watch import RefundWatchActivities
@@ -32,6 +33,7 @@ from models.money import Money
 from models.tables import BalanceTransaction, CheckRun, Dispute, Enrollment, Finding, Order, OrderLine, Payment, Refund
 from models.tables.columns import now
 from models.vocabulary import (
+    CheckKind,
     CheckStatus,
     EnrollmentStatus,
     FindingKind,
@@ -44,6 +46,7 @@ from rules.stripe_fees import FeeLimit
 from sandbox.fingerprint import fingerprint
 from sandbox.stripe_double.faults import FaultKind
 from tests.api.recording_temporal import RecordingTemporal
+from tests.eventually import eventually
 from tests.installation import Installation
 from tests.integration.order_steps import line, newcomers, placed, placing, statements_of
 
@@ -332,3 +335,36 @@ async def test_what_came_for_an_order_that_is_canceled_and_still_runs_is_looked_
     await environment.run(books.tell_jobs, TellJobs(run_id=compared.run_id))
     assert temporal.signals == [(f"order-{order_id}", "payment_changed")]
     assert [started for started, _ in temporal.started] == [f"payment-{intent.id}"]
+
+
+async def test_a_place_that_a_person_leaves_as_it_is_is_not_ended_by_the_watch_of_its_refund(
+    academy: Academy, books: ReconciliationActivities
+) -> None:
+    order_id, intent = await academy.order()
+    refund = await academy.refund(order_id, intent, intent.amount, kept_as=intent.amount)
+    await books.compare_books(looking("run-1"))
+    [finding] = (await open_findings(academy)).values()
+    await FindingActivities(academy.sessions).settle_finding(
+        SettleFinding(finding_id=finding.id, status=FindingStatus.ACCEPTED, actor="staff:7", workflow_id="w")
+    )
+    watch = RefundWatchActivities(academy.client, academy.sessions)
+    await watch.read_refund(ReadRefund(stripe_refund_id=refund, workflow_id=f"refund-watch-{refund}"))
+    assert await academy.place_of(order_id) is EnrollmentStatus.ACTIVE
+
+
+async def test_what_another_run_has_seen_put_right_meanwhile_is_not_found_again(
+    academy: Academy, books: ReconciliationActivities
+) -> None:
+    """The runs of the quarter of an hour and of the night may write at the same moment."""
+    order_id, intent = await academy.order(is_told=False)
+    async with academy.sessions.begin() as other:
+        await lock_findings(other, CheckKind.RECONCILIATION)
+        running = asyncio.create_task(books.compare_books(looking("run-1")))
+        waits = select(func.count()).select_from(text("pg_locks")).where(text("locktype = 'advisory' AND NOT granted"))
+
+        async def is_waiting() -> bool:
+            return bool((await other.execute(waits)).scalar_one())
+
+        await eventually(is_waiting)
+        await academy.complete(order_id, intent, Money(amount=intent.amount, currency="EUR"))
+    assert (await running).found == 0
