@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.balance_mirror import MirroredBalance, mirror_balance
 from activities.check_runs import begin_run, end_run
@@ -86,6 +87,9 @@ _CERTAIN = frozenset(
         FindingKind.FEE_MISMATCH,
     }
 )
+
+# That so many payments are all unknown to Stripe has one reason.
+_ENOUGH = 20
 
 FactsT = TypeVar("FactsT")
 
@@ -213,10 +217,21 @@ class ReconciliationActivities:
                     told.payments.pop(intent.id, None)
 
     async def _look_for_missing(self, told: _AtStripe, record: _OnRecord) -> None:
-        """What the record has and the lists have not: made before the span, or really not there."""
+        """What the record has and the lists have not: made before the span, or really not there.
+
+        Raises `ApplicationError` if nothing at all is there: one job that fails, not a question about every order.
+        """
         payments = [row.payment_intent_id for row in record.payments if row.is_paid and row.payment_intent_id]
         refunds = [row.stripe_refund_id for row in record.refunds if row.stripe_refund_id]
-        await self._look_at(told, [each for each in payments if each not in told.payments])
+        missing = [each for each in payments if each not in told.payments]
+        if len(missing) == len(payments) >= _ENOUGH:
+            await self._look_at(told, missing[:_ENOUGH])
+            if not told.payments.keys() & set(missing):
+                raise ApplicationError(
+                    f"Stripe knows none of {len(missing)} payments on record. Is its key of another account?",
+                    type="stripe_other_account",
+                )
+        await self._look_at(told, [each for each in missing if each not in told.payments])
         await self._look_at(told, [each for each in refunds if each not in told.refunds])
 
     async def _look_again(self, told: _AtStripe, differences: Sequence[Difference]) -> None:

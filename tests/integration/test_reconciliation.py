@@ -14,9 +14,10 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities import stripe_books
+from activities import reconciliation, stripe_books
 from activities.disputes import DisputeActivities
 from activities.findings import FindingActivities, lock_findings
 from activities.orders import OrderActivities
@@ -368,3 +369,19 @@ async def test_what_another_run_has_seen_put_right_meanwhile_is_not_found_again(
         await eventually(is_waiting)
         await academy.complete(order_id, intent, Money(amount=intent.amount, currency="EUR"))
     assert (await running).found == 0
+
+
+async def test_an_account_that_knows_none_of_the_payments_is_another_one(
+    academy: Academy, books: ReconciliationActivities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is asked about every order of the week because a key was mistaken."""
+    monkeypatch.setattr(reconciliation, "_ENOUGH", 2)
+    for number in range(2):
+        order_id, _ = await academy.order(is_paid=False)
+        await academy.set_payment(order_id, payment_intent_id=f"pi_elsewhere{number}")
+    with pytest.raises(ApplicationError, match="of another account"):
+        await books.compare_books(looking("run-1"))
+    assert await open_findings(academy) == {}
+    # One that is known: then it is the others that are wrong.
+    await academy.order()
+    assert (await books.compare_books(looking("run-1"))).found == 2
