@@ -7,59 +7,97 @@ once a person has accepted it.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import stripe
-from sqlalchemy import ARRAY, String, Uuid, any_, func, literal, select, update
+from sqlalchemy import ARRAY, String, Uuid, any_, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.database import Sessions
-from activities.stripe_books import StripeBooks, charged_payment, named_order
+from activities.stripe_books import StripeBooks, charged_payment, named_order, side_by_side, windows
 from models.identifiers import finding_id_for
 from models.tables import BalanceTransaction, Dispute, Finding, Order, Payment, Refund
 from models.tables.columns import now
 from models.vocabulary import FindingKind, FindingStatus
 from rules.reconciliation import PaymentAtStripe
-from rules.stripe_fees import BalanceLine, PaidOut
+from rules.stripe_fees import BalanceLine, FeeLimit, PaidOut, line_difference
 
 
 @dataclass
 class MirroredBalance:
-    """What was read: the lines, the payments that they brought in, and the payouts with what they come to."""
+    """What was read: how many lines, those of them that may be wrong, the payments that they brought in, and the
+    payouts with what they come to.
+    """
 
+    since: datetime
     paid_until: datetime
-    lines: dict[str, BalanceLine] = field(default_factory=dict)
+    limit: FeeLimit
+    read: int = 0
+    doubtful: dict[str, BalanceLine] = field(default_factory=dict)
     payments: dict[str, PaymentAtStripe] = field(default_factory=dict)
     payouts: list[PaidOut] = field(default_factory=list)
 
 
 async def mirror_balance(
-    sessions: Sessions, books: StripeBooks, since: datetime, paid_until: datetime, also: Collection[str] = ()
+    sessions: Sessions,
+    books: StripeBooks,
+    since: datetime,
+    paid_until: datetime,
+    limit: FeeLimit,
+    also: Collection[str] = (),
 ) -> MirroredBalance:
     """Read the lines and payouts since then, and those that are named, and write down what is new.
 
-    Of payments that came in after `paid_until` nothing is told yet. The same again changes nothing but `read_at`.
+    Of payments that came in before, or after `paid_until`, nothing is told. The same again changes nothing but
+    `read_at`. The lines of a payout that is written down whole are not read again.
     """
-    mirrored = MirroredBalance(paid_until)
-    async for page in books.balance(since):
-        await _take(sessions, page, mirrored)
+    mirrored = MirroredBalance(since, paid_until, limit)
+
+    async def read(begun: datetime, ended: datetime | None) -> None:
+        async for page in books.balance(begun, ended):
+            await _take(sessions, page, mirrored)
+
+    *closed, (last, _) = windows(since, paid_until)
+    await side_by_side(partial(read, *window) for window in (*closed, (last, None)))
     payouts = {payout.id: payout for payout in await books.payouts(since)}
     for each in also:
-        if each.startswith("txn_") and each not in mirrored.lines and (line := await books.balance_line(each)):
+        if each.startswith("txn_") and each not in mirrored.doubtful and (line := await books.balance_line(each)):
             await _take(sessions, [line], mirrored)
         elif each.startswith("po_") and each not in payouts and (payout := await books.payout(each)):
             payouts[each] = payout
-    for payout in payouts.values():
-        if payout.automatic and payout.status not in ("failed", "canceled"):
-            lines = await books.payout_lines(payout.id)
-            await _take(sessions, lines, mirrored, payout.id)
-            paid_out = sum(line.net for line in lines if line.type != "payout")
-            mirrored.payouts.append(PaidOut(payout.id, payout.amount, payout.currency.upper(), paid_out))
-    async with sessions.begin() as session:
-        await _name_orders(session, mirrored)
+    # Which lines go into a payout Stripe finds out only after a while; until then it tells of some of them.
+    whole = [
+        payout
+        for payout in payouts.values()
+        if payout.automatic
+        and payout.status not in ("failed", "canceled")
+        and payout.reconciliation_status != "in_progress"
+    ]
+    written = await _paid_out(sessions, [payout.id for payout in whole])
+    for payout in whole:
+        if written.get(payout.id) != payout.amount:
+            written[payout.id] = 0
+            async for page in books.payout_lines(payout.id):
+                await _take(sessions, page, mirrored, payout.id)
+                written[payout.id] += sum(line.net for line in page if line.type != "payout")
+        mirrored.payouts.append(PaidOut(payout.id, payout.amount, payout.currency.upper(), written[payout.id]))
+    await _name_orders(sessions, mirrored, since, [payout.id for payout in whole], also)
     return mirrored
+
+
+async def _paid_out(sessions: Sessions, payout_ids: Sequence[str]) -> dict[str, int]:
+    """What the lines come to that are written down of these payouts, in minor units."""
+    line = BalanceTransaction
+    query = (
+        select(col(line.payout_id), func.sum(col(line.net)))
+        .where(col(line.payout_id) == any_(literal(list(payout_ids), ARRAY(String))), col(line.type) != "payout")
+        .group_by(col(line.payout_id))
+    )
+    async with sessions() as session:
+        return {str(payout_id): int(amount) for payout_id, amount in await session.execute(query)}
 
 
 async def _take(
@@ -69,19 +107,22 @@ async def _take(
     payout_id: str | None = None,
 ) -> None:
     for line in page:
-        is_settled = line.created <= mirrored.paid_until.timestamp()
-        if is_settled and isinstance(line.source, stripe.Charge) and (payment := charged_payment(line.source)):
+        # The lines of a payout reach further back.
+        is_wanted = int(mirrored.since.timestamp()) <= line.created <= mirrored.paid_until.timestamp()
+        if is_wanted and isinstance(line.source, stripe.Charge) and (payment := charged_payment(line.source)):
             mirrored.payments[payment.payment_intent_id] = payment
     named = {line.id: _named_order(line) for line in page}
     async with sessions.begin() as session:
+        await _lock(session)
         wanted = {order_id for order_id in named.values() if order_id is not None}
         ours = select(col(Order.id)).where(col(Order.id) == any_(literal(list(wanted), ARRAY(Uuid))))
         orders = set((await session.execute(ours)).scalars()) if wanted else set()
         known = await _known(session, {line.id: line.fee for line in page})
         await _write(session, page, {each: order for each, order in named.items() if order in orders}, payout_id)
+    mirrored.read += len(page)
     for line in page:
         kept = known.get(line.id)
-        mirrored.lines[line.id] = BalanceLine(
+        read = BalanceLine(
             stripe_id=line.id,
             type=line.type,
             order_id=None,
@@ -91,6 +132,13 @@ async def _take(
             currency=line.currency.upper(),
             known_fee=None if kept is None else kept.fee,
         )
+        if line_difference(read, mirrored.limit) is not None:
+            mirrored.doubtful[line.id] = read
+
+
+async def _lock(session: AsyncSession) -> None:
+    """One writes at a time: two runs that write the same lines in another order would wait for each other."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext("balance_transactions"))))
 
 
 async def _known(session: AsyncSession, fees: Mapping[str, int]) -> dict[str, BalanceTransaction]:
@@ -144,23 +192,39 @@ async def _write(
     await session.execute(new.on_conflict_do_update(index_elements=["stripe_id"], set_=renewed))
 
 
-async def _name_orders(session: AsyncSession, mirrored: MirroredBalance) -> None:
+async def _name_orders(
+    sessions: Sessions,
+    mirrored: MirroredBalance,
+    since: datetime,
+    payout_ids: Collection[str],
+    also: Collection[str],
+) -> None:
     """Lines whose object does not name its order are known by the payment, refund or dispute that they are of."""
     line = BalanceTransaction
-    unnamed = col(line.order_id).is_(None) & (col(line.stripe_id) == any_(literal(list(mirrored.lines), ARRAY(String))))
-    for owner, known_by in (
-        (Payment, col(Payment.charge_id)),
-        (Refund, col(Refund.stripe_refund_id)),
-        (Dispute, col(Dispute.stripe_dispute_id)),
-    ):
-        await session.execute(
-            update(line).where(unnamed, col(line.source_id) == known_by).values(order_id=col(owner.order_id))
-        )
-    named = select(col(line.stripe_id), col(line.order_id)).where(
-        col(line.order_id).is_not(None), col(line.stripe_id) == any_(literal(list(mirrored.lines), ARRAY(String)))
+    were_read = or_(
+        col(line.stripe_created_at) >= since,
+        col(line.payout_id) == any_(literal(list(payout_ids), ARRAY(String))),
+        col(line.stripe_id) == any_(literal(list(also), ARRAY(String))),
     )
-    for stripe_id, order_id in (await session.execute(named)).all():
-        mirrored.lines[stripe_id] = replace(mirrored.lines[stripe_id], order_id=order_id)
+    async with sessions.begin() as session:
+        await _lock(session)
+        for owner, known_by in (
+            (Payment, col(Payment.charge_id)),
+            (Refund, col(Refund.stripe_refund_id)),
+            (Dispute, col(Dispute.stripe_dispute_id)),
+        ):
+            await session.execute(
+                update(line)
+                .where(col(line.order_id).is_(None), were_read, col(line.source_id) == known_by)
+                .values(order_id=col(owner.order_id))
+            )
+        named = select(col(line.stripe_id), col(line.order_id)).where(
+            col(line.order_id).is_not(None),
+            col(line.stripe_id) == any_(literal(list(mirrored.doubtful), ARRAY(String))),
+        )
+        orders = (await session.execute(named)).all()
+    for stripe_id, order_id in orders:
+        mirrored.doubtful[stripe_id] = replace(mirrored.doubtful[stripe_id], order_id=order_id)
 
 
 def _named_order(line: stripe.BalanceTransaction) -> UUID | None:

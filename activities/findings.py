@@ -42,6 +42,17 @@ from models.vocabulary import CheckKind, FindingKind, FindingStatus, TaskStatus,
 
 FINDING_WORKFLOW = "FindingWorkflow"
 _GONE_SIGNAL = "gone"
+# Of these it is the job behind that asks, where it cannot put right by itself what it was told of. Of everything else
+# that is wrong a job with an open task asks about another thing, or about nothing any more, since it is stuck.
+_ASKED_BY_THEIR_JOBS = (
+    FindingKind.PAID_NOT_FULFILLED,
+    FindingKind.DOUBLE_PAYMENT,
+    FindingKind.UNKNOWN_PAYMENT,
+    FindingKind.ORPHAN_REFUND,
+    FindingKind.REFUND_MISMATCH,
+    FindingKind.REFUND_NOT_REVOKED,
+    FindingKind.UNKNOWN_DISPUTE,
+)
 # Rows of one statement: PostgreSQL takes 32,767 values at most.
 _AT_ONCE = 500
 
@@ -81,6 +92,14 @@ class Recorded:
     gone: frozenset[UUID] = field(default_factory=frozenset)
 
 
+async def lock_findings(session: AsyncSession, found_by: CheckKind) -> None:
+    """One run of a check at a time, until the transaction ends: two would both take what they find for news.
+
+    Who reads the record after that, in the same transaction, finds nothing that another run has seen put right before.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"findings:{found_by}"))))
+
+
 async def record_findings(
     session: AsyncSession,
     run_id: UUID,
@@ -98,8 +117,7 @@ async def record_findings(
     accepted stays so as long as its amounts are the same; what was settled otherwise is open again. One that is open
     keeps the amounts that a person is asked about. Recording the same again changes nothing.
     """
-    # Two runs of a check at the same time would both take what they find for news.
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"findings:{found_by}"))))
+    await lock_findings(session, found_by)
     by_id = {each.id: each for each in found}
     known = select(Finding).where(
         col(Finding.found_by) == found_by,
@@ -255,9 +273,12 @@ def _to_ask_about(step: PursueFindings) -> Select[Finding]:
 
 
 def is_asked_by_its_job() -> ColumnElement[bool]:
-    """Whether the job that a finding is about, or the one that looks after its payment, asks a person already."""
+    """Whether the job that can heal a finding, or the one that looks after its payment, asks a person already."""
     of_payment = func.concat("payment-", col(Finding.stripe_id))
-    return _asks_a_person(col(Finding.job_id)) | _asks_a_person(of_payment)
+    return and_(
+        col(Finding.kind).in_(_ASKED_BY_THEIR_JOBS),
+        or_(_asks_a_person(col(Finding.job_id)), _asks_a_person(of_payment)),
+    )
 
 
 def _asks_a_person(workflow_id: ColumnElement[str] | Mapped[str | None]) -> ColumnElement[bool]:

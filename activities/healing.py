@@ -9,6 +9,7 @@ from sqlmodel import col
 from activities.database import Sessions
 from activities.findings import is_asked_by_its_job
 from activities.starts import reach_each
+from activities.stripe_events import is_unwatched
 from activities.stripe_jobs import StripeJobs
 from models.tables import CheckRunFinding, Finding
 from models.tables.columns import now
@@ -25,7 +26,7 @@ async def tell_jobs_of(sessions: Sessions, jobs: StripeJobs, run_id: UUID) -> in
     A job that asks a person about it already is left in peace.
     """
     query = (
-        select(Finding)
+        select(Finding, is_unwatched(col(Finding.subject_id), col(Finding.stripe_id)))
         .join(CheckRunFinding, col(CheckRunFinding.finding_id) == col(Finding.id))
         .where(
             col(CheckRunFinding.run_id) == run_id,
@@ -37,15 +38,17 @@ async def tell_jobs_of(sessions: Sessions, jobs: StripeJobs, run_id: UUID) -> in
         .order_by(col(Finding.opened_at), col(Finding.id))
     )
     async with sessions() as session:
-        found = (await session.execute(query)).scalars().all()
-    return await reach_each(found, lambda finding: _tell(jobs, finding), lambda finding: f"{finding.job_id}")
+        found = [(row[0], row[1]) for row in await session.execute(query)]
+    return await reach_each(found, lambda each: _tell(jobs, *each), lambda each: f"{each[0].job_id}")
 
 
-async def _tell(jobs: StripeJobs, finding: Finding) -> None:
+async def _tell(jobs: StripeJobs, finding: Finding, needs_somebody: bool) -> None:
     stripe_id, kind = finding.stripe_id or "", FindingKind(finding.kind)
     order_id = finding.subject_id if finding.subject_kind == "order" else None
-    if kind is FindingKind.PAID_NOT_FULFILLED and order_id is not None and await jobs.tell_order(order_id):
-        return
+    if kind is FindingKind.PAID_NOT_FULFILLED and order_id is not None:
+        is_told = await jobs.tell_order(order_id)
+        if is_told and not needs_somebody:
+            return
     if kind in _OF_WATCHES:
         await jobs.watch_refund(stripe_id, is_again=kind is not FindingKind.ORPHAN_REFUND)
     elif kind is FindingKind.UNKNOWN_DISPUTE:

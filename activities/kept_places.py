@@ -9,8 +9,9 @@ from sqlmodel import col
 from activities.audit import write_audit
 from activities.place_endings import GIVES_ACCESS, end_with_all
 from activities.refund_record import GOES_BACK
-from models.tables import Dispute, Enrollment, Order, OrderLine, Payment, Refund, RefundRequest
-from models.vocabulary import DisputeStatus, RefundAccess, RefundRequestStatus
+from models.identifiers import finding_id_for
+from models.tables import Dispute, Enrollment, Finding, Order, OrderLine, Payment, Refund, RefundRequest
+from models.vocabulary import DisputeStatus, FindingKind, FindingStatus, RefundAccess, RefundRequestStatus
 
 NOT_REVOKED = "refund_not_revoked"
 
@@ -86,9 +87,18 @@ def kept_places(order_ids: ColumnElement[bool]) -> Select[UUID, UUID, str | None
 
 
 async def end_kept_places(session: AsyncSession, order_id: UUID, *, workflow_id: str) -> int:
-    """End the places of an order that should have ended with their money, and say how many. No money moves."""
+    """End the places of an order that should have ended with their money, and say how many. No money moves.
+
+    Those that a person has decided to leave as they are stay.
+    """
     order = await session.get_one(Order, order_id, with_for_update=True)
-    ids = [row[0] for row in (await session.execute(kept_places(col(Order.id) == order_id))).all()]
+    kept = [row[0] for row in (await session.execute(kept_places(col(Order.id) == order_id))).all()]
+    findings = {finding_id_for(FindingKind.REFUND_NOT_REVOKED, str(place)): place for place in kept}
+    accepted = select(col(Finding.id)).where(
+        col(Finding.id).in_(findings), col(Finding.status) == FindingStatus.ACCEPTED
+    )
+    left = {findings[each] for each in (await session.execute(accepted)).scalars()} if kept else set()
+    ids = [place for place in kept if place not in left]
     if not ids:
         return 0
     places = (

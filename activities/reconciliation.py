@@ -1,7 +1,10 @@
 """The steps of reconciliation with Stripe: both books compared, what can be healed told, the rest written down."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -10,12 +13,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.balance_mirror import MirroredBalance, mirror_balance
 from activities.check_runs import begin_run, end_run
 from activities.database import Sessions
 from activities.disputes import DisputedOrder, owners_of, status_of
-from activities.findings import Found, record_findings
+from activities.findings import Found, lock_findings, record_findings
 from activities.healing import tell_jobs_of
 from activities.record_books import (
     disputes_on_record,
@@ -26,7 +30,7 @@ from activities.record_books import (
     places_on_record,
     refunds_on_record,
 )
-from activities.stripe_books import StripeBooks, paid_at, payment_facts, refund_facts
+from activities.stripe_books import StripeBooks, paid_at, payment_facts, refund_facts, side_by_side, windows
 from activities.stripe_jobs import StripeJobs
 from models.identifiers import (
     dispute_workflow_id,
@@ -42,7 +46,7 @@ from models.messages.reconciliation import (
     TellJobs,
     ToldJobs,
 )
-from models.tables import CheckRun, CheckRunFinding, Finding
+from models.tables import CheckRun, CheckRunFinding, Finding, Order
 from models.vocabulary import CheckKind, CheckStatus, DisputeStatus, FindingKind, FindingStatus
 from rules.reconciliation import (
     Difference,
@@ -83,6 +87,9 @@ _CERTAIN = frozenset(
         FindingKind.FEE_MISMATCH,
     }
 )
+
+# That so many payments are all unknown to Stripe has one reason.
+_ENOUGH = 20
 
 FactsT = TypeVar("FactsT")
 
@@ -134,16 +141,21 @@ class ReconciliationActivities:
                 session, step.workflow_id, CheckKind.RECONCILIATION, step.scope, step.looked_from, step.looked_until
             )
             open_ones = await _open_findings(session)
+            since = await _ours_since(session, step)
+        step = step.model_copy(update={"looked_from": since})
         told = await self._read_stripe(step, open_ones)
         async with self.sessions() as session:
             record = await _read_record(session, step, told, open_ones)
         await self._look_for_missing(told, record)
-        first = self._compare(told, record)
+        # Of a week that is much of work: the event loop has others to serve, and to say that the worker is alive.
+        first = await asyncio.to_thread(self._compare, told, record)
         await self._look_again(told, first)
         async with self.sessions.begin() as session:
+            await lock_findings(session, CheckKind.RECONCILIATION)
             record = await _read_record(session, step, told, open_ones)
             seen_before = {(each.kind, each.about) for each in first}
-            lasting = [each for each in self._compare(told, record) if (each.kind, each.about) in seen_before]
+            again = await asyncio.to_thread(self._compare, told, record)
+            lasting = [each for each in again if (each.kind, each.about) in seen_before]
             found = [_found(each) for each in lasting]
             await record_findings(
                 session,
@@ -186,24 +198,40 @@ class ReconciliationActivities:
     async def _read_stripe(self, step: CompareBooks, open_ones: Sequence[Finding]) -> _AtStripe:
         books, since, until = self._books, step.looked_from, step.looked_until
         ids = [row.stripe_id for row in open_ones if row.stripe_id is not None]
-        told = _AtStripe(await mirror_balance(self.sessions, books, since, until, ids))
+        told = _AtStripe(await mirror_balance(self.sessions, books, since, until, self.fee_limit, ids))
         told.payments |= told.balance.payments
-        for intent in await books.payments(since, until):
-            # What has come in just now is on its way through the webhooks.
-            if (paid := paid_at(intent)) is None or paid <= until:
-                told.payments[intent.id] = payment_facts(intent)
-            else:
-                told.payments.pop(intent.id, None)
-        told.refunds |= {made.id: refund_facts(made) for made in await books.refunds(since, until)}
+        await side_by_side(partial(self._read_payments, told, *window, until) for window in windows(since, until))
+        async for refunds in books.refunds(since, until):
+            told.refunds |= {made.id: refund_facts(made) for made in refunds}
         told.disputes |= {made.id: made for made in await books.disputes(since, until)}
         await self._look_at(told, [each for each in ids if each not in {*told.payments, *told.refunds, *told.disputes}])
         return told
 
+    async def _read_payments(self, told: _AtStripe, begun: datetime, ended: datetime, until: datetime) -> None:
+        async for intents in self._books.payments(begun, ended):
+            for intent in intents:
+                # What has come in just now is on its way through the webhooks.
+                if (paid := paid_at(intent)) is None or paid <= until:
+                    told.payments[intent.id] = payment_facts(intent)
+                else:
+                    told.payments.pop(intent.id, None)
+
     async def _look_for_missing(self, told: _AtStripe, record: _OnRecord) -> None:
-        """What the record has and the lists have not: made before the span, or really not there."""
+        """What the record has and the lists have not: made before the span, or really not there.
+
+        Raises `ApplicationError` if nothing at all is there: one job that fails, not a question about every order.
+        """
         payments = [row.payment_intent_id for row in record.payments if row.is_paid and row.payment_intent_id]
         refunds = [row.stripe_refund_id for row in record.refunds if row.stripe_refund_id]
-        await self._look_at(told, [each for each in payments if each not in told.payments])
+        missing = [each for each in payments if each not in told.payments]
+        if len(missing) == len(payments) >= _ENOUGH:
+            await self._look_at(told, missing[:_ENOUGH])
+            if not told.payments.keys() & set(missing):
+                raise ApplicationError(
+                    f"Stripe knows none of {len(missing)} payments on record. Is its key of another account?",
+                    type="stripe_other_account",
+                )
+        await self._look_at(told, [each for each in missing if each not in told.payments])
         await self._look_at(told, [each for each in refunds if each not in told.refunds])
 
     async def _look_again(self, told: _AtStripe, differences: Sequence[Difference]) -> None:
@@ -214,18 +242,20 @@ class ReconciliationActivities:
         await self._look_at(told, sorted(doubtful))
 
     async def _look_at(self, told: _AtStripe, ids: Collection[str]) -> None:
-        for stripe_id in ids:
-            match stripe_id.split("_")[0]:
-                case "pi":
-                    intent = await self._books.payment(stripe_id)
-                    _put(told.payments, stripe_id, None if intent is None else payment_facts(intent))
-                case "re" | "pyr":
-                    refund = await self._books.refund(stripe_id)
-                    _put(told.refunds, stripe_id, None if refund is None else refund_facts(refund))
-                case "dp" | "du":
-                    dispute = await self._books.dispute(stripe_id)
-                    if dispute is not None:
-                        told.disputes[stripe_id] = dispute
+        await side_by_side(partial(self._look_at_one, told, stripe_id) for stripe_id in ids)
+
+    async def _look_at_one(self, told: _AtStripe, stripe_id: str) -> None:
+        match stripe_id.split("_", maxsplit=1)[0]:
+            case "pi":
+                intent = await self._books.payment(stripe_id)
+                _put(told.payments, stripe_id, None if intent is None else payment_facts(intent))
+            case "re" | "pyr":
+                refund = await self._books.refund(stripe_id)
+                _put(told.refunds, stripe_id, None if refund is None else refund_facts(refund))
+            case "dp" | "du":
+                dispute = await self._books.dispute(stripe_id)
+                if dispute is not None:
+                    told.disputes[stripe_id] = dispute
 
     # ---- comparing ----
 
@@ -246,7 +276,12 @@ class ReconciliationActivities:
             *refund_differences(list(told.refunds.values()), record.refunds, record.orders),
             *place_differences(record.places),
             *dispute_differences(disputes, record.disputes),
-            *fee_differences(told.balance.lines.values(), told.balance.payouts, self.fee_limit),
+            *fee_differences(
+                # What others have paid for their payments is theirs.
+                [line for line in told.balance.doubtful.values() if line.order_id is not None or not self.is_shared],
+                told.balance.payouts,
+                self.fee_limit,
+            ),
         ]
 
 
@@ -255,6 +290,15 @@ def _put(known: dict[str, FactsT], stripe_id: str, facts: FactsT | None) -> None
     known.pop(stripe_id, None)
     if facts is not None:
         known[stripe_id] = facts
+
+
+async def _ours_since(session: AsyncSession, step: CompareBooks) -> datetime:
+    """From where on it may be ours: nothing is before the first order, and an account may have been in use for long."""
+    older = select(col(Order.id)).where(col(Order.created_at) <= step.looked_from).limit(1)
+    if (await session.execute(older)).first() is not None:
+        return step.looked_from
+    first = (await session.execute(select(func.min(col(Order.created_at))))).scalar_one_or_none()
+    return min(first or step.looked_until, step.looked_until)
 
 
 async def _open_findings(session: AsyncSession) -> Sequence[Finding]:
@@ -291,7 +335,7 @@ async def _count(session: AsyncSession, run_id: UUID, told: _AtStripe, record: _
         "payments": len(told.payments),
         "refunds": len(told.refunds),
         "disputes": len(told.disputes),
-        "balance_lines": len(told.balance.lines),
+        "balance_lines": told.balance.read,
         "payouts": len(told.balance.payouts),
     }
     is_under_way = (col(CheckRun.id) == run_id) & (col(CheckRun.status) == CheckStatus.RUNNING)

@@ -53,8 +53,14 @@ class StripeCatchUpActivities:
         start = since
         while start < until:
             end = min(start + _WINDOW, until)
-            events = await StripeBooks(self.client).events(start, end, sorted(OF_INTEREST))
-            total = _sum(total, await self._take([event for each in events if (event := self._readable(each))]))
+            # Newest first, and only what is read of them: of a busy day the whole objects fill the memory.
+            events = [
+                event
+                async for page in StripeBooks(self.client).events(start, end, sorted(OF_INTEREST))
+                for each in page
+                if (event := self._readable(each))
+            ][::-1]
+            total = _sum(total, await self._take(events))
             await self._move_cursor(end, events[-1].id if events else None)
             start = end
         return total.model_copy(update={"read_until": until})

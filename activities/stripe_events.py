@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ARRAY, ColumnElement, String, any_, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from activities.database import Sessions
@@ -165,6 +166,24 @@ def _is_one_of(event_ids: Collection[str]) -> ColumnElement[bool]:
     return col(StripeEvent.event_id) == any_(literal(list(event_ids), ARRAY(String)))
 
 
+def is_unwatched(
+    order_id: ColumnElement[UUID] | Mapped[UUID], payment_intent_id: ColumnElement[str] | Mapped[str | None]
+) -> ColumnElement[bool]:
+    """Whether a payment needs somebody though its order still runs, which looks at its own payment alone, and only
+    while it waits for it.
+    """
+    return (
+        select(col(Payment.id))
+        .join(Order, col(Order.id) == col(Payment.order_id))
+        .where(
+            col(Payment.order_id) == order_id,
+            (col(Payment.payment_intent_id) != payment_intent_id)
+            | col(Order.status).in_((OrderStatus.CANCELLED, OrderStatus.FAILED)),
+        )
+        .exists()
+    )
+
+
 @dataclass(frozen=True)
 class EventDesk:
     """Where events are passed on. `is_shared`: others take payments with the account, too."""
@@ -199,21 +218,10 @@ class EventDesk:
         return StripeEventStatus.SIGNALED
 
     async def _look_after_unwatched(self, payment_intent_id: str, order_id: UUID) -> None:
-        """An order that still runs looks at its own payment, and only while it waits for it; the rest needs
-        somebody.
-        """
-        query = (
-            select(col(Payment.id))
-            .join(Order, col(Order.id) == col(Payment.order_id))
-            .where(
-                col(Payment.order_id) == order_id,
-                (col(Payment.payment_intent_id) != payment_intent_id)
-                | col(Order.status).in_((OrderStatus.CANCELLED, OrderStatus.FAILED)),
-            )
-        )
         async with self.sessions() as session:
-            is_unwatched = (await session.execute(query)).first() is not None
-        if is_unwatched:
+            query = select(is_unwatched(literal(order_id), literal(payment_intent_id)))
+            needs_somebody = (await session.execute(query)).scalar_one()
+        if needs_somebody:
             await self.jobs.look_after(payment_intent_id, order_id)
 
     async def _is_settled(self, payment_intent_id: str) -> bool:

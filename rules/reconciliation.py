@@ -43,7 +43,7 @@ class Difference:
 # ---- payments ----
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PaymentAtStripe:
     """A PaymentIntent; `order_id` is the order that it names, whether or not there is one."""
 
@@ -55,7 +55,7 @@ class PaymentAtStripe:
     order_id: UUID | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PaymentOnRecord:
     """An order that is paid through Stripe, with its own payment. `due` is what was asked for."""
 
@@ -189,7 +189,7 @@ def _not_paid(row: PaymentOnRecord, payment: PaymentAtStripe | None) -> Differen
 # ---- refunds ----
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RefundAtStripe:
     """A refund; `refund_id` is our row that asked for it, as we told Stripe."""
 
@@ -201,7 +201,7 @@ class RefundAtStripe:
     refund_id: UUID | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RefundOnRecord:
     """A refund that was asked of Stripe. One that was settled by hand is no longer any of Stripe's."""
 

@@ -53,7 +53,7 @@ def fee_differences(lines: Iterable[BalanceLine], payouts: Iterable[PaidOut], li
     """Fees that have changed, nets that do not add up, fees above the bound, payouts that are not the sum of their
     lines.
     """
-    differences = [difference for line in lines if (difference := _of_line(line, limit)) is not None]
+    differences = [difference for line in lines if (difference := line_difference(line, limit)) is not None]
     return differences + [
         Difference(
             kind=FindingKind.FEE_MISMATCH,
@@ -69,7 +69,8 @@ def fee_differences(lines: Iterable[BalanceLine], payouts: Iterable[PaidOut], li
     ]
 
 
-def _of_line(line: BalanceLine, limit: FeeLimit) -> Difference | None:
+def line_difference(line: BalanceLine, limit: FeeLimit) -> Difference | None:
+    """What is wrong with one line, if anything."""
     if line.net != line.amount - line.fee:
         expected, found = line.amount - line.fee, line.net
         reason = f"{told(expected, line.currency)} should be left of it, {told(found, line.currency)} is."

@@ -74,6 +74,17 @@ _TASKS = (
 _NEW_TASKS = ("reconciliation", "critical_mail", "stuck_job")
 
 
+# By what reconciliation and the catch-up look for a day among millions of rows.
+_SEARCHED = (
+    ("ix_orders_completed_at", "orders", "completed_at", "completed_at IS NOT NULL"),
+    ("ix_payments_succeeded_at", "payments", "succeeded_at", "succeeded_at IS NOT NULL"),
+    ("ix_refunds_created_at", "refunds", "created_at", None),
+    ("ix_refunds_updated_at", "refunds", "updated_at", None),
+    ("ix_human_tasks_workflow_id", "human_tasks", "workflow_id", None),
+    ("ix_stripe_events_received", "stripe_events", "stripe_created_at", "status = 'received'"),
+)
+
+
 def upgrade() -> None:
     op.create_table(
         "check_runs",
@@ -292,6 +303,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status IN ('active', 'suspended')"),
     )
+    for name, table, column, condition in _SEARCHED:
+        where = None if condition is None else sa.text(condition)
+        op.create_index(name, table, [column], unique=False, postgresql_where=where)
     _listed("mails", "template", (*_TEMPLATES, *_NEW_TEMPLATES))
     _listed("human_tasks", "kind", (*_TASKS, *_NEW_TASKS))
 
@@ -302,6 +316,8 @@ def downgrade() -> None:
     _listed("human_tasks", "kind", _TASKS)
     _listed("mails", "template", _TEMPLATES)
     op.drop_index("ix_enrollments_access_ends_at", table_name="enrollments")
+    for name, table, _column, _condition in reversed(_SEARCHED):
+        op.drop_index(name, table_name=table)
     op.drop_index(op.f("ix_balance_transactions_source_id"), table_name="balance_transactions")
     op.drop_index(op.f("ix_balance_transactions_payout_id"), table_name="balance_transactions")
     op.drop_index(op.f("ix_balance_transactions_order_id"), table_name="balance_transactions")

@@ -70,7 +70,10 @@ class StripeEvent(SQLModel, table=True):
     """A webhook we accepted. Holds no payload: what it says is read again from Stripe."""
 
     __tablename__ = "stripe_events"
-    __table_args__ = (one_of("status", StripeEventStatus),)
+    __table_args__ = (
+        one_of("status", StripeEventStatus),
+        Index("ix_stripe_events_received", "stripe_created_at", postgresql_where=text("status = 'received'")),
+    )
 
     event_id: str = Field(primary_key=True, max_length=255)
     type: str = Field(max_length=80)

@@ -31,6 +31,7 @@ class Order(Row, table=True):
             name="completed_has_time",
         ),
         Index("ix_orders_payer_id_created_at", "payer_id", "created_at"),
+        Index("ix_orders_completed_at", "completed_at", postgresql_where=text("completed_at IS NOT NULL")),
         Index("ix_orders_open", "hold_expires_at", postgresql_where=text("status = 'pending_payment'")),
     )
 
@@ -101,6 +102,7 @@ class Payment(Row, table=True):
         CheckConstraint("refunded_amount BETWEEN 0 AND captured_amount", name="refunded_within_captured"),
         CheckConstraint("(status = 'succeeded') = (succeeded_at IS NOT NULL)", name="succeeded_has_time"),
         CheckConstraint("status <> 'succeeded' OR client_secret IS NULL", name="secret_forgotten"),
+        Index("ix_payments_succeeded_at", "succeeded_at", postgresql_where=text("succeeded_at IS NOT NULL")),
     )
 
     order_id: UUID = Field(foreign_key="orders.id", unique=True)

@@ -14,7 +14,12 @@ class Refund(Row, table=True):
     """One repayment of (a part of) an order's payment, for one enrollment. Its id makes Stripe's idempotency key."""
 
     __tablename__ = "refunds"
-    __table_args__ = (one_of("status", RefundStatus), CheckConstraint("amount > 0", name="amount_positive"))
+    __table_args__ = (
+        one_of("status", RefundStatus),
+        CheckConstraint("amount > 0", name="amount_positive"),
+        Index("ix_refunds_created_at", "created_at"),
+        Index("ix_refunds_updated_at", "updated_at"),
+    )
 
     order_id: UUID = Field(foreign_key="orders.id", index=True)
     enrollment_id: UUID | None = Field(

@@ -22,6 +22,7 @@ class HumanTask(Row, table=True):
         CheckConstraint("(status = 'done') = (decided_at IS NOT NULL)", name="done_has_time"),
         CheckConstraint("cardinality(allowed_actions) > 0", name="has_actions"),
         Index("ix_human_tasks_open", "due_at", postgresql_where=text("status = 'open'")),
+        Index("ix_human_tasks_workflow_id", "workflow_id"),
         Index("ix_human_tasks_subject", "subject_kind", "subject_id"),
     )
 

@@ -66,6 +66,12 @@ class RefundMove(_Body):
     failure_reason: str = "unknown"
 
 
+class PayingOut(_Body):
+    """How far Stripe has come with finding out which lines go into the payouts."""
+
+    is_in_progress: bool = False
+
+
 class DisputeOpening(_Body):
     """A dispute to open on a charge."""
 
@@ -263,9 +269,10 @@ class Control:
             refund = change.get("refund", request.path_params["refund"])
             return refunds.move(change, refund, move.status, move.failure_reason)
 
-    async def _pay_out(self, _request: Request) -> Any:
+    async def _pay_out(self, request: Request) -> Any:
+        wanted = await _read(request, PayingOut)
         with self._account.change() as change:
-            return {"payouts": payouts.pay_out(change)}
+            return {"payouts": payouts.pay_out(change, is_in_progress=wanted.is_in_progress)}
 
     async def _open_dispute(self, request: Request) -> Any:
         opening = await _read(request, DisputeOpening)

@@ -159,9 +159,9 @@ class StripeDoubleControl:
         moved: Json = await self._call("POST", f"/refunds/{refund}", body)
         return moved
 
-    async def pay_out(self) -> list[Json]:
-        """Pay out what is available; one payout per currency."""
-        made: list[Json] = (await self._call("POST", "/payouts", {}))["payouts"]
+    async def pay_out(self, *, is_in_progress: bool = False) -> list[Json]:
+        """Pay out what is available; one payout per currency. Of one in progress its own line alone is told yet."""
+        made: list[Json] = (await self._call("POST", "/payouts", {"is_in_progress": is_in_progress}))["payouts"]
         return made
 
     async def open_dispute(

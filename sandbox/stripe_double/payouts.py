@@ -17,19 +17,23 @@ _LINES = "payout_lines:"
 _PAID = "payout_of:"
 
 
-def pay_out(change: Change) -> list[Json]:
-    """Pay out everything that is available and has not been: one payout per currency, none of nothing."""
+def pay_out(change: Change, *, is_in_progress: bool = False) -> list[Json]:
+    """Pay out everything that is available and has not been: one payout per currency, none of nothing.
+
+    Of which lines it is Stripe tells only once it is not in progress any more.
+    """
     found, _ = change.store.select("balance_transaction", {}, Page(limit=1_000_000))
     due: dict[str, list[Json]] = {}
     for line in found:
         is_paid = change.store.get_meta(_PAID + line["id"]) is not None
         if not is_paid and line["type"] != "payout" and line["available_on"] <= change.now:
             due.setdefault(line["currency"], []).append(line)
-    payouts = (_pay_out(change, currency, lines) for currency, lines in sorted(due.items()))
+    stands = "in_progress" if is_in_progress else "completed"
+    payouts = (_pay_out(change, currency, lines, stands) for currency, lines in sorted(due.items()))
     return [payout for payout in payouts if payout is not None]
 
 
-def _pay_out(change: Change, currency: str, lines: list[Json]) -> Json | None:
+def _pay_out(change: Change, currency: str, lines: list[Json], stands: str) -> Json | None:
     amount = sum(line["net"] for line in lines)
     if amount <= 0:
         return None
@@ -62,7 +66,7 @@ def _pay_out(change: Change, currency: str, lines: list[Json]) -> Json | None:
             "method": "standard",
             "original_payout": None,
             "payout_method": None,
-            "reconciliation_status": "completed",
+            "reconciliation_status": stands,
             "reversed_by": None,
             "source_type": "card",
             "statement_descriptor": None,
@@ -79,9 +83,11 @@ def _pay_out(change: Change, currency: str, lines: list[Json]) -> Json | None:
 def lines_of(call: Call, payout_id: str) -> Json:
     """The balance transactions that went into a payout, its own among them, newest first."""
     change = call.change
-    change.get("payout", payout_id, "payout")
+    payout = change.get("payout", payout_id, "payout")
     page = page_of(call)
     ids = json.loads(change.store.get_meta(_LINES + payout_id) or "[]")
+    if payout["reconciliation_status"] == "in_progress":
+        ids = [payout["balance_transaction"]]
     places = [(change.store.cursor_of("objects", each) or 0, each) for each in ids]
     left = [each for place, each in sorted(places, reverse=True) if _is_after(place, page)]
     data = [settled(change.get("balance_transaction", each), change.now) for each in left[: page.limit]]

@@ -57,13 +57,13 @@ async def the_finding(sessions: Sessions, about: Found) -> Finding:
 
 
 async def pursue(
-    sessions: Sessions, *, minutes: int = 0, failure: bool = False
+    sessions: Sessions, *, minutes: int = 0, failure: bool = False, kind: CheckKind = BOOKS
 ) -> tuple[PursuedFindings, dict[str, LookInto], list[str]]:
     """Who is asked now, and which jobs are told that it is over."""
     temporal = RecordingTemporal(failure=not_found() if failure else None)
     steps = FindingActivities(sessions)
     environment = ActivityEnvironment(client=cast(Client, temporal))
-    done = await environment.run(steps.pursue_findings, PursueFindings(found_by=BOOKS, healing_minutes=minutes))
+    done = await environment.run(steps.pursue_findings, PursueFindings(found_by=kind, healing_minutes=minutes))
     asked = {started: cast(LookInto, look) for started, look in temporal.started}
     return done, asked, [told for told, signal in temporal.signals if signal == "gone"]
 
@@ -158,6 +158,24 @@ async def test_a_job_has_its_time_to_heal_before_anybody_is_asked(sessions: Sess
     await run(sessions, "run-3", plain)
     await run(sessions, "run-4", found, plain)
     assert set((await pursue(sessions))[1]) == {finding_workflow_id(plain.id)}
+
+
+@pytest.mark.parametrize(
+    ("check", "kind"),
+    [
+        (BOOKS, FindingKind.AMOUNT_MISMATCH),
+        (MAILS, FindingKind.MAIL_NOT_SENT),
+        (CheckKind.STUCK_JOBS, FindingKind.JOB_FAILING),
+    ],
+)
+async def test_a_job_that_asks_about_another_thing_hides_nothing(
+    sessions: Sessions, check: CheckKind, kind: FindingKind
+) -> None:
+    found = wrong(kind=kind, job_id=f"order-{ORDER}")
+    await run(sessions, "run-1", found, kind=check)
+    async with sessions.begin() as session:
+        session.add(a_task(f"order-{ORDER}"))
+    assert set((await pursue(sessions, kind=check))[1]) == {finding_workflow_id(found.id)}
 
 
 async def test_the_jobs_of_settled_findings_are_told_to_stop_asking(sessions: Sessions) -> None:

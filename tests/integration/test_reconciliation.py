@@ -2,6 +2,7 @@
 nothing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -9,14 +10,16 @@ from uuid import UUID, uuid4
 
 import pytest
 import stripe
-from sqlalchemy import select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities import reconciliation, stripe_books
 from activities.disputes import DisputeActivities
-from activities.findings import FindingActivities
+from activities.findings import FindingActivities, lock_findings
 from activities.orders import OrderActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.refund_watch import RefundWatchActivities
@@ -31,6 +34,7 @@ from models.money import Money
 from models.tables import BalanceTransaction, CheckRun, Dispute, Enrollment, Finding, Order, OrderLine, Payment, Refund
 from models.tables.columns import now
 from models.vocabulary import (
+    CheckKind,
     CheckStatus,
     EnrollmentStatus,
     FindingKind,
@@ -41,7 +45,9 @@ from models.vocabulary import (
 )
 from rules.stripe_fees import FeeLimit
 from sandbox.fingerprint import fingerprint
+from sandbox.stripe_double.faults import FaultKind
 from tests.api.recording_temporal import RecordingTemporal
+from tests.eventually import eventually
 from tests.installation import Installation
 from tests.integration.order_steps import line, newcomers, placed, placing, statements_of
 
@@ -241,7 +247,7 @@ async def test_every_class_is_found_healed_by_its_job_or_asked_about_and_a_secon
 
 
 async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed_fee_is_asked_about(
-    academy: Academy, books: ReconciliationActivities, engine: AsyncEngine
+    academy: Academy, books: ReconciliationActivities, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control = academy.installation.double.control
     order_id, intent = await academy.order()
@@ -252,7 +258,12 @@ async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed
     await watch.read_refund(ReadRefund(stripe_refund_id=refund, workflow_id=f"refund-watch-{refund}"))
     await control.advance_clock(3 * 86_400)
     [payout] = await control.pay_out()
+    # One page that is not to be had at once does not cost all those before it.
+    monkeypatch.setattr(stripe_books, "_PAUSES", (0,))
+    await control.add_fault(FaultKind.ERROR, path="/v1/payouts", status=429)
+    await control.clear_requests()
     await books.compare_books(looking("run-2"))
+    asked = (await control.requests()).total
     async with academy.sessions() as session:
         lines = (await session.execute(select(BalanceTransaction))).scalars().all()
     by_type = {(row.type, row.order_id) for row in lines}
@@ -260,6 +271,11 @@ async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed
     assert {row.payout_id for row in lines} == {payout["id"]}
     assert sum(row.net for row in lines) == 0
     assert {row.net == row.amount - row.fee for row in lines} == {True}
+
+    # A payout of a busy day has a hundred thousand lines: what is written down whole is not read again.
+    await control.clear_requests()
+    await books.compare_books(looking("run-2b"))
+    assert (await control.requests()).total == asked - 2, "neither the lines of the payout nor the page that failed"
 
     # The fee of the order's payment was another one when it was read first.
     [own] = [row for row in lines if (row.type, row.order_id) == ("charge", order_id)]
@@ -287,3 +303,85 @@ async def test_the_balance_is_mirrored_with_its_orders_and_payouts_and_a_changed
     await academy.order(is_told=False)
     step = looking("run-7").model_copy(update={"looked_until": now() - timedelta(minutes=10)})
     assert (await books.compare_books(step)).found == 1, "the payment of nobody alone, which was open before"
+
+    # With an account that is shared, what others paid for their payments is theirs.
+    [others] = [row.stripe_id for row in lines if (row.type, row.order_id) == ("charge", None)]
+    for is_shared, asked_about in ((False, {own.stripe_id, others}), (True, {own.stripe_id})):
+        strict = ReconciliationActivities(academy.client, academy.sessions, FeeLimit(percent=0, fixed=0), is_shared)
+        await strict.compare_books(looking(f"run-8-{is_shared}"))
+        fees = {row.stripe_id for row in (await open_findings(academy)).values() if row.kind == KINDS.FEE_MISMATCH}
+        assert fees & {own.stripe_id, others} == asked_about
+
+
+async def test_what_came_for_an_order_that_is_canceled_and_still_runs_is_looked_after(
+    academy: Academy, books: ReconciliationActivities
+) -> None:
+    """Its job waits for no payment any more: to tell it alone would pay nothing back."""
+    control = academy.installation.double.control
+    # What the account was used for before the first order is nothing of ours.
+    await academy.pay(None, 500)
+    await control.advance_clock(600)
+    order_id, intent = await academy.order(is_told=False)
+    async with academy.sessions.begin() as session:
+        changed = {"status": OrderStatus.CANCELLED, "created_at": now() + timedelta(minutes=5)}
+        await session.execute(update(Order).where(col(Order.id) == order_id).values(changed))
+    # A payout that is still put together is of no sum yet.
+    await control.advance_clock(3 * 86_400)
+    await control.pay_out(is_in_progress=True)
+    later = {"looked_until": now() + timedelta(minutes=20)}
+    compared = await books.compare_books(looking("run-1").model_copy(update=later))
+    assert set(await open_findings(academy)) == {f"{KINDS.PAID_NOT_FULFILLED} {intent.id}"}
+    temporal = RecordingTemporal()
+    environment = ActivityEnvironment(client=cast(Client, temporal))
+    await environment.run(books.tell_jobs, TellJobs(run_id=compared.run_id))
+    assert temporal.signals == [(f"order-{order_id}", "payment_changed")]
+    assert [started for started, _ in temporal.started] == [f"payment-{intent.id}"]
+
+
+async def test_a_place_that_a_person_leaves_as_it_is_is_not_ended_by_the_watch_of_its_refund(
+    academy: Academy, books: ReconciliationActivities
+) -> None:
+    order_id, intent = await academy.order()
+    refund = await academy.refund(order_id, intent, intent.amount, kept_as=intent.amount)
+    await books.compare_books(looking("run-1"))
+    [finding] = (await open_findings(academy)).values()
+    await FindingActivities(academy.sessions).settle_finding(
+        SettleFinding(finding_id=finding.id, status=FindingStatus.ACCEPTED, actor="staff:7", workflow_id="w")
+    )
+    watch = RefundWatchActivities(academy.client, academy.sessions)
+    await watch.read_refund(ReadRefund(stripe_refund_id=refund, workflow_id=f"refund-watch-{refund}"))
+    assert await academy.place_of(order_id) is EnrollmentStatus.ACTIVE
+
+
+async def test_what_another_run_has_seen_put_right_meanwhile_is_not_found_again(
+    academy: Academy, books: ReconciliationActivities
+) -> None:
+    """The runs of the quarter of an hour and of the night may write at the same moment."""
+    order_id, intent = await academy.order(is_told=False)
+    async with academy.sessions.begin() as other:
+        await lock_findings(other, CheckKind.RECONCILIATION)
+        running = asyncio.create_task(books.compare_books(looking("run-1")))
+        waits = select(func.count()).select_from(text("pg_locks")).where(text("locktype = 'advisory' AND NOT granted"))
+
+        async def is_waiting() -> bool:
+            return bool((await other.execute(waits)).scalar_one())
+
+        await eventually(is_waiting)
+        await academy.complete(order_id, intent, Money(amount=intent.amount, currency="EUR"))
+    assert (await running).found == 0
+
+
+async def test_an_account_that_knows_none_of_the_payments_is_another_one(
+    academy: Academy, books: ReconciliationActivities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is asked about every order of the week because a key was mistaken."""
+    monkeypatch.setattr(reconciliation, "_ENOUGH", 2)
+    for number in range(2):
+        order_id, _ = await academy.order(is_paid=False)
+        await academy.set_payment(order_id, payment_intent_id=f"pi_elsewhere{number}")
+    with pytest.raises(ApplicationError, match="of another account"):
+        await books.compare_books(looking("run-1"))
+    assert await open_findings(academy) == {}
+    # One that is known: then it is the others that are wrong.
+    await academy.order()
+    assert (await books.compare_books(looking("run-1"))).found == 2
