@@ -18,9 +18,9 @@ from activities.job_story import on_record, story_of
 from models import search
 from models.errors import Reason
 from models.identifiers import job_subject_id, new_id
-from models.tables import AuditEntry, Mail, Person
+from models.tables import AuditEntry, HumanTask, Mail, Person
 from models.tables.columns import now
-from models.vocabulary import JobAction, MailList, MailStatus, MailTemplate, TaskAction, WaitingFor
+from models.vocabulary import JobAction, MailList, MailStatus, MailTemplate, TaskAction, TaskStatus, WaitingFor
 from rules.decision import Refused
 from tests.eventually import eventually
 from tests.integration.toy_jobs import SWITCHES, Asks, Breaks, MailsOnce, Toys, open_task, playing
@@ -135,9 +135,12 @@ async def test_a_mail_that_hangs_is_let_go_before_any_task_and_only_once(
     under_way = await a_mail(sessions, job, handed_over_at=now())
     waits = await a_mail(sessions, job, deferred_until=now(), deferred_reason="quiet_hours")
     await open_task(sessions, job, TaskAction.DISMISS)
+    afterwards: list[UUID] = []
     for _ in range(2):
         assert said(await steps.act(JobAction.SKIP, job, FRIDA)) == "Its mail is not sent; the job goes on."
         await rests(steps, job)
+        # What comes after it is another mail.
+        afterwards.append(await a_mail(sessions, job))
     assert len(SWITCHES.tries) == 3
     async with sessions() as session:
         mail = await session.get_one(Mail, mail_id)
@@ -147,7 +150,8 @@ async def test_a_mail_that_hangs_is_let_go_before_any_task_and_only_once(
         assert (mail.status, mail.status_reason) == (MailStatus.SKIPPED, "operator")
         assert (await session.execute(entries)).scalars().all() == [FRIDA]
         assert (await session.get_one(Mail, marketing)).status == MailStatus.SKIPPED
-        assert {(await session.get_one(Mail, each)).status for each in (under_way, waits)} == {MailStatus.QUEUED}
+        left_alone = (under_way, waits, *afterwards)
+        assert {(await session.get_one(Mail, each)).status for each in left_alone} == {MailStatus.QUEUED}
     refused = await steps.act(JobAction.CANCEL, job, FRIDA)
     assert isinstance(refused, Refused)
     assert (refused.reason, refused.detail) == (
@@ -170,6 +174,17 @@ async def test_tasks_are_decided_by_their_jobs_and_cancellations_are_theirs(
         await steps.act(action, job, FRIDA)
         ends[action] = await handle.result()
     assert ends == {"retry": "retry by staff:frida", "skip": "dismiss by staff:frida"}
+    twice = an_id("cart")
+    handle = await toys.start(Asks, twice)
+    dismissed, other = [await open_task(sessions, twice, TaskAction.DISMISS) for _ in range(2)]
+    async with sessions.begin() as session:
+        task = await session.get_one(HumanTask, dismissed.id)
+        task.status, task.decision, task.decided_by, task.decided_at = TaskStatus.DONE, "dismiss", FRIDA, now()
+    assert said(await steps.act(JobAction.SKIP, twice, FRIDA)) == "The task refund_failed is dismissed."
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    planned = await steps.plan(JobAction.SKIP, twice, "staff:hugo")
+    assert isinstance(planned, Plan)
+    assert planned.decisions == ((other.id, TaskAction.DISMISS),)
     job = an_id("cart")
     handle = await toys.start(Asks, job)
     assert said(await steps.act(JobAction.CANCEL, job, FRIDA)) == "The cart is cleared, as by its owner."

@@ -86,6 +86,20 @@ class Asks:
         return TaskDecided(task_id=decision.task_id, action=decision.action)
 
 
+@workflow.defn(name="CascadeWorkflow")
+class Refuses:
+    """Refuses every decision, with a reason of its own."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.sleep(timedelta(days=1))
+
+    @workflow.update
+    async def decide(self, decision: DecideTask) -> TaskDecided:
+        """Refuse it."""
+        raise ApplicationError("not this way", type="odd", non_retryable=True)
+
+
 @workflow.defn(name="WedgedToy")
 class Wedges:
     """Its code cannot go on."""
@@ -141,7 +155,7 @@ async def playing(temporal: Client) -> AsyncIterator[Toys]:
     async with Worker(
         temporal,
         task_queue=queue,
-        workflows=[MailsOnce, Breaks, Asks, Wedges, BreaksForGood],
+        workflows=[MailsOnce, Breaks, Asks, Refuses, Wedges, BreaksForGood],
         activities=[SWITCHES.send_mail],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
