@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select, update
-from sqlmodel import col
+from sqlmodel import SQLModel, col
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import SearchAttributePair
 from temporalio.testing import ActivityEnvironment
@@ -19,12 +19,35 @@ from activities.unfinished import BUSINESS, unfinished
 from models import search
 from models.identifiers import job_action_workflow_id, new_id
 from models.messages.checks import LookForStuckJobs
-from models.tables import AuditEntry, BulkJobAction, CheckRun, Finding
+from models.tables import (
+    AuditEntry,
+    BulkJobAction,
+    CheckRun,
+    Enrollment,
+    Finding,
+    Order,
+    Refund,
+    RefundRequest,
+    TutorApplication,
+)
 from models.tables.columns import now
-from models.vocabulary import CheckStatus, FindingKind, FindingStatus, JobAction, JobActionStatus
+from models.vocabulary import (
+    ApplicationStatus,
+    CheckStatus,
+    FindingKind,
+    FindingStatus,
+    JobAction,
+    JobActionStatus,
+    RefundCause,
+    RefundRequestStatus,
+    RefundStatus,
+)
 from rules import jobs as rules
 from rules.jobs import JOB_TYPES
+from sandbox.sample_academy import sample_id
 from tests.eventually import eventually
+from tests.fresh_record import load_academy
+from tests.integration.money_on_record import write_made_up
 from tests.integration.toy_jobs import SWITCHES, Asks, BreaksForGood, MailsOnce, Toys, Wedges, playing
 
 
@@ -199,3 +222,41 @@ async def test_a_job_that_broke_matters_as_long_as_its_business_is_not_over(sess
         unknown = a_broken("UnmatchedPaymentWorkflow", "payment-pi_1")
         odd = a_broken("OrderWorkflow", "order-without-an-id")
         assert await unfinished(session, [*over, *known, unknown, odd]) == [known[0], unknown]
+
+
+async def test_a_refund_that_is_granted_and_an_application_that_is_not_erased_are_not_over(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    made_up = await write_made_up(sessions, "owed", 1)
+    order, place = made_up.rows[0][0], made_up.rows[2][0]
+    assert isinstance(order, Order)
+    assert isinstance(place, Enrollment)
+    request = RefundRequest(
+        id=new_id(), enrollment_id=place.id, cause=RefundCause.NO_TIME, status=RefundRequestStatus.APPROVED, grounds=[],
+        amount=500, currency=order.currency, requested_by="staff:1", decided_by="staff:1", decided_at=now(),
+        workflow_id="x",
+    )  # fmt: skip
+    refund = Refund(
+        id=new_id(), order_id=order.id, enrollment_id=place.id, request_id=request.id, payment_intent_id="pi_1",
+        amount=500, currency=order.currency, reason="requested", workflow_id="x",
+    )  # fmt: skip
+    application = TutorApplication(
+        id=new_id(), applicant_id=sample_id("person", "grace"), status=ApplicationStatus.WITHDRAWN, erase_at=now(),
+        workflow_id="x",
+    )  # fmt: skip
+    jobs = [
+        a_broken("RefundWorkflow", f"refund-{place.id}"),
+        a_broken("TutorApplicationWorkflow", f"tutor-application-{application.id}"),
+    ]
+    async with sessions() as session:
+
+        async def owing(*rows: SQLModel) -> list[Listed]:
+            session.add_all(rows)
+            await session.flush()
+            return await unfinished(session, jobs)
+
+        assert await owing(request, application) == jobs
+        assert await owing(refund) == jobs
+        refund.stripe_refund_id, application.erased_at = "re_1", now()
+        assert await owing(refund, application) == []
+        refund.status = RefundStatus.FAILED
+        assert await owing(refund) == jobs[:1]
