@@ -54,7 +54,7 @@ class JobActionBody(BaseModel):
     action: JobAction
     query: str = Field(
         min_length=1,
-        max_length=2000,
+        max_length=20_000,
         description="in the language of Temporal's visibility; it finds jobs of ours alone. Write no names.",
     )
 

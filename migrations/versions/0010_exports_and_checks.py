@@ -187,7 +187,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("action", sa.String(length=32), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("query", sa.String(length=2000), nullable=False),
+        sa.Column("query", sa.String(length=20_000), nullable=False),
         sa.Column("requested_by", sa.String(length=80), nullable=False),
         sa.Column("asked_sha256", sa.String(length=64), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),

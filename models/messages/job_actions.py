@@ -14,7 +14,7 @@ class JobActionRequest(Message):
 
     job_action_id: UUID
     action: JobAction
-    query: str = Field(min_length=1, max_length=2000, description="of Temporal's visibility; holds no personal data")
+    query: str = Field(min_length=1, max_length=20_000, description="of Temporal's visibility; holds no personal data")
     actor: Actor
 
 
