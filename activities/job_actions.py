@@ -189,7 +189,9 @@ class JobActionActivities:
             )
             if ended.first() is not None:
                 change = StateChange(JOB_ACTION, step.job_action_id, JobActionStatus.RUNNING, status)
-                await write_audit(session, [change], actor="system", reason="ended", workflow_id=step.workflow_id)
+                await write_audit(
+                    session, [change], actor=step.stopped_by or "system", reason="ended", workflow_id=step.workflow_id
+                )
 
     @activity.defn
     async def retry_job(self, step: RetryJob) -> RetriedJob:

@@ -51,7 +51,7 @@ class _Known:
         """Whether it is known as one that holds up many jobs."""
         return finding_id_for(kind, _about_many(cause)) in self.outages
 
-    def examined(self, moment: datetime, turns: int) -> Collection[UUID]:
+    def examined(self, moment: datetime, turns: int) -> set[UUID]:
         """What this run can say of that it is over. An outage is, once every job had its turn without it."""
         since = moment - (turns - 1) * _EVERY
         return {

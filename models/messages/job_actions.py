@@ -46,6 +46,13 @@ class EndJobAction(Message):
     job_action_id: UUID
     is_stopped: bool
     workflow_id: WorkflowId
+    stopped_by: Actor | None = Field(default=None, description="none where it came to its end, or nobody said who")
+
+
+class StopJobAction(Message):
+    """Act on no further job."""
+
+    actor: Actor
 
 
 class JobActionProgress(Message):
