@@ -285,6 +285,10 @@ def upgrade() -> None:
     op.create_index(op.f("ix_balance_transactions_order_id"), "balance_transactions", ["order_id"], unique=False)
     op.create_index(op.f("ix_balance_transactions_payout_id"), "balance_transactions", ["payout_id"], unique=False)
     op.create_index(op.f("ix_balance_transactions_source_id"), "balance_transactions", ["source_id"], unique=False)
+    op.create_index("ix_human_tasks_workflow_id", "human_tasks", ["workflow_id"], unique=False)
+    op.create_index("ix_mails_created_at", "mails", ["created_at"], unique=False)
+    op.create_index("ix_mails_workflow_id", "mails", ["workflow_id"], unique=False)
+    op.create_index("ix_orders_created_at", "orders", ["created_at"], unique=False)
     _listed("mails", "template", (*_TEMPLATES, *_NEW_TEMPLATES))
     _listed("human_tasks", "kind", (*_TASKS, *_NEW_TASKS))
 
@@ -294,6 +298,10 @@ def downgrade() -> None:
     op.execute(f"DELETE FROM human_tasks WHERE kind IN ({_quoted(_NEW_TASKS)})")  # noqa: S608
     _listed("human_tasks", "kind", _TASKS)
     _listed("mails", "template", _TEMPLATES)
+    op.drop_index("ix_orders_created_at", table_name="orders")
+    op.drop_index("ix_mails_workflow_id", table_name="mails")
+    op.drop_index("ix_mails_created_at", table_name="mails")
+    op.drop_index("ix_human_tasks_workflow_id", table_name="human_tasks")
     op.drop_index(op.f("ix_balance_transactions_source_id"), table_name="balance_transactions")
     op.drop_index(op.f("ix_balance_transactions_payout_id"), table_name="balance_transactions")
     op.drop_index(op.f("ix_balance_transactions_order_id"), table_name="balance_transactions")

@@ -31,6 +31,7 @@ class Order(Row, table=True):
             name="completed_has_time",
         ),
         Index("ix_orders_payer_id_created_at", "payer_id", "created_at"),
+        Index("ix_orders_created_at", "created_at"),
         Index("ix_orders_open", "hold_expires_at", postgresql_where=text("status = 'pending_payment'")),
     )
 
