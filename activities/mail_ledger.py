@@ -191,6 +191,8 @@ async def reopen(session: AsyncSession, mail_id: UUID, *, times: int, actor: str
     before = MailStatus(mail.status)
     if may_follow(before, MailStatus.QUEUED):
         mail.status, mail.status_reason, mail.handed_over_at, mail.updated_at = MailStatus.QUEUED, None, None, now()
+        # It hangs with whoever sends it now, and it is there that it can be skipped.
+        mail.workflow_id = workflow_id
         change = StateChange("mail", mail_id, before, MailStatus.QUEUED)
         await write_audit(session, [change], actor=actor, reason=reason, workflow_id=workflow_id)
     return mail
