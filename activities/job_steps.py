@@ -47,6 +47,7 @@ _WEDGED = Refused(
     Reason.NOTHING_TO_RETRY,
     "Its code cannot go on, and is tried again by itself: mend the code, or start the build again on which it runs.",
 )
+_NOT_HERE = {TaskAction.RETRY: (TaskQueue.REVIEW,), TaskAction.DISMISS: (TaskQueue.REVIEW, TaskQueue.FINANCE)}
 _OF_DECISIONS = frozenset({Reason.TASK_NOT_OPEN, Reason.ACTION_NOT_ALLOWED})
 _LAST_TASK = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 _CANCELED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
@@ -274,7 +275,7 @@ async def _skip(session: AsyncSession, job: Job, actor: str) -> Plan | Refused:
         return Plan(JobAction.SKIP, job, f"The task {dismissed} is dismissed.")
     tasks = await _open_tasks(session, job, TaskAction.DISMISS, actor)
     if not tasks:
-        return Refused(Reason.NOTHING_TO_SKIP, "No mail of it hangs, and no task of it can be dismissed.")
+        return Refused(Reason.NOTHING_TO_SKIP, "No mail of it hangs, and no task of it can be skipped.")
     task_id, kind = tasks[0]
     return Plan(JobAction.SKIP, job, f"The task {kind} is dismissed.", (), ((task_id, TaskAction.DISMISS),))
 
@@ -305,13 +306,16 @@ async def _just_dismissed(session: AsyncSession, job: Job, actor: str) -> TaskKi
 async def _open_tasks(
     session: AsyncSession, job: Job, action: TaskAction, actor: str
 ) -> Sequence[tuple[UUID, TaskKind]]:
-    """The open tasks of the job that allow it, the oldest first. Reviews are for reviewers, none is about who acts."""
+    """The open tasks of the job that allow it, the oldest first. Reviews are for reviewers, none is about who acts.
+
+    Whoever lets go of something has not decided about money: to dismiss that is to keep it, or to call it paid back.
+    """
     query = (
         select(col(HumanTask.id), col(HumanTask.kind))
         .where(
             col(HumanTask.workflow_id) == job.workflow_id,
             col(HumanTask.status) == TaskStatus.OPEN,
-            col(HumanTask.queue) != TaskQueue.REVIEW,
+            col(HumanTask.queue).not_in(_NOT_HERE[action]),
             func.array_position(col(HumanTask.allowed_actions), action.value).is_not(None),
             *not_about_own(_person_behind(actor)),
         )

@@ -130,7 +130,7 @@ def cancel(who: _Who, workflow_id: _Id = None, query: _Query = None, dry_run: _D
 
 @jobs.command()
 def skip(who: _Who, workflow_id: _Id = None, query: _Query = None, dry_run: _DryRun = False) -> None:
-    """Let go of a mail that hangs; without one, of the oldest task that may be dismissed."""
+    """Let go of a mail that hangs; without one, of the oldest task that may be dismissed and is not about money."""
     _act(JobAction.SKIP, who, workflow_id, query, dry_run)
 
 

@@ -29,6 +29,7 @@ from models.vocabulary import (
     MailStatus,
     MailTemplate,
     TaskAction,
+    TaskKind,
     TaskStatus,
     WaitingFor,
 )
@@ -181,17 +182,22 @@ async def test_tasks_are_decided_by_their_jobs_and_cancellations_are_theirs(
         handle = await toys.start(Asks, job)
         await open_task(sessions, job, TaskAction.ACCEPT)
         assert said(await steps.act(action, job, FRIDA)) in {Reason.NOTHING_TO_RETRY, Reason.NOTHING_TO_SKIP}
-        await open_task(sessions, job, decision)
+        await open_task(sessions, job, TaskAction.DISMISS)
+        # Letting go is no word about money.
+        assert said(await steps.act(JobAction.SKIP, job, FRIDA)) == Reason.NOTHING_TO_SKIP
+        await open_task(sessions, job, decision, kind=TaskKind.CERTIFICATE_NAME_MISSING)
         await steps.act(action, job, FRIDA)
         ends[action] = await handle.result()
     assert ends == {"retry": "retry by staff:frida", "skip": "dismiss by staff:frida"}
     twice = an_id("cart")
     handle = await toys.start(Asks, twice)
-    dismissed, other = [await open_task(sessions, twice, TaskAction.DISMISS) for _ in range(2)]
+    dismissed, other = [
+        await open_task(sessions, twice, TaskAction.DISMISS, kind=TaskKind.CERTIFICATE_NAME_MISSING) for _ in range(2)
+    ]
     async with sessions.begin() as session:
         task = await session.get_one(HumanTask, dismissed.id)
         task.status, task.decision, task.decided_by, task.decided_at = TaskStatus.DONE, "dismiss", FRIDA, now()
-    assert said(await steps.act(JobAction.SKIP, twice, FRIDA)) == "The task refund_failed is dismissed."
+    assert said(await steps.act(JobAction.SKIP, twice, FRIDA)) == "The task certificate_name_missing is dismissed."
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
     planned = await steps.plan(JobAction.SKIP, twice, "staff:hugo")
     assert isinstance(planned, Plan)
