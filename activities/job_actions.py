@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,11 +11,12 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy import values as table_of
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, column
 from temporalio import activity
 from temporalio.client import RPCTimeoutOrCancelledError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
@@ -40,6 +42,8 @@ from rules.decision import Refused
 JOB_ACTION = "job_action"
 MAX_JOBS = 10_000
 
+_log = logging.getLogger("registrar.jobs")
+
 _AT_ONCE = 20
 _SHOWN = 20
 _ATTEMPTS = 5
@@ -53,6 +57,16 @@ _OUTCOMES = {
     Reason.JOB_OVER: JobActionOutcome.GONE,
     Reason.NOT_FOUND: JobActionOutcome.GONE,
 }
+# What the server says of one workflow, and will say again: such a run cannot be reset, or is deleted by now.
+_OF_ONE_JOB = frozenset(
+    {
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.ALREADY_EXISTS,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.OUT_OF_RANGE,
+    }
+)
 _Outcome = tuple[JobActionOutcome, Reason | None]
 
 
@@ -128,8 +142,8 @@ class JobActionActivities:
     async def act_on_page(self, page: JobActionPage) -> JobActionPageDone:
         """Act on the next jobs, twenty at a time, and write down what came of each.
 
-        Raises what Temporal says if it cannot be reached; who had their turn keeps it. A job whose workflow alone does
-        not answer is passed over at the fifth attempt, as `gone`: it holds up no other.
+        Raises what Temporal or the database says if it cannot be reached; who had their turn keeps it. What fails with
+        one job alone is tried five times, then it is passed over: it holds up no other.
         """
         async with self.sessions() as session:
             action = await session.get(BulkJobAction, page.job_action_id)
@@ -150,9 +164,9 @@ class JobActionActivities:
             came = dict(zip(group, await asyncio.gather(*turns, return_exceptions=True), strict=True))
             outcomes = {job: each for job, each in came.items() if not isinstance(each, BaseException)}
             failed = {job: each for job, each in came.items() if isinstance(each, BaseException)}
-            outages = [error for error in failed.values() if not _is_silence(error)]
+            outages = [error for error in failed.values() if is_outage(error)]
             if passes_over and not outages:
-                outcomes |= dict.fromkeys(failed, (JobActionOutcome.GONE, _UNREACHED))
+                outcomes |= {job: _passed_over(job, error) for job, error in failed.items()}
             # Whatever went wrong with one, the others have had their turn.
             async with self.sessions.begin() as session:
                 await _write_outcomes(session, action.id, outcomes)
@@ -175,17 +189,20 @@ class JobActionActivities:
             )
             if ended.first() is not None:
                 change = StateChange(JOB_ACTION, step.job_action_id, JobActionStatus.RUNNING, status)
-                await write_audit(session, [change], actor="system", reason="ended", workflow_id=step.workflow_id)
+                await write_audit(
+                    session, [change], actor=step.stopped_by or "system", reason="ended", workflow_id=step.workflow_id
+                )
 
     @activity.defn
     async def retry_job(self, step: RetryJob) -> RetriedJob:
-        """Have one job try again, for whoever was asked about it. What it refuses is told, and so is its silence."""
+        """Have one job try again, for whoever was asked about it. What it refuses is told, and so is its silence, and
+        that it cannot be done to this job."""
         try:
             _, reason = await self._turn(JobAction.RETRY, step.workflow_id, step.actor)
-        except (RPCTimeoutOrCancelledError, TimeoutError) as error:
-            if not _is_silence(error):
+        except Exception as error:
+            if is_outage(error):
                 raise
-            reason = _UNREACHED
+            _, reason = _passed_over(step.workflow_id, error)
         return RetriedJob(refusal=reason)
 
     async def _found(self, request: JobActionRequest) -> Sequence[str] | Refused:
@@ -213,11 +230,23 @@ class JobActionActivities:
         return JobActionOutcome.DONE, None
 
 
-def _is_silence(error: BaseException) -> bool:
-    """Whether a workflow alone has not answered in time. A server that does not answer says so by its RPC."""
+def is_outage(error: BaseException) -> bool:
+    """Whether it is the database or Temporal that fails, for every job alike: then it is tried again until it passes.
+
+    A workflow that does not answer in time fails alone; a server that does not answer says so by its RPC.
+    """
     if isinstance(error, RPCTimeoutOrCancelledError):
-        return not isinstance(error.__cause__, RPCError)
-    return isinstance(error, TimeoutError)
+        return isinstance(error.__cause__, RPCError)
+    if isinstance(error, RPCError):
+        return error.status not in _OF_ONE_JOB
+    return isinstance(error, SQLAlchemyError | OSError | asyncio.CancelledError) and not isinstance(error, TimeoutError)
+
+
+def _passed_over(workflow_id: str, error: BaseException) -> _Outcome:
+    _log.warning("%s was passed over: %s", workflow_id, type(error).__qualname__)
+    if isinstance(error, RPCTimeoutOrCancelledError | TimeoutError):
+        return JobActionOutcome.GONE, _UNREACHED
+    return JobActionOutcome.REFUSED, Reason.INTERNAL
 
 
 async def _total(session: AsyncSession, job_action_id: UUID) -> int:

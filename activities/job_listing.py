@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.job_reading import BROKEN, Listed, listed_of
 from models import search
 from models.errors import Reason
+from models.saved_queries import overdue
 from models.tables import Finding
 from models.vocabulary import CheckKind, FindingStatus, WaitingFor
 from rules.decision import Refused
@@ -147,7 +148,7 @@ async def _stuck(session: AsyncSession, moment: datetime) -> str:
         .limit(_MOST_FINDINGS)
     )
     ids = (await session.execute(found)).scalars().all()
-    late = f'(ExecutionStatus = "Running" AND {search.DUE_AT.name} < {quoted(moment - OVERDUE_BY)})'
+    late = f"({overdue(moment - OVERDUE_BY)})"
     wedged = f'(ExecutionStatus = "Running" AND {CANNOT_GO_ON})'
     by_scan = [f"WorkflowId IN ({', '.join(map(quoted, ids))})"] if ids else []
     return " OR ".join((late, wedged, *by_scan))

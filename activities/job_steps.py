@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio.api.common.v1 import WorkflowExecution
@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.job_reading import PATIENCE, Job, Step, describe, job_of
-from activities.mail_ledger import BY_OPERATOR, skip_hanging
+from activities.mail_ledger import BY_OPERATOR, hanging_mails, skip_hanging
 from activities.task_record import not_about_own
 from models.errors import Reason
 from models.identifiers import job_subject_id
@@ -38,7 +38,7 @@ from rules.jobs import JOB_TYPES
 
 JOB = "job"
 SEND_MAIL = "send_mail"
-# Whoever asks again because the answer got lost means the same mail, not what comes after it.
+# Whoever asks again because the answer got lost means the same mail or task, not what comes after it.
 _REPEATED_WITHIN = timedelta(minutes=2)
 _ANSWERS_WITHIN = timedelta(seconds=10)
 _NO_SUCH_JOB = Refused(Reason.NOT_FOUND, "There is no such job, or it was long ago.")
@@ -47,6 +47,7 @@ _WEDGED = Refused(
     Reason.NOTHING_TO_RETRY,
     "Its code cannot go on, and is tried again by itself: mend the code, or start the build again on which it runs.",
 )
+_NOT_HERE = {TaskAction.RETRY: (TaskQueue.REVIEW,), TaskAction.DISMISS: (TaskQueue.REVIEW, TaskQueue.FINANCE)}
 _OF_DECISIONS = frozenset({Reason.TASK_NOT_OPEN, Reason.ACTION_NOT_ALLOWED})
 _LAST_TASK = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 _CANCELED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
@@ -62,7 +63,7 @@ class Plan:
     will: str
     steps: tuple[Step, ...] = ()
     decisions: tuple[tuple[UUID, TaskAction], ...] = ()
-    skips_mail: bool = False
+    mails: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class JobSteps:
         if isinstance(plan, Refused):
             return plan
         async with self.sessions.begin() as session:
-            if plan.skips_mail:
-                await skip_hanging(session, workflow_id, actor=actor)
+            if plan.mails:
+                await skip_hanging(session, plan.mails, workflow_id, actor=actor)
             change = StateChange(JOB, job_subject_id(workflow_id), plan.job.state, action)
             await write_audit(session, [change], actor=actor, reason=plan.will[:200], workflow_id=workflow_id)
         if action is JobAction.CANCEL:
@@ -265,42 +266,56 @@ async def _skip(session: AsyncSession, job: Job, actor: str) -> Plan | Refused:
     if not job.is_open:
         return _OVER
     hanging = [step for step in job.pending if step.activity == SEND_MAIL and (step.last_failure or step.is_paused)]
-    if await _has_mail_to_skip(session, job, is_hanging=bool(hanging)):
+    is_repeated = await _has_just_skipped(session, job)
+    mails = () if is_repeated or not hanging else await hanging_mails(session, job.workflow_id)
+    if is_repeated or mails:
         steps = tuple(step for step in hanging if step.waits)
-        return Plan(JobAction.SKIP, job, "Its mail is not sent; the job goes on.", steps, skips_mail=True)
+        return Plan(JobAction.SKIP, job, "Its mail is not sent; the job goes on.", steps, mails=tuple(mails))
+    if (dismissed := await _just_dismissed(session, job, actor)) is not None:
+        return Plan(JobAction.SKIP, job, f"The task {dismissed} is dismissed.")
     tasks = await _open_tasks(session, job, TaskAction.DISMISS, actor)
     if not tasks:
-        return Refused(Reason.NOTHING_TO_SKIP, "No mail of it hangs, and no task of it can be dismissed.")
+        return Refused(Reason.NOTHING_TO_SKIP, "No mail of it hangs, and no task of it can be skipped.")
     task_id, kind = tasks[0]
     return Plan(JobAction.SKIP, job, f"The task {kind} is dismissed.", (), ((task_id, TaskAction.DISMISS),))
 
 
-async def _has_mail_to_skip(session: AsyncSession, job: Job, *, is_hanging: bool) -> bool:
-    just_skipped = (
-        (col(Mail.status) == MailStatus.SKIPPED)
-        & (col(Mail.status_reason) == BY_OPERATOR)
-        & (col(Mail.updated_at) > now() - _REPEATED_WITHIN)
+async def _has_just_skipped(session: AsyncSession, job: Job) -> bool:
+    """Whether a mail of it was let go of a moment ago."""
+    just_skipped = exists().where(
+        col(Mail.workflow_id) == job.workflow_id,
+        col(Mail.status) == MailStatus.SKIPPED,
+        col(Mail.status_reason) == BY_OPERATOR,
+        col(Mail.updated_at) > now() - _REPEATED_WITHIN,
     )
-    waits = (
-        (col(Mail.status) == MailStatus.QUEUED)
-        & col(Mail.handed_over_at).is_(None)
-        & col(Mail.deferred_until).is_(None)
+    return bool(await session.scalar(select(just_skipped)))
+
+
+async def _just_dismissed(session: AsyncSession, job: Job, actor: str) -> TaskKind | None:
+    """The kind of the task that the same person has dismissed a moment ago."""
+    query = select(col(HumanTask.kind)).where(
+        col(HumanTask.workflow_id) == job.workflow_id,
+        col(HumanTask.decision) == TaskAction.DISMISS,
+        col(HumanTask.decided_by) == actor,
+        col(HumanTask.decided_at) > now() - _REPEATED_WITHIN,
     )
-    wanted = or_(just_skipped, waits) if is_hanging else just_skipped
-    query = select(exists().where(col(Mail.workflow_id) == job.workflow_id, wanted))
-    return bool((await session.execute(query)).scalar_one())
+    kind = await session.scalar(query.order_by(col(HumanTask.decided_at).desc()).limit(1))
+    return None if kind is None else TaskKind(kind)
 
 
 async def _open_tasks(
     session: AsyncSession, job: Job, action: TaskAction, actor: str
 ) -> Sequence[tuple[UUID, TaskKind]]:
-    """The open tasks of the job that allow it, the oldest first. Reviews are for reviewers, none is about who acts."""
+    """The open tasks of the job that allow it, the oldest first. Reviews are for reviewers, none is about who acts.
+
+    Whoever lets go of something has not decided about money: to dismiss that is to keep it, or to call it paid back.
+    """
     query = (
         select(col(HumanTask.id), col(HumanTask.kind))
         .where(
             col(HumanTask.workflow_id) == job.workflow_id,
             col(HumanTask.status) == TaskStatus.OPEN,
-            col(HumanTask.queue) != TaskQueue.REVIEW,
+            col(HumanTask.queue).not_in(_NOT_HERE[action]),
             func.array_position(col(HumanTask.allowed_actions), action.value).is_not(None),
             *not_about_own(_person_behind(actor)),
         )

@@ -8,7 +8,7 @@ Marketing mail is looked at once more in the transaction that hands it over, wit
 wait (`deferred_until`) or not go out at all. Whoever changes such a mail locks its recipient first.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -33,6 +33,11 @@ from rules.marketing import LISTS
 
 # Longer than an attempt may take: whoever handed a mail over before has ended since.
 _LONGEST_ATTEMPT = timedelta(minutes=10)
+_HANGS = (
+    col(Mail.status) == MailStatus.QUEUED,
+    col(Mail.handed_over_at).is_(None),
+    col(Mail.deferred_until).is_(None),
+)
 # Why a mail was skipped that somebody has let go of, so that its job goes on.
 BY_OPERATOR = "operator"
 
@@ -186,6 +191,8 @@ async def reopen(session: AsyncSession, mail_id: UUID, *, times: int, actor: str
     before = MailStatus(mail.status)
     if may_follow(before, MailStatus.QUEUED):
         mail.status, mail.status_reason, mail.handed_over_at, mail.updated_at = MailStatus.QUEUED, None, None, now()
+        # It hangs with whoever sends it now, and it is there that it can be skipped.
+        mail.workflow_id = workflow_id
         change = StateChange("mail", mail_id, before, MailStatus.QUEUED)
         await write_audit(session, [change], actor=actor, reason=reason, workflow_id=workflow_id)
     return mail
@@ -245,17 +252,18 @@ async def _look(session: AsyncSession, mail: Mail, moment: datetime) -> MailRepo
     return None if held is None else _report(mail)
 
 
-async def skip_hanging(session: AsyncSession, workflow_id: str, *, actor: str) -> int:
-    """What a job wants to send and cannot, is not sent; answers how many mails that were.
+async def hanging_mails(session: AsyncSession, workflow_id: str) -> Sequence[UUID]:
+    """What a job wants to send and has not.
 
     One that is being handed over comes to its end by itself, and one that is only deferred hangs nowhere.
     """
-    hanging = select(Mail).where(
-        col(Mail.workflow_id) == workflow_id,
-        col(Mail.status) == MailStatus.QUEUED,
-        col(Mail.handed_over_at).is_(None),
-        col(Mail.deferred_until).is_(None),
-    )
+    query = select(col(Mail.id)).where(col(Mail.workflow_id) == workflow_id, *_HANGS).order_by(col(Mail.id))
+    return (await session.execute(query)).scalars().all()
+
+
+async def skip_hanging(session: AsyncSession, mail_ids: Sequence[UUID], workflow_id: str, *, actor: str) -> int:
+    """These mails of a job are not sent, as far as they still hang; answers how many that were."""
+    hanging = select(Mail).where(col(Mail.id).in_(mail_ids), *_HANGS)
     marketed = hanging.with_only_columns(col(Mail.recipient_id)).where(col(Mail.list).is_not(None))
     await lock_people(session, (await session.execute(marketed)).scalars().all())
     mails = (await session.execute(hanging.order_by(col(Mail.id)).with_for_update())).scalars().all()

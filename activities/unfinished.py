@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
@@ -49,12 +49,19 @@ from models.vocabulary import (
 @dataclass(frozen=True)
 class Business:
     """The row that a kind of job is about, found by the end of the workflow's id, and the states in which it is not
-    over."""
+    over, or what else is left to do."""
 
     key: Mapped[Any]
     status: Mapped[Any]
     unfinished: tuple[StrEnum, ...]
     before: str | None = None
+    or_else: ColumnElement[bool] | None = None
+
+    @property
+    def is_unfinished(self) -> ColumnElement[bool]:
+        """Whether something is left to do by the row."""
+        in_state = self.status.in_(self.unfinished)
+        return in_state if self.or_else is None else or_(in_state, self.or_else)
 
     def key_of(self, workflow_id: str) -> UUID | str | None:
         if self.before is not None:
@@ -65,13 +72,30 @@ class Business:
             return None
 
 
+# What was approved is only done once the money is on its way with somebody who follows it: the refund's own job knows
+# the id that Stripe gave it. One that failed is asked about.
+_is_on_its_way = exists().where(
+    col(Refund.request_id) == col(RefundRequest.id),
+    or_(
+        col(Refund.status).in_((RefundStatus.SUCCEEDED, RefundStatus.CANCELED)),
+        (col(Refund.status) != RefundStatus.FAILED) & col(Refund.stripe_refund_id).is_not(None),
+    ),
+)
+_IS_NOT_PAID_BACK = (
+    (col(RefundRequest.status) == RefundRequestStatus.APPROVED) & (col(RefundRequest.amount) > 0) & ~_is_on_its_way
+)
+_IS_NOT_ERASED = col(TutorApplication.erase_at).is_not(None) & col(TutorApplication.erased_at).is_(None)
+
 BUSINESS: Mapping[str, Business] = {
     "OrderWorkflow": Business(col(Order.id), col(Order.status), (OrderStatus.PENDING_PAYMENT,)),
     "OrderCancellationWorkflow": Business(
         col(Order.id), col(Order.status), (OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED)
     ),
     "RefundWorkflow": Business(
-        col(RefundRequest.enrollment_id), col(RefundRequest.status), (RefundRequestStatus.IN_REVIEW,)
+        col(RefundRequest.enrollment_id),
+        col(RefundRequest.status),
+        (RefundRequestStatus.IN_REVIEW,),
+        or_else=_IS_NOT_PAID_BACK,
     ),
     "RefundWatchWorkflow": Business(
         col(Refund.stripe_refund_id),
@@ -101,6 +125,7 @@ BUSINESS: Mapping[str, Business] = {
             ApplicationStatus.INFO_REQUESTED,
             ApplicationStatus.INACTIVE,
         ),
+        or_else=_IS_NOT_ERASED,
     ),
     "CartWorkflow": Business(col(Cart.id), col(Cart.status), (CartStatus.OPEN, CartStatus.ABANDONED)),
     "CertificateBatchWorkflow": Business(
@@ -131,7 +156,7 @@ async def unfinished(session: AsyncSession, jobs: Iterable[Listed]) -> list[List
         keys = {job.workflow_id: business.key_of(job.workflow_id) for job in those}
         query = select(business.key).where(
             business.key.in_([key for key in keys.values() if key is not None]),
-            business.status.in_(business.unfinished),
+            business.is_unfinished,
         )
         open_keys = set((await session.execute(query)).scalars())
         owing.extend(job for job in those if keys[job.workflow_id] in open_keys)

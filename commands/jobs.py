@@ -11,8 +11,9 @@ from uuid import uuid4
 import typer
 from pydantic import ValidationError
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
-from temporalio.client import RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
+from temporalio.client import RPCTimeoutOrCancelledError, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from activities.database import open_database, sessions_of
@@ -35,6 +36,7 @@ from workflows.job_action_start import start_job_action
 jobs = typer.Typer(no_args_is_help=True, help="Jobs: find them, learn why they wait, act on one or on many.")
 
 _PATIENCE = timedelta(seconds=30)
+_CONNECTS_WITHIN = 5
 _ACTOR = re.compile(r"[A-Za-z0-9._|-]{1,64}")
 
 _Id = Annotated[str | None, typer.Argument(help="one job, e.g. order-<order id>")]
@@ -45,6 +47,19 @@ _DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would ha
 
 class _RefusedError(Exception):
     """What a person at a terminal is told instead."""
+
+
+_TOLD = (
+    InvalidQueryError,
+    _RefusedError,
+    WorkflowUpdateFailedError,
+    WorkflowFailureError,
+    RPCTimeoutOrCancelledError,
+    RPCError,
+    ValidationError,
+    SQLAlchemyError,
+    OSError,
+)
 
 
 @jobs.command("list")
@@ -62,7 +77,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
 ) -> None:
     """List jobs, the newest first: those that run, unless asked otherwise."""
-    asked = {
+    asked: dict[str, object] = {
         "job": job,
         "state": state,
         "waiting_for": waiting_for,
@@ -73,6 +88,8 @@ def list_(
         "run": run,
         "stuck": stuck,
     }
+    if query is not None and any(each not in (None, False) for each in asked.values()):
+        raise typer.BadParameter("A --query says all of it: leave the other options out.")
 
     async def find(steps: JobSteps) -> None:
         async with steps.sessions() as session:
@@ -113,7 +130,7 @@ def cancel(who: _Who, workflow_id: _Id = None, query: _Query = None, dry_run: _D
 
 @jobs.command()
 def skip(who: _Who, workflow_id: _Id = None, query: _Query = None, dry_run: _DryRun = False) -> None:
-    """Let go of a mail that hangs; without one, of the oldest task that may be dismissed."""
+    """Let go of a mail that hangs; without one, of the oldest task that may be dismissed and is not about money."""
     _act(JobAction.SKIP, who, workflow_id, query, dry_run)
 
 
@@ -159,11 +176,14 @@ async def _act_on_many(steps: JobSteps, action: JobAction, query: str, actor: st
     request = JobActionRequest(
         job_action_id=job_action_id_for(actor, uuid4().hex), action=action, query=query, actor=actor
     )
+    workflow_id = job_action_workflow_id(request.job_action_id)
     try:
         begun = await start_job_action(steps.temporal, request, _PATIENCE)
-    except WorkflowUpdateFailedError as failed:
-        raise _RefusedError(str(failed.cause)) from None
-    workflow_id = job_action_workflow_id(request.job_action_id)
+    except RPCTimeoutOrCancelledError:
+        # Each time that it is typed is an action of its own.
+        raise _RefusedError(
+            f"No worker has answered in time. {workflow_id} may begin once one does: look before you repeat it."
+        ) from None
     typer.echo(f"{begun.total} jobs: {workflow_id}. It goes on without this terminal.", err=True)
     await steps.temporal.get_workflow_handle_for(JobActionWorkflow.run, workflow_id).result()
     line = BulkJobActionLine
@@ -182,17 +202,11 @@ def _run(command: Callable[[JobSteps], Awaitable[None]]) -> None:
     """Run it with what it needs, and say in a line what it was refused for."""
 
     async def connected() -> str | None:
-        async with _steps() as steps:
-            try:
+        try:
+            async with _steps() as steps:
                 await command(steps)
-            except (InvalidQueryError, _RefusedError) as refused:
-                return str(refused)
-            except RPCTimeoutOrCancelledError:
-                return "No worker has answered in time; it may be repeated."
-            except RPCError as error:
-                return f"Temporal says: {error.status.name.lower().replace('_', ' ')}; it may be repeated."
-            except ValidationError as invalid:
-                return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors())
+        except _TOLD as error:
+            return _told(error)
         return None
 
     refused = asyncio.run(connected())
@@ -201,12 +215,36 @@ def _run(command: Callable[[JobSteps], Awaitable[None]]) -> None:
     leave(0 if refused is None else 1)
 
 
+def _told(error: Exception) -> str:
+    match error:
+        case InvalidQueryError() | _RefusedError():
+            return str(error)
+        case WorkflowUpdateFailedError() | WorkflowFailureError():
+            return str(error.cause)
+        case RPCTimeoutOrCancelledError():
+            return "No worker has answered in time; it may be repeated."
+        case RPCError():
+            return f"Temporal says: {error.status.name.lower().replace('_', ' ')}; it may be repeated."
+        case ValidationError():
+            return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        case _:
+            # What it says may quote the address of the database.
+            return f"The database does not answer ({type(error).__name__}): registrar doctor says more."
+
+
 @asynccontextmanager
 async def _steps() -> AsyncIterator[JobSteps]:
     settings = settings_or_exit()
+    how = settings.temporal_connection
+    how["give_up_after"] = min(how["give_up_after"], _CONNECTS_WITHIN)
     engine = open_database(settings.database_url.get_secret_value(), 2)
     try:
-        yield JobSteps(await connect(**settings.temporal_connection), sessions_of(engine))
+        try:
+            temporal = await connect(**how)
+        except (RuntimeError, RPCError, OSError):
+            where = settings.temporal_address
+            raise _RefusedError(f"Temporal cannot be reached at {where}: registrar doctor says more.") from None
+        yield JobSteps(temporal, sessions_of(engine))
     finally:
         await engine.dispose()
 

@@ -3,11 +3,24 @@
 `GET /v1/saved-queries` answers them as links, docs/operators.md lists them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from models.vocabulary import WaitingFor
+
 _NOW = "<now>"
 _RUNNING = 'ExecutionStatus="Running"'
+# Their dates pass while somebody is asked, who is reminded by the task, or while a bank takes its time.
+CHASED = (WaitingFor.OPERATOR.value, WaitingFor.REVIEWER.value)
+DATED_BY_OTHERS = ("DisputeWorkflow",)
+
+
+def _one_of(words: Iterable[str]) -> str:
+    return "({})".format(", ".join(f'"{word}"' for word in words))
+
+
+_ON_THEIR_OWN = f"RegistrarWaitingFor NOT IN {_one_of(CHASED)} AND WorkflowType NOT IN {_one_of(DATED_BY_OTHERS)}"
 
 
 @dataclass(frozen=True)
@@ -27,9 +40,14 @@ def _running(name: str, finds: str, condition: str) -> SavedQuery:
     return SavedQuery(name, finds, f"{condition} AND {_RUNNING}")
 
 
+_OVERDUE = _running(
+    "overdue",
+    "what should have gone on by itself by now, and has not",
+    f'RegistrarDueAt < "{_NOW}" AND {_ON_THEIR_OWN}',
+)
 SAVED_QUERIES = (
     _running("needs_human", "what a person must look at", "RegistrarNeedsHuman=true"),
-    _running("overdue", "what should have gone on by now, and has not", f'RegistrarDueAt < "{_NOW}"'),
+    _OVERDUE,
     SavedQuery(
         "broken",
         "jobs that broke, which none should",
@@ -89,3 +107,8 @@ SAVED_QUERIES = (
     ),
     _running("judgements", "courses that have to be judged", 'RegistrarJob="drip" AND RegistrarNeedsHuman=true'),
 )
+
+
+def overdue(moment: datetime) -> str:
+    """What should have gone on by itself by that moment, and has not (`rules.jobs.is_overdue`)."""
+    return _OVERDUE.at(moment)

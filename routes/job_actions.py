@@ -54,7 +54,7 @@ class JobActionBody(BaseModel):
     action: JobAction
     query: str = Field(
         min_length=1,
-        max_length=2000,
+        max_length=20_000,
         description="in the language of Temporal's visibility; it finds jobs of ours alone. Write no names.",
     )
 
@@ -239,14 +239,14 @@ async def get_job_action(
     },
 )
 async def post_stop(
-    job_action_id: UUID, _principal: _Operator, parts: TheParts, connections: TheConnections
+    job_action_id: UUID, principal: _Operator, parts: TheParts, connections: TheConnections
 ) -> JobActionView:
     """No further job is acted on; what was done stays."""
     view = await _read(connections.sessions, job_action_id, parts.settings)
     if view.status is not JobActionStatus.RUNNING:
         raise ProblemError(Reason.JOB_ACTION_NOT_RUNNING, "The action is over.")
     request = JobActionRequest(job_action_id=view.id, action=view.action, query=view.query, actor=view.requested_by)
-    await stop_job_action(connections.temporal, request, timedelta(seconds=5))
+    await stop_job_action(connections.temporal, request, principal.actor, timedelta(seconds=5))
     return view
 
 

@@ -10,8 +10,10 @@ from typing import Final
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from models.saved_queries import overdue
 from models.vocabulary import WaitingFor
 from routes.gauges import Gauge, Reading, Series
+from rules.jobs import OVERDUE_BY
 
 KEPT_SECONDS = 60
 _AT_ONCE = 5
@@ -86,7 +88,7 @@ async def read_jobs(temporal: Client) -> Reading:
         **{(RUNNING, (job,)): f'RegistrarJob = "{job}" AND {_RUNNING}' for job in LASTING},
         **{(WAITING, (word.value,)): f'RegistrarWaitingFor = "{word.value}" AND {_RUNNING}' for word in WaitingFor},
         (NEEDING_HUMAN, ()): f"RegistrarNeedsHuman = true AND {_RUNNING}",
-        (OVERDUE, ()): f'RegistrarDueAt < "{(moment - timedelta(hours=1)).isoformat()}" AND {_RUNNING}',
+        (OVERDUE, ()): overdue(moment - OVERDUE_BY),
     }
     few_at_once = asyncio.Semaphore(_AT_ONCE)
 
@@ -99,7 +101,8 @@ async def read_jobs(temporal: Client) -> Reading:
     for (gauge, series), count in zip(questions, counts, strict=True):
         read[gauge.name][series] = count
     since = (moment - _DAY).isoformat()
-    ended = await temporal.count_workflows(f'CloseTime >= "{since}" GROUP BY ExecutionStatus', rpc_timeout=_PATIENCE)
+    of_late = f'RegistrarJob IS NOT NULL AND CloseTime >= "{since}" GROUP BY ExecutionStatus'
+    ended = await temporal.count_workflows(of_late, rpc_timeout=_PATIENCE)
     for group in ended.groups:
         if (word := _WORDS.get(str(group.group_values[0]))) is not None:
             read[ENDED.name][(word,)] = group.count

@@ -165,7 +165,7 @@ async def skip_step(
     workflow_id: _Id, principal: _Operator, parts: TheParts, connections: TheConnections
 ) -> ActedOnView:
     """A mail that cannot be sent is never sent, and the job goes on; without one, the oldest task that allows `dismiss`
-    is dismissed. May be repeated."""
+    is dismissed, unless it is about money. May be repeated."""
     return await _act(JobAction.SKIP, workflow_id, principal, parts, connections)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from models.vocabulary import FindingKind, WaitingFor
+from models.saved_queries import CHASED, DATED_BY_OTHERS
+from models.vocabulary import FindingKind
 
 # A workflow task that fails is tried again at once, then ever more slowly: whatever passes has passed by the third.
 WEDGED_ATTEMPTS = 3
@@ -76,10 +77,6 @@ JOB_TYPES: Mapping[str, JobType] = {
     "DocumentRetentionWorkflow": _recurring(),
 }
 
-# Their dates pass while somebody is asked, who is reminded by the task, or while a bank takes its time.
-_CHASED = frozenset({WaitingFor.OPERATOR.value, WaitingFor.REVIEWER.value})
-_DATED_BY_OTHERS = frozenset({"DisputeWorkflow"})
-
 
 def is_wedged(task_attempts: int) -> bool:
     """Whether the code of a job cannot go on, after so many tries of its workflow task."""
@@ -93,7 +90,7 @@ def is_failing(attempts: int, tried_for: timedelta) -> bool:
 
 def is_overdue(job_type: str, waiting_for: str | None, due_at: datetime | None, moment: datetime) -> bool:
     """Whether a job that still runs should have gone on by itself by now."""
-    if due_at is None or waiting_for in _CHASED or job_type in _DATED_BY_OTHERS:
+    if due_at is None or waiting_for in CHASED or job_type in DATED_BY_OTHERS:
         return False
     return moment - due_at > OVERDUE_BY
 

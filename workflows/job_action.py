@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
         JobActionPage,
         JobActionProgress,
         JobActionRequest,
+        StopJobAction,
     )
     from models.messages.jobs import JobState
     from models.vocabulary import JobActionStatus, WaitingFor
@@ -35,6 +36,7 @@ class JobActionWorkflow:
         self._begun: JobActionBegun | None = None
         self._done = 0
         self._is_to_stop = False
+        self._stopped_by: str | None = None
         self._status = JobActionStatus.RUNNING
         self._desk = Desk(
             f"Jobs: {request.action}", "The jobs are looked up.", listed=(JobActionStatus.RUNNING, WaitingFor.NOTHING)
@@ -89,6 +91,7 @@ class JobActionWorkflow:
                 job_action_id=self._request.job_action_id,
                 is_stopped=is_stopped,
                 workflow_id=workflow.info().workflow_id,
+                stopped_by=self._stopped_by if is_stopped else None,
             ),
             summary="Write the end",
             **JOBS,
@@ -112,8 +115,9 @@ class JobActionWorkflow:
             raise refusal(reason, (begun.refusal_detail if begun is not None else None) or "It was refused.")
         return begun
 
-    @workflow.signal(description="Act on no further job; the page that is under way ends")
-    def stop(self) -> None:
+    @workflow.signal(description="Act on no further job; the page that is under way ends: {actor: 'staff:<id>'}")
+    def stop(self, stop: StopJobAction | None = None) -> None:
+        self._stopped_by = self._stopped_by or (stop.actor if stop is not None else None)
         self._stop()
 
     @workflow.query(description="How many jobs had their turn, at least")

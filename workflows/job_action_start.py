@@ -8,7 +8,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from activities.starts import leave_no_start_unread
 from models import search
 from models.identifiers import job_action_workflow_id
-from models.messages.job_actions import JobActionBegun, JobActionProgress, JobActionRequest
+from models.messages.job_actions import JobActionBegun, JobActionProgress, JobActionRequest, StopJobAction
 from models.vocabulary import JobActionStatus, WaitingFor
 from workflows.job_action import JobActionWorkflow
 from workflows.queues import REGISTRAR_QUEUE
@@ -38,7 +38,7 @@ async def start_job_action(temporal: Client, request: JobActionRequest, patience
     return begun
 
 
-async def stop_job_action(temporal: Client, request: JobActionRequest, patience: timedelta) -> None:
+async def stop_job_action(temporal: Client, request: JobActionRequest, actor: str, patience: timedelta) -> None:
     """Act on no further job. One that has lost its workflow gets another, which closes it."""
     await temporal.start_workflow(
         JobActionWorkflow.run,
@@ -48,6 +48,7 @@ async def stop_job_action(temporal: Client, request: JobActionRequest, patience:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         start_signal="stop",
+        start_signal_args=[StopJobAction(actor=actor)],
         search_attributes=search.at_start("job_action", JobActionStatus.RUNNING, WaitingFor.NOTHING),
         static_summary=f"Many jobs: {request.action}",
         rpc_timeout=patience,

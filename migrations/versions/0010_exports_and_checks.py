@@ -81,6 +81,9 @@ _SEARCHED = (
     ("ix_refunds_created_at", "refunds", "created_at", None),
     ("ix_refunds_updated_at", "refunds", "updated_at", None),
     ("ix_human_tasks_workflow_id", "human_tasks", "workflow_id", None),
+    ("ix_mails_created_at", "mails", "created_at", None),
+    ("ix_mails_workflow_id", "mails", "workflow_id", None),
+    ("ix_orders_created_at", "orders", "created_at", None),
     ("ix_stripe_events_received", "stripe_events", "stripe_created_at", "status = 'received'"),
 )
 
@@ -198,7 +201,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("action", sa.String(length=32), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("query", sa.String(length=2000), nullable=False),
+        sa.Column("query", sa.String(length=20_000), nullable=False),
         sa.Column("requested_by", sa.String(length=80), nullable=False),
         sa.Column("asked_sha256", sa.String(length=64), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),

@@ -14,7 +14,7 @@ class JobActionRequest(Message):
 
     job_action_id: UUID
     action: JobAction
-    query: str = Field(min_length=1, max_length=2000, description="of Temporal's visibility; holds no personal data")
+    query: str = Field(min_length=1, max_length=20_000, description="of Temporal's visibility; holds no personal data")
     actor: Actor
 
 
@@ -46,6 +46,13 @@ class EndJobAction(Message):
     job_action_id: UUID
     is_stopped: bool
     workflow_id: WorkflowId
+    stopped_by: Actor | None = Field(default=None, description="none where it came to its end, or nobody said who")
+
+
+class StopJobAction(Message):
+    """Act on no further job."""
+
+    actor: Actor
 
 
 class JobActionProgress(Message):

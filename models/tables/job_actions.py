@@ -22,7 +22,7 @@ class BulkJobAction(Row, table=True):
 
     action: JobAction = Field(sa_type=STATE)
     status: JobActionStatus = Field(default=JobActionStatus.RUNNING, sa_type=STATE)
-    query: str = Field(max_length=2000, description="of Temporal's visibility; holds no personal data")
+    query: str = Field(max_length=20_000, description="of Temporal's visibility; holds no personal data")
     requested_by: str = Field(max_length=80)
     asked_sha256: str = Field(max_length=64, description="of what was asked for, so that a repeat is told apart")
     ended_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)

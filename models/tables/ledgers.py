@@ -31,6 +31,8 @@ class Mail(Row, table=True):
             "handed_over_at",
             postgresql_where=text("list IS NOT NULL"),
         ),
+        Index("ix_mails_created_at", "created_at"),
+        Index("ix_mails_workflow_id", "workflow_id"),
         Index("ix_mails_unsent", "created_at", postgresql_where=text("status IN ('queued', 'unknown')")),
     )
 

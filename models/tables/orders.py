@@ -32,6 +32,7 @@ class Order(Row, table=True):
         ),
         Index("ix_orders_payer_id_created_at", "payer_id", "created_at"),
         Index("ix_orders_completed_at", "completed_at", postgresql_where=text("completed_at IS NOT NULL")),
+        Index("ix_orders_created_at", "created_at"),
         Index("ix_orders_open", "hold_expires_at", postgresql_where=text("status = 'pending_payment'")),
     )
 

@@ -11,7 +11,8 @@ from uuid import uuid4
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import update
+from sqlalchemy import text, union_all, update
+from sqlalchemy.dialects import postgresql
 from sqlmodel import col
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -172,6 +173,23 @@ async def test_the_jobs_are_counted(sessions: Sessions, real_temporal: Client) -
     await eventually(are_counted)
     await eventually(nothing_runs)
     await eventually(are_ended)
+
+
+async def test_what_grows_for_ever_is_not_read_through(sessions: Sessions) -> None:
+    """What is asked every quarter of a minute, and what is asked about each of ten thousand jobs."""
+    statements = str(union_all(*record_gauges._statements()).compile(
+        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
+    ))  # fmt: skip
+    of_a_job = [f"SELECT id FROM {table} WHERE workflow_id = 'order-1'" for table in ("mails", "human_tasks")]  # noqa: S608
+    async with sessions() as session:
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        plans = []
+        for asked in (statements, *of_a_job):
+            plans += (await session.execute(text(f"EXPLAIN {asked}".replace(":", "\\:")))).scalars()
+    plan = "\n".join(plans)
+    for index in ("mails_created_at", "mails_unsent", "mails_workflow_id", "human_tasks_workflow_id",
+                  "orders_created_at", "stripe_events_received_at"):  # fmt: skip
+        assert re.search(rf"(using|on) ix_{index} ", plan), f"{index}:\n{plan}"
 
 
 async def test_the_series_are_the_same_whatever_there_is(sessions: Sessions, nowhere: Client) -> None:

@@ -22,6 +22,7 @@ from sandbox.postgres import EmbeddedPostgres
 from sandbox.temporal import EmbeddedTemporal
 from schedules import SCHEDULES
 from tests.docs.bad_release import HastyOrderWorkflow
+from tests.docs.registrar_here import registrar_here
 from tests.eventually import eventually
 from tests.installation import Installation, Json, serving
 from tests.ordering import until_mailed
@@ -29,7 +30,6 @@ from worker import running_workers
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.order import OrderWorkflow
-from workflows.recurring import UTC
 from workflows.schedule_server import apply_schedules
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
@@ -42,17 +42,23 @@ SECONDS = 60
 
 async def shell(installation: Installation, *blocks: str, order: Json | None = None) -> str:
     """Type blocks of the page, one after the other; what they say. Stops at the first command that fails."""
+    async with registrar_here(installation.settings) as registrar:
+        return await _typed(installation, order, "set -euo pipefail\n", registrar, *blocks)
+
+
+async def _typed(installation: Installation, order: Json | None, *lines: str) -> str:
     token = issue_token(installation.settings, "frida", (Role.STAFF,), timedelta(minutes=5))
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": os.environ.get("HOME", "/"),
         "API": installation.settings.public_url,
         "STAFF": token,
+        "ME": "frida",
         "ORDER": "" if order is None else order["id"],
         "TEMPORAL_ADDRESS": installation.settings.temporal_address,
     }
     typed = await asyncio.create_subprocess_exec(
-        "bash", "-c", "set -euo pipefail\n" + "".join(blocks), env=environment,
+        "bash", "-c", "".join(lines), env=environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     said, complained = (text.decode() for text in await asyncio.wait_for(typed.communicate(), SECONDS))
@@ -71,7 +77,7 @@ async def shows(installation: Installation, order: Json, words: str, *blocks: st
 
 def test_every_recipe_is_followed_below() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
-    assert len(FIRST) == 1
+    assert len(FIRST) == 2
     for title, blocks in RECIPES.items():
         assert blocks, f"{title} has no command"
         used = {int(number) for number in re.findall(rf'RECIPES\["{title}"\]\[(\d)\]', source)}
@@ -98,7 +104,7 @@ async def test_stripe_is_down_and_then_the_mail_server(installation: Installatio
     order = {"id": await running_order(installation)}
     await shows(installation, order, "stripe_api_error")
     await installation.double.control.clear_faults()
-    await shell(installation, RECIPES["Stripe is down"][0])
+    assert await shell(installation, RECIPES["Stripe is down"][0]), "the order is not found"
     order = (await placing).json()
 
     await installation.mailbox.shut()
@@ -204,10 +210,11 @@ async def test_a_refund_does_not_arrive(installation: Installation) -> None:
 
 async def test_a_schedule_did_not_run(installation: Installation) -> None:
     temporal: Client = installation.temporal
-    await apply_schedules(temporal, [each for each in SCHEDULES if each.id == "wake-drips"], UTC)
+    await apply_schedules(temporal, [each for each in SCHEDULES if each.id == "wake-drips"], "UTC")
     schedule = temporal.get_schedule_handle("wake-drips")
     await schedule.pause()
-    assert "true" in await shell(installation, RECIPES["A schedule did not run"][0])
+    listed = (await shell(installation, RECIPES["A schedule did not run"][0])).splitlines()
+    assert [line.split("\t")[5] for line in listed if line.startswith("wake-drips\t")] == ["paused"]
     await shell(installation, RECIPES["A schedule did not run"][1])
 
     async def has_run() -> bool:

@@ -21,6 +21,7 @@ from activities.critical_mail import CriticalMailActivities
 from activities.files import FileStore
 from activities.findings import Found, record_findings
 from activities.mail import MailActivities, SmtpSettings
+from activities.mail_ledger import hanging_mails
 from activities.orders import OrderActivities
 from models.identifiers import certificate_workflow_id, finding_id_for, mail_id_for
 from models.messages.certificates import CertificateStart
@@ -222,6 +223,7 @@ async def test_a_mail_that_waits_or_was_lost_on_its_way_is_sent_by_a_persons_wor
     await check.put_right_again(word)
     # Handed over by somebody who has died since: nobody can know; but a word given later counts for it as well.
     async with check.sessions.begin() as session:
+        assert await hanging_mails(session, word.workflow_id) == [mail_id]
         await session.execute(update(Mail).values(handed_over_at=now() - HOUR))
     assert (await check.check_mails(look(moment + HOUR))).found == 1
     await check.put_right_again(word.model_copy(update={"times": 2}))

@@ -7,19 +7,21 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlmodel import col
-from temporalio.client import Client, RPCTimeoutOrCancelledError
+from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import job_actions
 from activities.database import Sessions
-from activities.job_actions import JobActionActivities
+from activities.job_actions import JobActionActivities, is_outage
 from models.errors import Reason
 from models.identifiers import job_action_workflow_id, new_id
 from models.messages.job_actions import EndJobAction, JobActionPage, JobActionRequest, RetryJob
 from models.tables import AuditEntry, BulkJobAction, BulkJobActionLine
 from models.vocabulary import JobAction, JobActionOutcome, JobActionStatus, TaskAction
-from tests.integration.toy_jobs import Asks, Toys, open_task, playing
+from tests.integration.toy_jobs import Asks, Refuses, Toys, open_task, playing
 
 
 @pytest.fixture
@@ -40,13 +42,14 @@ async def test_an_action_on_many_jobs_step_by_step(
     toys: Toys, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps, kind = JobActionActivities(sessions), f"toy_{new_id().hex}"
-    asks, idle, silent = (f"cart-{uuid4()}" for _ in range(3))
+    asks, idle, silent, odd = (f"cart-{uuid4()}" for _ in range(4))
     answered = await toys.start(Asks, asks, job=kind)
     await toys.start(Asks, idle, job=kind)
     unserved = await Toys(toys.temporal, "nobody-polls").start(Asks, silent, job=kind)
-    for job in (asks, idle, silent):
+    refusing = await toys.start(Refuses, odd, job=kind)
+    for job in (asks, idle, silent, odd):
         await toys.lists(job)
-    for job in (asks, silent):
+    for job in (asks, silent, odd):
         await open_task(sessions, job, TaskAction.RETRY)
     environment = ActivityEnvironment(client=toys.temporal)
     request = JobActionRequest(
@@ -59,27 +62,32 @@ async def test_an_action_on_many_jobs_step_by_step(
     wrong = await environment.run(steps.begin_job_action, request.model_copy(update={"query": "nonsense"}))
     assert wrong.refusal is Reason.INVALID_REQUEST
     for _ in range(2):
-        assert (await environment.run(steps.begin_job_action, request)).total == 3
-    assert set(await outcomes(sessions, request.job_action_id)) == {asks, idle, silent}
+        assert (await environment.run(steps.begin_job_action, request)).total == 4
+    assert set(await outcomes(sessions, request.job_action_id)) == {asks, idle, silent, odd}
 
     monkeypatch.setattr(job_actions, "_PATIENCE", timedelta(seconds=0.5))
     page = JobActionPage(job_action_id=request.job_action_id)
-    with pytest.raises((TimeoutError, RPCTimeoutOrCancelledError)):
+    with pytest.raises((TimeoutError, RPCTimeoutOrCancelledError, WorkflowUpdateFailedError)):
         await environment.run(steps.act_on_page, page)
     assert await answered.result() == "retry by staff:frida"
     came = {
         asks: (JobActionOutcome.DONE, None),
         idle: (JobActionOutcome.NOTHING, Reason.NOTHING_TO_RETRY),
         silent: (None, None),
+        odd: (None, None),
     }
     assert await outcomes(sessions, request.job_action_id) == came
     environment.info = replace(environment.info, attempt=5)
-    assert (await environment.run(steps.act_on_page, page)).done == 1
+    assert (await environment.run(steps.act_on_page, page)).done == 2
     came[silent] = (JobActionOutcome.GONE, Reason.UNAVAILABLE)
+    came[odd] = (JobActionOutcome.REFUSED, Reason.INTERNAL)
     assert await outcomes(sessions, request.job_action_id) == came
     assert (await environment.run(steps.act_on_page, page)).done == 0
     quiet = await environment.run(steps.retry_job, RetryJob(workflow_id=silent, actor="staff:frida"))
     assert quiet.refusal is Reason.UNAVAILABLE
+    unwilling = await environment.run(steps.retry_job, RetryJob(workflow_id=odd, actor="staff:frida"))
+    assert unwilling.refusal is Reason.INTERNAL
+    await refusing.terminate("the test is over")
     await unserved.terminate("the test is over")
 
     workflow_id = job_action_workflow_id(request.job_action_id)
@@ -94,3 +102,11 @@ async def test_an_action_on_many_jobs_step_by_step(
         )
         assert action.status == JobActionStatus.STOPPED
         assert set((await session.execute(audited)).all()) == {("staff:frida", "running"), ("system", "stopped")}
+
+
+def test_what_fails_for_every_job_alike_is_tried_again_and_passes_over_nobody() -> None:
+    away, gone = (RPCError("", status, b"") for status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.NOT_FOUND))
+    late = RPCTimeoutOrCancelledError()
+    late.__cause__ = RPCError("", RPCStatusCode.DEADLINE_EXCEEDED, b"")
+    assert all(map(is_outage, (away, late, OperationalError("", {}, Exception()), ConnectionRefusedError())))
+    assert not any(map(is_outage, (gone, RPCTimeoutOrCancelledError(), TimeoutError(), ValueError())))

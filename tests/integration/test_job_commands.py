@@ -57,7 +57,7 @@ async def typed(
     settings.settings.cache_clear()
 
 
-async def test_jobs_at_a_terminal(toys: Toys, typed: Type, sessions: Sessions) -> None:
+async def test_jobs_at_a_terminal(toys: Toys, typed: Type, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     job = f"cart-{uuid4()}"
     handle = await toys.start(Asks, job, job="typed_toy")
     await toys.lists(job)
@@ -80,5 +80,19 @@ async def test_jobs_at_a_terminal(toys: Toys, typed: Type, sessions: Sessions) -
     assert (await typed("retry", job, "--as", "frida")).stdout == "The task refund_failed is decided: retry.\n"
     assert await handle.result() == "retry by staff:frida"
 
-    for words in (("retry", job), ("retry", "--as", "frida"), ("skip", job, "--as", "Frida Kahlo")):
+    monkeypatch.setattr(commands, "_CONNECTS_WITHIN", 0)
+    for name, value, says in (
+        ("DATABASE_URL", "postgresql+asyncpg://nobody:secret@127.0.0.1:1/x", "The database does not answer"),
+        ("TEMPORAL_ADDRESS", "127.0.0.1:1", "Temporal cannot be reached at 127.0.0.1:1"),
+    ):
+        monkeypatch.setenv(name, value)
+        settings.settings.cache_clear()
+        away = await typed("list", "--stuck")
+        assert (away.exit_code, away.stderr[: len(says)], "secret" in away.output) == (1, says, False)
+    for words in (
+        ("list", "--stuck", "--query", "x"),
+        ("retry", job),
+        ("retry", "--as", "frida"),
+        ("skip", job, "--as", "Frida Kahlo"),
+    ):
         assert (await typed(*words)).exit_code == 2

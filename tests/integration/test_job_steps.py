@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlmodel import col
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import SearchAttributePair
@@ -18,9 +18,21 @@ from activities.job_story import on_record, story_of
 from models import search
 from models.errors import Reason
 from models.identifiers import job_subject_id, new_id
-from models.tables import AuditEntry, Mail, Person
+from models.messages.job_actions import JobActionRequest
+from models.tables import AuditEntry, Finding, HumanTask, Mail, Person
 from models.tables.columns import now
-from models.vocabulary import JobAction, MailList, MailStatus, MailTemplate, TaskAction, WaitingFor
+from models.vocabulary import (
+    CheckKind,
+    FindingKind,
+    JobAction,
+    MailList,
+    MailStatus,
+    MailTemplate,
+    TaskAction,
+    TaskKind,
+    TaskStatus,
+    WaitingFor,
+)
 from rules.decision import Refused
 from tests.eventually import eventually
 from tests.integration.toy_jobs import SWITCHES, Asks, Breaks, MailsOnce, Toys, open_task, playing
@@ -135,9 +147,12 @@ async def test_a_mail_that_hangs_is_let_go_before_any_task_and_only_once(
     under_way = await a_mail(sessions, job, handed_over_at=now())
     waits = await a_mail(sessions, job, deferred_until=now(), deferred_reason="quiet_hours")
     await open_task(sessions, job, TaskAction.DISMISS)
+    afterwards: list[UUID] = []
     for _ in range(2):
         assert said(await steps.act(JobAction.SKIP, job, FRIDA)) == "Its mail is not sent; the job goes on."
         await rests(steps, job)
+        # What comes after it is another mail.
+        afterwards.append(await a_mail(sessions, job))
     assert len(SWITCHES.tries) == 3
     async with sessions() as session:
         mail = await session.get_one(Mail, mail_id)
@@ -147,7 +162,8 @@ async def test_a_mail_that_hangs_is_let_go_before_any_task_and_only_once(
         assert (mail.status, mail.status_reason) == (MailStatus.SKIPPED, "operator")
         assert (await session.execute(entries)).scalars().all() == [FRIDA]
         assert (await session.get_one(Mail, marketing)).status == MailStatus.SKIPPED
-        assert {(await session.get_one(Mail, each)).status for each in (under_way, waits)} == {MailStatus.QUEUED}
+        left_alone = (under_way, waits, *afterwards)
+        assert {(await session.get_one(Mail, each)).status for each in left_alone} == {MailStatus.QUEUED}
     refused = await steps.act(JobAction.CANCEL, job, FRIDA)
     assert isinstance(refused, Refused)
     assert (refused.reason, refused.detail) == (
@@ -166,10 +182,26 @@ async def test_tasks_are_decided_by_their_jobs_and_cancellations_are_theirs(
         handle = await toys.start(Asks, job)
         await open_task(sessions, job, TaskAction.ACCEPT)
         assert said(await steps.act(action, job, FRIDA)) in {Reason.NOTHING_TO_RETRY, Reason.NOTHING_TO_SKIP}
-        await open_task(sessions, job, decision)
+        await open_task(sessions, job, TaskAction.DISMISS)
+        # Letting go is no word about money.
+        assert said(await steps.act(JobAction.SKIP, job, FRIDA)) == Reason.NOTHING_TO_SKIP
+        await open_task(sessions, job, decision, kind=TaskKind.CERTIFICATE_NAME_MISSING)
         await steps.act(action, job, FRIDA)
         ends[action] = await handle.result()
     assert ends == {"retry": "retry by staff:frida", "skip": "dismiss by staff:frida"}
+    twice = an_id("cart")
+    handle = await toys.start(Asks, twice)
+    dismissed, other = [
+        await open_task(sessions, twice, TaskAction.DISMISS, kind=TaskKind.CERTIFICATE_NAME_MISSING) for _ in range(2)
+    ]
+    async with sessions.begin() as session:
+        task = await session.get_one(HumanTask, dismissed.id)
+        task.status, task.decision, task.decided_by, task.decided_at = TaskStatus.DONE, "dismiss", FRIDA, now()
+    assert said(await steps.act(JobAction.SKIP, twice, FRIDA)) == "The task certificate_name_missing is dismissed."
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    planned = await steps.plan(JobAction.SKIP, twice, "staff:hugo")
+    assert isinstance(planned, Plan)
+    assert planned.decisions == ((other.id, TaskAction.DISMISS),)
     job = an_id("cart")
     handle = await toys.start(Asks, job)
     assert said(await steps.act(JobAction.CANCEL, job, FRIDA)) == "The cart is cleared, as by its owner."
@@ -184,6 +216,12 @@ async def test_tasks_are_decided_by_their_jobs_and_cancellations_are_theirs(
     assert said(await steps.act(JobAction.RETRY, an_id("order"), FRIDA)) == Reason.NOT_FOUND
 
 
+def a_finding(job: str) -> dict[str, object]:
+    """Something that the scan has found wrong with a job."""
+    about = {"subject_kind": "job", "subject_id": new_id(), "job_id": job, "reason": "It has failed."}
+    return {"found_by": CheckKind.STUCK_JOBS, "kind": FindingKind.JOB_FAILING, **about}
+
+
 async def test_jobs_are_found_by_what_they_say_of_themselves_and_nothing_else_is(
     toys: Toys, sessions: Sessions, real_temporal: Client
 ) -> None:
@@ -192,6 +230,10 @@ async def test_jobs_are_found_by_what_they_say_of_themselves_and_nothing_else_is
     jobs = [an_id("cart") for _ in range(3)]
     for number, job in enumerate(jobs):
         await toys.start(Asks, job, *(() if number else (due,)), job=kind)
+    chased = search.at_start(kind, "running", WaitingFor.OPERATOR, due)
+    asked = an_id("cart")
+    await real_temporal.start_workflow("CartWorkflow", id=asked, task_queue=toys.queue, search_attributes=chased)
+    await toys.lists(asked)
     foreign = an_id("cart")
     await real_temporal.start_workflow("CartWorkflow", id=foreign, task_queue=toys.queue)
     await toys.lists(foreign)
@@ -204,15 +246,27 @@ async def test_jobs_are_found_by_what_they_say_of_themselves_and_nothing_else_is
         assert await count_jobs(real_temporal, query) == len([job async for job in every_job(real_temporal, query)])
         return {job.workflow_id async for job in every_job(real_temporal, query)}
 
-    assert await found() == set(jobs)
+    assert await found() == {*jobs, asked}
     assert await found(waiting_for=WaitingFor.NOTHING, needs_human=False, state="running") == set(jobs)
-    assert await found(due_before=now().isoformat()) == await found(stuck=True) == {jobs[0]}
+    assert await found(due_before=now().isoformat()) == {jobs[0], asked}
+    async with sessions.begin() as session:
+        many = [{**a_finding(f"order-{uuid4()}"), "id": new_id()} for _ in range(250)]
+        await session.execute(insert(Finding), many)
+        stuck = await query_of(session, JobFilter(stuck=True), now())
+    JobActionRequest(job_action_id=new_id(), action=JobAction.RETRY, query=stuck, actor=FRIDA)
+    assert await found(stuck=True) == {jobs[0]}
     assert (
         await found(run="broken") == await found(state="paid") == await found(started_from=now().isoformat()) == set()
     )
-    first = await list_jobs(real_temporal, f"RegistrarJob='{kind}'", limit=2)
+    three = f"RegistrarJob='{kind}' AND RegistrarWaitingFor='nothing'"
+    first = await list_jobs(real_temporal, three, limit=2)
     assert first.next_page_token is not None
-    second = await list_jobs(real_temporal, f"RegistrarJob='{kind}'", limit=2, page_token=first.next_page_token)
+    second = await list_jobs(
+        real_temporal,
+        f"RegistrarJob='{kind}' AND RegistrarWaitingFor='nothing'",
+        limit=2,
+        page_token=first.next_page_token,
+    )
     assert {job.workflow_id for job in (*first.items, *second.items)} == set(jobs)
     assert second.next_page_token is None
     both = f'WorkflowId IN ("{foreign}", "{jobs[0]}")'

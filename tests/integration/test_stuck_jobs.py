@@ -5,7 +5,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
+from sqlmodel import SQLModel, col
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import SearchAttributePair
 from temporalio.testing import ActivityEnvironment
@@ -13,17 +14,40 @@ from temporalio.testing import ActivityEnvironment
 from activities import stuck_jobs
 from activities.database import Sessions
 from activities.job_reading import Listed, describe
-from activities.stuck_jobs import StuckJobActivities
+from activities.stuck_jobs import StuckJobActivities, _Known
 from activities.unfinished import BUSINESS, unfinished
 from models import search
 from models.identifiers import job_action_workflow_id, new_id
 from models.messages.checks import LookForStuckJobs
-from models.tables import AuditEntry, BulkJobAction, CheckRun, Finding
+from models.tables import (
+    AuditEntry,
+    BulkJobAction,
+    CheckRun,
+    Enrollment,
+    Finding,
+    Order,
+    Refund,
+    RefundRequest,
+    TutorApplication,
+)
 from models.tables.columns import now
-from models.vocabulary import CheckStatus, FindingKind, FindingStatus, JobAction, JobActionStatus
+from models.vocabulary import (
+    ApplicationStatus,
+    CheckStatus,
+    FindingKind,
+    FindingStatus,
+    JobAction,
+    JobActionStatus,
+    RefundCause,
+    RefundRequestStatus,
+    RefundStatus,
+)
 from rules import jobs as rules
 from rules.jobs import JOB_TYPES
+from sandbox.sample_academy import sample_id
 from tests.eventually import eventually
+from tests.fresh_record import load_academy
+from tests.integration.money_on_record import write_made_up
 from tests.integration.toy_jobs import SWITCHES, Asks, BreaksForGood, MailsOnce, Toys, Wedges, playing
 
 
@@ -43,6 +67,13 @@ async def findings(sessions: Sessions) -> dict[str, Finding]:
     """By the job, or by what is said of many."""
     async with sessions() as session:
         return {row.job_id or row.reason: row for row in (await session.execute(select(Finding))).scalars()}
+
+
+async def accept(sessions: Sessions, finding: Finding) -> None:
+    """Somebody has said that it is right as it is."""
+    async with sessions.begin() as session:
+        accepted = {"status": FindingStatus.ACCEPTED, "settled_at": now(), "settled_by": "staff:frida"}
+        await session.execute(update(Finding).where(col(Finding.id) == finding.id).values(**accepted))
 
 
 async def entries(sessions: Sessions) -> int:
@@ -80,7 +111,8 @@ async def test_what_does_not_go_on_is_found_once_and_settled_when_it_does(
     assert fine not in found
     assert "send_mail has failed once, the last time with smtp_unreachable" in found[failing].reason
 
-    before = await entries(sessions)
+    await accept(sessions, found[late])
+    found, before = await findings(sessions), await entries(sessions)
     await look(toys, sessions)
     assert await findings(sessions) == found
     assert await entries(sessions) == before
@@ -102,6 +134,7 @@ async def test_what_does_not_go_on_is_found_once_and_settled_when_it_does(
     found = await findings(sessions)
     assert (found[failing].status, found[wedged].status) == (FindingStatus.RESOLVED, FindingStatus.OPEN)
     assert found[broken].status == FindingStatus.OPEN
+    assert (found[late].status, found[late].settled_by) == (FindingStatus.RESOLVED, "system")
 
 
 def _unreachable(workflow_id: str) -> object:
@@ -129,14 +162,25 @@ async def test_one_outage_is_one_finding(toys: Toys, sessions: Sessions, monkeyp
     [outage] = [each for each in found.values() if each.kind == FindingKind.JOB_FAILING]
     assert "At least 3 jobs" in outage.reason
     assert "send_mail:smtp_unreachable" in outage.reason
+    await accept(sessions, outage)
     for handle in handles[:2]:
         await handle.terminate("over")
     await look(toys, sessions)
-    assert jobs[2] not in await findings(sessions)
+    found = await findings(sessions)
+    assert jobs[2] not in found
+    assert found[outage.reason].status == FindingStatus.ACCEPTED
     await handles[2].terminate("over")
     await look(toys, sessions)
     [outage] = [each for each in (await findings(sessions)).values() if each.kind == FindingKind.JOB_FAILING]
     assert outage.status == FindingStatus.RESOLVED
+
+
+def test_an_outage_is_over_once_every_job_had_its_turn_without_it() -> None:
+    moment, outage = now(), new_id()
+    for minutes, is_examined in ((1, False), (29, False), (31, True)):
+        known = _Known({}, {outage: moment - timedelta(minutes=minutes)})
+        assert (outage in known.examined(moment, 3)) is is_examined
+        assert outage in known.examined(moment, 1)
 
 
 def a_broken(job_type: str, workflow_id: str) -> Listed:
@@ -178,3 +222,41 @@ async def test_a_job_that_broke_matters_as_long_as_its_business_is_not_over(sess
         unknown = a_broken("UnmatchedPaymentWorkflow", "payment-pi_1")
         odd = a_broken("OrderWorkflow", "order-without-an-id")
         assert await unfinished(session, [*over, *known, unknown, odd]) == [known[0], unknown]
+
+
+async def test_a_refund_that_is_granted_and_an_application_that_is_not_erased_are_not_over(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    made_up = await write_made_up(sessions, "owed", 1)
+    order, place = made_up.rows[0][0], made_up.rows[2][0]
+    assert isinstance(order, Order)
+    assert isinstance(place, Enrollment)
+    request = RefundRequest(
+        id=new_id(), enrollment_id=place.id, cause=RefundCause.NO_TIME, status=RefundRequestStatus.APPROVED, grounds=[],
+        amount=500, currency=order.currency, requested_by="staff:1", decided_by="staff:1", decided_at=now(),
+        workflow_id="x",
+    )  # fmt: skip
+    refund = Refund(
+        id=new_id(), order_id=order.id, enrollment_id=place.id, request_id=request.id, payment_intent_id="pi_1",
+        amount=500, currency=order.currency, reason="requested", workflow_id="x",
+    )  # fmt: skip
+    application = TutorApplication(
+        id=new_id(), applicant_id=sample_id("person", "grace"), status=ApplicationStatus.WITHDRAWN, erase_at=now(),
+        workflow_id="x",
+    )  # fmt: skip
+    jobs = [
+        a_broken("RefundWorkflow", f"refund-{place.id}"),
+        a_broken("TutorApplicationWorkflow", f"tutor-application-{application.id}"),
+    ]
+    async with sessions() as session:
+
+        async def owing(*rows: SQLModel) -> list[Listed]:
+            session.add_all(rows)
+            await session.flush()
+            return await unfinished(session, jobs)
+
+        assert await owing(request, application) == jobs
+        assert await owing(refund) == jobs
+        refund.stripe_refund_id, application.erased_at = "re_1", now()
+        assert await owing(refund, application) == []
+        refund.status = RefundStatus.FAILED
+        assert await owing(refund) == jobs[:1]

@@ -18,7 +18,8 @@ from models.identifiers import new_id
 from models.messages.tasks import DecideTask, TaskDecided
 from models.tables import HumanTask
 from models.tables.columns import now
-from models.vocabulary import TaskAction, TaskKind, TaskQueue, WaitingFor
+from models.vocabulary import TaskAction, TaskKind, WaitingFor
+from rules.tasks import queue_of
 from tests.eventually import eventually
 
 _SLOW = RetryPolicy(initial_interval=timedelta(hours=1))
@@ -86,6 +87,20 @@ class Asks:
         return TaskDecided(task_id=decision.task_id, action=decision.action)
 
 
+@workflow.defn(name="CascadeWorkflow")
+class Refuses:
+    """Refuses every decision, with a reason of its own."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.sleep(timedelta(days=1))
+
+    @workflow.update
+    async def decide(self, decision: DecideTask) -> TaskDecided:
+        """Refuse it."""
+        raise ApplicationError("not this way", type="odd", non_retryable=True)
+
+
 @workflow.defn(name="WedgedToy")
 class Wedges:
     """Its code cannot go on."""
@@ -141,7 +156,7 @@ async def playing(temporal: Client) -> AsyncIterator[Toys]:
     async with Worker(
         temporal,
         task_queue=queue,
-        workflows=[MailsOnce, Breaks, Asks, Wedges, BreaksForGood],
+        workflows=[MailsOnce, Breaks, Asks, Refuses, Wedges, BreaksForGood],
         activities=[SWITCHES.send_mail],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
@@ -150,17 +165,19 @@ async def playing(temporal: Client) -> AsyncIterator[Toys]:
             await temporal.get_workflow_handle(run.id).terminate("the test is over")
 
 
-async def open_task(sessions: Sessions, workflow_id: str, *actions: TaskAction) -> HumanTask:
+async def open_task(
+    sessions: Sessions, workflow_id: str, *actions: TaskAction, kind: TaskKind = TaskKind.REFUND_FAILED
+) -> HumanTask:
     """A task of the job that allows these."""
     task = HumanTask(
         id=new_id(),
-        kind=TaskKind.REFUND_FAILED,
+        kind=kind,
         subject_kind="order",
         subject_id=new_id(),
         workflow_id=workflow_id,
         reason="Stripe refused it.",
         allowed_actions=list(actions),
-        queue=TaskQueue.FINANCE,
+        queue=queue_of(kind),
         due_at=now(),
     )
     async with sessions.begin() as session:

@@ -19,6 +19,7 @@ from models.messages.job_actions import (
     JobActionPageDone,
     JobActionProgress,
     JobActionRequest,
+    StopJobAction,
 )
 from models.vocabulary import JobAction, JobActionStatus
 from tests.workflows.simulation import Mishaps, Run, Simulation
@@ -36,7 +37,7 @@ class Jobs:
     dies_at: set[int] = field(default_factory=set)
     refusal: Reason | None = None
     turns: dict[int, int] = field(default_factory=dict)
-    ends: set[bool] = field(default_factory=set)
+    ends: set[tuple[bool, str | None]] = field(default_factory=set)
 
     @property
     def steps(self) -> list[object]:
@@ -60,12 +61,12 @@ class Jobs:
 
     @activity.defn
     async def end_job_action(self, step: EndJobAction) -> None:
-        self.ends.add(step.is_stopped)
+        self.ends.add((step.is_stopped, step.stopped_by))
 
-    def check(self, run: Run, *, done: int, status: JobActionStatus) -> None:
+    def check(self, run: Run, *, done: int, status: JobActionStatus, by: str | None = None) -> None:
         """How it ended: each of so many had exactly one turn."""
         assert self.turns == dict.fromkeys(range(done), 1)
-        assert self.ends == {status is JobActionStatus.STOPPED}
+        assert self.ends == {(status is JobActionStatus.STOPPED, by)}
         progress = cast(JobActionProgress, run.result())
         assert progress == JobActionProgress(status=status, total=self.total, done=done)
         assert run.query(JobActionWorkflow.progress) == progress
@@ -107,10 +108,11 @@ def test_a_stopped_one_ends_its_page_and_acts_on_no_further_job(by_operator: boo
     if by_operator:
         run.cancel()
     else:
+        run.signal(JobActionWorkflow.stop, StopJobAction(actor="staff:8"))
         run.signal(JobActionWorkflow.stop)
     play(run)
     assert 300 <= len(jobs.turns) <= 600
-    jobs.check(run, done=len(jobs.turns), status=JobActionStatus.STOPPED)
+    jobs.check(run, done=len(jobs.turns), status=JobActionStatus.STOPPED, by=None if by_operator else "staff:8")
 
 
 def test_too_many_are_refused() -> None:
