@@ -25,6 +25,7 @@ from activities.certificate_workbook import WORKBOOK_MEDIA_TYPE
 from activities.database import Sessions
 from activities.files import FileStore
 from activities.one_line import one_line
+from activities.spreadsheet_cells import put_text
 from models.messages.documents import StoredFile
 from models.messages.reconciliation import WriteFindings
 from models.money import Money
@@ -195,8 +196,8 @@ def _bold(sheet: Worksheet, text: str) -> WriteOnlyCell:
 
 def _text(sheet: Worksheet, text: str | None) -> WriteOnlyCell:
     """Text, whatever it begins with: no program takes it for a formula."""
-    cell = WriteOnlyCell(sheet, value=one_line(text or ""))
-    cell.data_type = "s"
+    cell = WriteOnlyCell(sheet)
+    put_text(cell, one_line(text or ""))
     return cell
 
 

@@ -18,6 +18,7 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from activities.one_line import one_line
 from activities.report_facts import Heading
+from activities.spreadsheet_cells import put_text
 from models.money import in_major_units, places_of
 
 _A4 = 9  # in the words of the format
@@ -27,7 +28,6 @@ _OVER = Border(top=Side(style="thin"))
 _DAY, _MOMENT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
 _COLORS = ("0072B2", "E69F00")
 _CHART_SIZE = (26.0, 9.0)  # centimeters
-_LONGEST_TEXT = 32_000  # characters that a cell can hold, and a little less
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,8 @@ class ReportBook:
             cell = WriteOnlyCell(sheet, value=value)
             cell.number_format = _DAY
         elif isinstance(value, str):
-            cell = WriteOnlyCell(sheet, value=one_line(value)[:_LONGEST_TEXT])
-            cell.data_type, cell.quotePrefix = "s", True
+            cell = WriteOnlyCell(sheet)
+            put_text(cell, one_line(value))
         else:
             cell = WriteOnlyCell(sheet, value=value)
         return cell

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.desk import Desk, listed_so_far
     from workflows.policies import BATCH, FILES
     from workflows.shielding import to_its_end
+    from workflows.turns import Turns
 
 
 @workflow.defn(name="CertificateBatchWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -27,32 +28,28 @@ class CertificateBatchWorkflow:
     def __init__(self, request: BatchRequest) -> None:
         self._request = request
         self._begun: BatchBegun | None = None
-        self._done = 0
-        self._is_to_stop = False
+        self._turns = Turns()
         self._status = BatchStatus.RUNNING
         self._desk = Desk("Certificates", "It is written down whom they are for.", listed=listed_so_far()[:2])
 
     @workflow.run
     async def run(self, request: BatchRequest) -> BatchProgress:
         """Write down whom it is for, give each their turn, and write the workbook. A cancellation is a `cancel`."""
-        return await to_its_end(asyncio.create_task(self._tell_story()), self._stop)
-
-    def _stop(self) -> None:
-        self._is_to_stop = True
+        return await to_its_end(asyncio.create_task(self._tell_story()), self._turns.stop)
 
     async def _tell_story(self) -> BatchProgress:
         begun = self._begun = await self._begin()
+        self._turns.total = begun.total
         if begun.refusal is not None:
             self._status = BatchStatus.CANCELED
             self._desk.tell(WaitingFor.NOTHING, f"Refused: {begun.refusal_detail}")
             return self._progress()
         self._desk.status = BatchStatus.RUNNING
-        is_left = True
-        while is_left and not self._is_to_stop:
-            self._desk.tell(WaitingFor.NOTHING, f"{self._done} of {begun.total} learners had their turn.")
-            is_left = await self._give_turns()
-        await self._end(is_canceled=is_left and self._done < begun.total)
-        self._desk.tell(WaitingFor.NOTHING, f"Over: {self._done} of {begun.total} learners had their turn.")
+        is_over = await self._turns.taken(
+            self._give_turns, lambda told: self._desk.tell(WaitingFor.NOTHING, f"{told} learners had their turn.")
+        )
+        await self._end(is_canceled=not is_over)
+        self._desk.tell(WaitingFor.NOTHING, f"Over: {self._turns.done} of {begun.total} learners had their turn.")
         return self._progress()
 
     # ---- the chapters ----
@@ -62,18 +59,15 @@ class CertificateBatchWorkflow:
             CertificateBatchActivities.begin_batch, self._request, summary="Write down whom it is for", **FILES
         )
 
-    async def _give_turns(self) -> bool:
-        """A page of them; false if nobody was left."""
+    async def _give_turns(self) -> int:
+        """A page of them; none if nobody was left."""
         page = await workflow.execute_activity_method(
             CertificateBatchActivities.issue_page,
             BatchPage(batch_id=self._request.batch_id),
-            summary=f"Learners from {self._done + 1} on",
+            summary=f"Learners from {self._turns.done + 1} on",
             **BATCH,
         )
-        total = 0 if self._begun is None else self._begun.total
-        # A page whose answer got lost was not counted.
-        self._done = min(self._done + page.done, total) if page.done else total
-        return page.done > 0
+        return page.done
 
     async def _end(self, *, is_canceled: bool) -> None:
         await workflow.execute_activity_method(
@@ -86,8 +80,7 @@ class CertificateBatchWorkflow:
         self._desk.status = self._status
 
     def _progress(self) -> BatchProgress:
-        total = 0 if self._begun is None else self._begun.total
-        return BatchProgress(status=self._status, total=total, done=self._done)
+        return BatchProgress(status=self._status, total=self._turns.total, done=self._turns.done)
 
     # ---- messages ----
 
@@ -103,7 +96,7 @@ class CertificateBatchWorkflow:
 
     @workflow.signal(description="Give nobody else a turn; what is under way ends")
     def cancel(self) -> None:
-        self._stop()
+        self._turns.stop()
 
     @workflow.query(description="How many learners had their turn, at least")
     def progress(self) -> BatchProgress:

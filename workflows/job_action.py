@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.desk import Desk
     from workflows.policies import BATCH, JOBS
     from workflows.shielding import to_its_end
+    from workflows.turns import Turns
 
 
 @workflow.defn(name="JobActionWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -34,8 +35,7 @@ class JobActionWorkflow:
     def __init__(self, request: JobActionRequest) -> None:
         self._request = request
         self._begun: JobActionBegun | None = None
-        self._done = 0
-        self._is_to_stop = False
+        self._turns = Turns()
         self._stopped_by: str | None = None
         self._status = JobActionStatus.RUNNING
         self._desk = Desk(
@@ -45,24 +45,21 @@ class JobActionWorkflow:
     @workflow.run
     async def run(self, request: JobActionRequest) -> JobActionProgress:
         """Write down which jobs it is for, and give each its turn. A cancellation is a `stop`."""
-        return await to_its_end(asyncio.create_task(self._tell_story()), self._stop)
-
-    def _stop(self) -> None:
-        self._is_to_stop = True
+        return await to_its_end(asyncio.create_task(self._tell_story()), self._turns.stop)
 
     async def _tell_story(self) -> JobActionProgress:
         begun = self._begun = await self._begin()
+        self._turns.total = begun.total
         if begun.refusal is not None:
             self._status = JobActionStatus.STOPPED
             self._desk.tell(WaitingFor.NOTHING, f"Refused: {begun.refusal_detail}")
             return self._progress()
         self._desk.status = JobActionStatus.RUNNING
-        is_left = True
-        while is_left and not self._is_to_stop:
-            self._desk.tell(WaitingFor.NOTHING, f"{self._done} of {begun.total} jobs had their turn.")
-            is_left = await self._give_turns(begun.total)
-        await self._end(is_stopped=is_left and self._done < begun.total)
-        self._desk.tell(WaitingFor.NOTHING, f"Over: {self._done} of {begun.total} jobs had their turn.")
+        is_over = await self._turns.taken(
+            self._give_turns, lambda told: self._desk.tell(WaitingFor.NOTHING, f"{told} jobs had their turn.")
+        )
+        await self._end(is_stopped=not is_over)
+        self._desk.tell(WaitingFor.NOTHING, f"Over: {self._turns.done} of {begun.total} jobs had their turn.")
         return self._progress()
 
     # ---- the chapters ----
@@ -72,17 +69,15 @@ class JobActionWorkflow:
             JobActionActivities.begin_job_action, self._request, summary="Write down which jobs it is for", **JOBS
         )
 
-    async def _give_turns(self, total: int) -> bool:
-        """A page of them; false if nobody was left."""
+    async def _give_turns(self) -> int:
+        """A page of them; none if nobody was left."""
         page = await workflow.execute_activity_method(
             JobActionActivities.act_on_page,
             JobActionPage(job_action_id=self._request.job_action_id),
-            summary=f"Jobs from {self._done + 1} on: {self._request.action}",
+            summary=f"Jobs from {self._turns.done + 1} on: {self._request.action}",
             **BATCH,
         )
-        # A page whose answer got lost was not counted.
-        self._done = min(self._done + page.done, total) if page.done else total
-        return page.done > 0
+        return page.done
 
     async def _end(self, *, is_stopped: bool) -> None:
         await workflow.execute_activity_method(
@@ -100,8 +95,7 @@ class JobActionWorkflow:
         self._desk.status = self._status
 
     def _progress(self) -> JobActionProgress:
-        total = 0 if self._begun is None else self._begun.total
-        return JobActionProgress(status=self._status, total=total, done=self._done)
+        return JobActionProgress(status=self._status, total=self._turns.total, done=self._turns.done)
 
     # ---- messages ----
 
@@ -118,7 +112,7 @@ class JobActionWorkflow:
     @workflow.signal(description="Act on no further job; the page that is under way ends: {actor: 'staff:<id>'}")
     def stop(self, stop: StopJobAction | None = None) -> None:
         self._stopped_by = self._stopped_by or (stop.actor if stop is not None else None)
-        self._stop()
+        self._turns.stop()
 
     @workflow.query(description="How many jobs had their turn, at least")
     def progress(self) -> JobActionProgress:

@@ -24,7 +24,6 @@ class HumanTask(Row, table=True):
         Index("ix_human_tasks_open", "due_at", postgresql_where=text("status = 'open'")),
         Index("ix_human_tasks_workflow_id", "workflow_id"),
         Index("ix_human_tasks_subject", "subject_kind", "subject_id"),
-        Index("ix_human_tasks_workflow_id", "workflow_id"),
     )
 
     kind: TaskKind = Field(sa_type=STATE)
