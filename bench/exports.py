@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
 
 from activities.database import open_database
-from activities.export_parts import export_key
+from activities.export_files import export_key
 from activities.files import FileStore
 from bench.report import machine
 from models.identifiers import export_workflow_id

@@ -35,7 +35,9 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 async def write_places(session: AsyncSession, order_id: UUID, count: int, chance: random.Random) -> None:
     """Places of people of their own in courses with lessons, in cohorts with meetings, and in packs with hours."""
-    courses = list(await session.scalars(select(Course).where(col(Course.kind) != CourseKind.BUNDLE)))
+    courses = list(
+        await session.scalars(select(Course).where(col(Course.kind) != CourseKind.BUNDLE).order_by(col(Course.id)))
+    )
     for place, course in zip(range(10, 10 + count), chance.choices(courses, k=count), strict=True):
         student = Person(email=f"s{place}@example.org", full_name=f"Student {place}")
         line = OrderLine(
@@ -60,7 +62,9 @@ async def write_places(session: AsyncSession, order_id: UUID, count: int, chance
 async def learn(
     session: AsyncSession, enrollment: Enrollment, course: Course, since: datetime, chance: random.Random
 ) -> None:
-    for lesson in await session.scalars(select(Lesson).where(col(Lesson.course_id) == course.id)):
+    for lesson in await session.scalars(
+        select(Lesson).where(col(Lesson.course_id) == course.id).order_by(col(Lesson.id))
+    ):
         if chance.random() < 0.6:
             progress = LessonProgress(
                 enrollment_id=enrollment.id, lesson_id=lesson.id, status=chance.choice(list(LessonStatus)),
@@ -69,7 +73,11 @@ async def learn(
                 last_accessed_at=since + timedelta(days=chance.randrange(30)),
             )  # fmt: skip
             session.add(progress)
-    meetings = list(await session.scalars(select(ClassSession).where(col(ClassSession.course_id) == course.id)))
+    meetings = list(
+        await session.scalars(
+            select(ClassSession).where(col(ClassSession.course_id) == course.id).order_by(col(ClassSession.id))
+        )
+    )
     for meeting in meetings:
         if chance.random() < 0.5:
             outcome = chance.choice(list(LessonOutcome))
@@ -106,13 +114,13 @@ async def test_progress_is_what_the_rules_say_of_each(sessions: Sessions) -> Non
     written = await write_order(sessions, [Sold("calligraphy", 4900)])
     chance = random.Random(9)  # noqa: S311 - the same each time
     async with sessions.begin() as session:
-        for lesson in await session.scalars(select(Lesson)):
+        for lesson in await session.scalars(select(Lesson).order_by(col(Lesson.id))):
             # All that takes a lesson out of what counts.
             lesson.removed_at = NOON if chance.random() < 0.1 else None
             lesson.applies_from = NOON - timedelta(days=45) if chance.random() < 0.2 else None
             lesson.is_considered, lesson.is_preview = chance.random() < 0.8, chance.random() < 0.1
         # Meetings count in cohorts without lessons, those that were held since.
-        for number, meeting in enumerate(await session.scalars(select(ClassSession))):
+        for number, meeting in enumerate(await session.scalars(select(ClassSession).order_by(col(ClassSession.id)))):
             meeting.ends_at = NOON - timedelta(days=number % 60)
             meeting.starts_at = meeting.ends_at - timedelta(hours=1)
             meeting.canceled_at = NOON if chance.random() < 0.1 else None

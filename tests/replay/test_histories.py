@@ -50,7 +50,10 @@ def test_there_are_histories_of_every_workflow_and_ending() -> None:
               "reassign_reviews", "cart_open", "cart_reminded", "cart_ordered", "cart_cleared", "cart_superseded",
               "cart_lost", "cart_refused", "drip_asleep", "drip_completed", "drip_ended", "course_changed",
               "members_changed", "wake_drips", "certificate_issued", "certificate_corrected", "certificate_batch",
-              "certificate_waits_for_a_name", "certificate_expires"}  # fmt: skip
+              "certificate_waits_for_a_name", "certificate_expires", "critical_mail", "expiry_sweep",
+              "invoice_reminders", "document_retention", "reconcile_nightly", "stripe_events", "stuck_jobs",
+              "daily_sales", "finding_asked_about", "finding_decided", "export_of_orders", "export_of_sales",
+              "job_action"}  # fmt: skip
     assert {file.stem for file in SAVED} >= endings | others
 
 
