@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint unit bench lock clean
+.PHONY: help install demo up test thorough lint bench lock clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,10 @@ up: $(INSTALLED)   ## keep the same stack running until Ctrl-C
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(INSTALLED) lint   ## lint, types, layering, all tests, three files at a time
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+thorough: export THOROUGH = 1
+thorough: $(INSTALLED)   ## the tests of chance in their full number: 10,000 races, 400 examples of each property
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/workflows
 
 lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

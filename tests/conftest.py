@@ -29,13 +29,16 @@ from sandbox.temporal import EmbeddedTemporal
 from settings import Settings
 from tests.fresh_record import empty_record, keep_fresh_records, load_academy
 from tests.installation import Installation, serving
+from tests.thoroughness import IS_THOROUGH
 from worker import WORKFLOWS, running_workers, sandboxed_runner
 from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.registration import add_search_attributes, register_search_attributes
 
 # The same examples each time, however long a busy machine takes over one of them.
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, max_examples=400 if IS_THOROUGH else 60
+)
 hypothesis.settings.load_profile("repeatable")
 
 # Begun first, they leave nobody idle at the end. Those that wait for processes to be missed share the processors well

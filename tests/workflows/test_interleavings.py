@@ -28,6 +28,7 @@ from models.messages.orders import (
 )
 from models.messages.tasks import DecideTask
 from models.vocabulary import OrderStatus, PaymentMethod, PaymentStatus, TaskAction, TaskKind, WaitingFor
+from tests.thoroughness import parts
 from tests.workflows.order_world import OrderWorld, Worlds, an_order
 from tests.workflows.simulation import Mishaps, Run, Simulation
 from workflows.order import OrderWorkflow
@@ -233,7 +234,7 @@ def _begin(seed: str) -> Play:
     return Play(simulation, world, order, script)
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", parts(3, 6))
 def test_money_and_places_agree_whatever_happens(part: int) -> None:
     ends = Counter[OrderStatus | None]()
     for number in range(RUNS_OF_A_TEST):
