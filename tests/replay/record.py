@@ -13,11 +13,12 @@ from sqlalchemy import select, update
 from sqlmodel import col
 from temporalio.client import ScheduleActionExecutionStartWorkflow
 
+from models import search
 from models.identifiers import finding_workflow_id, new_id, refund_watch_workflow_id
 from models.messages.checks import LookInto
 from models.tables import CourseCertificate, Enrollment, Refund
 from models.tables.columns import now
-from models.vocabulary import CheckKind, FindingKind, Role
+from models.vocabulary import CheckKind, FindingKind, FindingStatus, Role, WaitingFor
 from sandbox.sample_academy import sample_id
 from schedules import SCHEDULES
 from tests.api.test_cart_end_to_end import COURSE, Shop
@@ -404,7 +405,12 @@ async def test_findings(installation: Installation) -> None:
             job_id="order-of-nobody",
         )
         handle = await installation.temporal.start_workflow(
-            FindingWorkflow.run, look, id=finding_workflow_id(finding_id), task_queue=REGISTRAR_QUEUE
+            FindingWorkflow.run,
+            look,
+            id=finding_workflow_id(finding_id),
+            task_queue=REGISTRAR_QUEUE,
+            search_attributes=search.at_start("finding", FindingStatus.OPEN, WaitingFor.OPERATOR),
+            static_summary="Found: fulfilled not paid",
         )
         [task] = await installation.tasks(str(finding_id))
         if name == "decided":

@@ -351,6 +351,8 @@ async def test_another_job_has_a_dispute_followed_and_looked_at_again(fast_tempo
         stands.append(WON)
         await client.execute_workflow(Sweep.run, "du_1", id="sweep-once-more", task_queue="disputes")
         assert await handle.result() == DisputeOutcome(status=WON)
+        # The run may have looked by itself before it was told, since the server skips its waiting.
+        over = frozenset(runs)
         await client.execute_workflow(Sweep.run, "du_1", id="sweep-again", task_queue="disputes")
         assert await handle.result() == DisputeOutcome(status=WON)
-        assert len(runs) == 2, "one whose run is over is looked at by another run"
+        assert len(runs - over) == 1, "one whose run is over is looked at by another run"
