@@ -167,7 +167,7 @@ class Program:
 
     def module(self, name: str) -> Module | None:
         """The module; none if it is not ours."""
-        if name.split(".")[0] not in PACKAGES:
+        if name.partition(".")[0] not in PACKAGES:
             return None
         if name not in self._modules:
             source = self._read(name)

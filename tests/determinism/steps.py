@@ -58,8 +58,8 @@ class Command:
 class Block:
     """Steps that belong together.
 
-    `kind` says why: a branch, a loop, a call of a function, `task` (a coroutine that nobody awaits on the spot), `shield`
-    (the story that `to_its_end` keeps whole), `lock`, `try`.
+    `kind` says why: a branch, a loop, a call of a function, `task` (a coroutine that nobody awaits on the spot),
+    `shield` (the story that `to_its_end` keeps whole), `lock`, `try`.
     """
 
     kind: str
@@ -148,7 +148,7 @@ class Walker:
     def _body(self, statements: Sequence[ast.stmt], scope: Scope) -> list[Step]:
         return [step for statement in statements for step in self._statement(statement, scope)]
 
-    def _statement(self, node: ast.stmt, scope: Scope) -> list[Step]:
+    def _statement(self, node: ast.stmt, scope: Scope) -> list[Step]:  # noqa: PLR0911 - one for each kind
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 nested = Function(scope.module, node)

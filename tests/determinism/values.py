@@ -72,7 +72,7 @@ class Values:
         self.program = program
         self._attributes: dict[tuple[Class, str], Value] = {}
 
-    def of(self, node: ast.AST | None, scope: Scope) -> Value:
+    def of(self, node: ast.AST | None, scope: Scope) -> Value:  # noqa: PLR0911 - one for each kind
         """What the expression stands for; none if that is not known."""
         match node:
             case ast.Constant(value=str() as text):

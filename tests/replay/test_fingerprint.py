@@ -112,7 +112,7 @@ def test_every_workflow_still_issues_the_commands_that_are_written_down() -> Non
 
 
 def test_no_command_is_overlooked() -> None:
-    """Every call that issues a command stands in some workflow's fingerprint, so what it was followed through is whole."""
+    """Every call that issues a command stands in some workflow's fingerprint."""
     seen = {(each.module.name, each.call.lineno) for story in stories() for _, block in story.entries
             for each in block.commands}  # fmt: skip
     missing = [
@@ -124,8 +124,8 @@ def test_no_command_is_overlooked() -> None:
         and (module.name, node.lineno) not in seen
     ]
     assert not missing, (
-        f"No workflow seems to come here: {', '.join(missing)}. Either nobody calls it (delete it), or what calls it has "
-        "to say by an annotation whose method it calls (tests/determinism/values.py reads them)."
+        f"No workflow seems to come here: {', '.join(missing)}. Either nobody calls it (delete it), or what calls it "
+        "has to say by an annotation whose method it calls (tests/determinism/values.py reads them)."
     )
 
 
