@@ -6,6 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test thorough lint bench lock clean
+.PHONY: replay
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +35,9 @@ test: $(INSTALLED) lint   ## lint, types, layering, all tests, three files at a 
 thorough: export THOROUGH = 1
 thorough: $(INSTALLED)   ## the tests of chance in their full number: 10,000 races, 400 examples of each property
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/workflows
+
+replay: $(INSTALLED)   ## yesterday's jobs go on: all saved histories, the commands of each workflow, the contracts of all messages
+	$(BIN)/pytest tests/replay
 
 lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

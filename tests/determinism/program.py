@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +32,11 @@ class Function:
     def name(self) -> str:
         """With its module and class, in dots."""
         return f"{self.module.name if self.owner is None else self.owner.name}.{self.node.name}"
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All that it is made of."""
+        return list(ast.walk(self.node))
 
     @property
     def is_async(self) -> bool:
@@ -89,6 +94,7 @@ class Module:
     name: str
     source: Source
     tree: ast.Module = field(init=False)
+    nodes: list[ast.AST] = field(init=False)
     imported: dict[str, str] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     classes: dict[str, Class] = field(default_factory=dict)
@@ -96,7 +102,8 @@ class Module:
 
     def __post_init__(self) -> None:
         self.tree = ast.parse(self.source.text)
-        for node in ast.walk(self.tree):
+        self.nodes = list(ast.walk(self.tree))
+        for node in self.nodes:
             self.imported |= _imported(node)
         for statement in _top_level(self.tree.body):
             match statement:
@@ -120,8 +127,8 @@ class Module:
     @cached_property
     def _locals(self) -> frozenset[str]:
         """Every name that is given a value somewhere within a function, or is a parameter."""
-        stored = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and not _is_load(node)}
-        return frozenset(stored | {node.arg for node in ast.walk(self.tree) if isinstance(node, ast.arg)})
+        stored = {node.id for node in self.nodes if isinstance(node, ast.Name) and not _is_load(node)}
+        return frozenset(stored | {node.arg for node in self.nodes if isinstance(node, ast.arg)})
 
     @property
     def all_functions(self) -> Iterator[Function]:
@@ -147,7 +154,7 @@ class Module:
 class Program:
     """Modules, read when they are asked for."""
 
-    def __init__(self, read: Callable[[str], Source | None]) -> None:
+    def __init__(self, read: Callable[[str], Module | None]) -> None:
         self._read = read
         self._modules: dict[str, Module | None] = {}
 
@@ -160,8 +167,8 @@ class Program:
     def of_sources(cls, sources: Mapping[str, str]) -> "Program":
         """A small one for tests: texts by the name of their module. What it lacks is read from the project."""
 
-        def read(name: str) -> Source | None:
-            return Source(sources[name], f"{name}.py") if name in sources else _read_project(name)
+        def read(name: str) -> Module | None:
+            return Module(name, Source(sources[name], f"{name}.py")) if name in sources else _read_project(name)
 
         return cls(read)
 
@@ -170,8 +177,7 @@ class Program:
         if name.partition(".")[0] not in PACKAGES:
             return None
         if name not in self._modules:
-            source = self._read(name)
-            self._modules[name] = None if source is None else Module(name, source)
+            self._modules[name] = self._read(name)
         return self._modules[name]
 
     def find(self, dotted: str) -> Module | Class | Function | ast.expr | None:
@@ -228,11 +234,12 @@ class Program:
         return [found[name] for name in sorted(found)]
 
 
-def _read_project(name: str) -> Source | None:
+@cache
+def _read_project(name: str) -> Module | None:
     stem = ROOT.joinpath(*name.split("."))
     for path in (stem.with_suffix(".py"), stem / "__init__.py"):
         if path.is_file():
-            return Source(path.read_text(), str(path.relative_to(ROOT)))
+            return Module(name, Source(path.read_text(), str(path.relative_to(ROOT))))
     return None
 
 

@@ -38,6 +38,7 @@ _MAKE_HANDLES = {
     "temporalio.workflow.get_external_workflow_handle_for",
     "temporalio.workflow.start_child_workflow",
 }
+_MAKE_AWAITABLES = {"activity", "local activity", "child", "timer", "wait"}
 _HANDLE_COMMANDS = {"signal": "signal", "cancel": "cancel"}
 _HANDLERS = ("signal", "update", "query")
 
@@ -104,6 +105,8 @@ class Walker:
         self.program = program
         self.values = Values(program)
         self.unresolved: list[tuple[Module, ast.Call]] = []
+        # Calls that stand alone and make a coroutine, or a handle.
+        self.dropped: list[tuple[Module, ast.Call]] = []
         self._expanded: dict[tuple[object, ...], Block] = {}
         self._under_way: list[tuple[object, ...]] = []
 
@@ -170,9 +173,19 @@ class Walker:
                     steps += [] if case.guard is None else self._visit(case.guard, scope)
                     steps += self._block("case", case.body, scope, case)
                 return steps
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and self._is_dropped(node.value, scope):
+            self.dropped.append((scope.module, node.value))
         steps = [step for child in _in_order(node) for step in self._visit(child, scope)]
         self._assign(node, scope)
         return steps
+
+    def _is_dropped(self, node: ast.Call, scope: Scope) -> bool:
+        callee = self.values.of(node.func, scope)
+        if isinstance(callee, Bound):
+            return callee.function.is_async
+        if isinstance(callee, Symbol):
+            return COMMANDS.get(callee.name) in _MAKE_AWAITABLES
+        return self._handle_command(node, scope) is not None
 
     def _assign(self, node: ast.stmt, scope: Scope) -> None:
         match node:

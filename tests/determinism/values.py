@@ -197,7 +197,7 @@ class Values:
                     yield self.of(value, Scope(cls.module))
         for method in cls.methods.values():
             scope = self.scope_of(method, of)
-            for node in ast.walk(method.node):
+            for node in method.nodes:
                 match node:
                     case ast.AnnAssign(target=target, annotation=annotation, value=value) if _is_own(target, name):
                         yield self.annotated(annotation, cls.module) or self.of(value, scope)

@@ -2,7 +2,8 @@
 
 What today's tests make is replayed where it is made (`tests/conftest.py`).
 
-`pytest tests/replay/record.py` saves the histories of the release that is being made.
+`pytest tests/replay/record.py` saves the histories of the release that is being made. Beside them stand the commands of
+each workflow (`fingerprint.py`) and all that is said to it (`contract.py`): docs/determinism.md.
 """
 
 import asyncio
