@@ -119,7 +119,8 @@ BAD: dict[str, list[str]] = {
         _run(f"await {_STEP}**MAIL)"),
         _run("await workflow.execute_child_workflow('Other', id='a', id_reuse_policy=1, parent_close_policy=1)"),
         _run(
-            "try:\n            await workflow.wait_condition(bool, timeout=5)\n        except TimeoutError:\n            pass"
+            "try:\n            await workflow.wait_condition(bool, timeout=5)\n"
+            "        except TimeoutError:\n            pass"
         ),
     ],
     "W014": [

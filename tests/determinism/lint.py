@@ -1,8 +1,8 @@
 """Rules for workflow code, and what they find. A rule is a function with a permanent id and a sentence.
 
 Workflow code is every module of `workflows/` that a workflow of the worker can reach, and what of `rules/` and
-`models/` is named there. A finding is put up with by a comment on its line (`lint: W007 why it is all right here`, after
-a `#`), which is itself checked.
+`models/` is named there. A finding is put up with by a comment on its line (`lint: W007 why it is right here`, after a
+`#`), which is itself checked.
 """
 
 import ast
