@@ -22,6 +22,8 @@ _SHORT = 3
 # What goes on by itself is a `task`, but for the story that `to_its_end` waits for.
 _TOLD = ("if", "else", "case", "while", "for", "finally", "task")
 
+_CHANGES = {"-": "gone", "+": "new", " ": "", "@": ""}
+
 Fingerprint = Sequence[str]
 
 
@@ -100,9 +102,9 @@ def difference(workflow: str, before: Fingerprint | None, after: Fingerprint | N
             f'(`temporal workflow list --query \'WorkflowType="{workflow}" AND ExecutionStatus="Running"\'`), '
             f"then `{RENEW}`.\n"
         )
-    changed = [line for line in difflib.ndiff(before, after) if not line.startswith(("  ", "? "))]
+    changed = list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
     lines = [f"{workflow} does not issue the same commands in the same order any more:", ""]
-    lines += [f"    {'gone' if line.startswith('-') else 'new '}  {line[2:]}" for line in changed]
+    lines += [f"    {_CHANGES[line[0]]:<4}  {line[1:] if line[0] != '@' else '…'}" for line in changed]
     histories = replayed_by(workflow)
     shown = ", ".join(histories[-12:]) or "none: no saved history would notice a mistake"
     patches = sorted(_patches(after) - _patches(before))

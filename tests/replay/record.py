@@ -1,7 +1,7 @@
 """Saves the histories of this release: `pytest tests/replay/record.py` writes `histories/<version>/*.json`.
 
-Not collected by default. Run it when a release is made, and never change a file of an older one. With the histories of a
-release goes what it has promised to understand: `python -m tests.replay.contract` writes `contracts/<version>.json`.
+Not collected by default. Run it when a release is made, and never change a file of an older one. With the histories
+goes what a release has promised to understand: `python -m tests.replay.contract` writes `contracts/<version>.json`.
 """
 
 import re

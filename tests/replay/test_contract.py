@@ -124,8 +124,8 @@ def test_what_a_release_has_promised_is_kept(release: str) -> None:
     if troubles:
         advice = (
             f"Jobs and rows of {release} say it as it was. Give a new field a default, let an old one stay "
-            "(unused, if need be), add words and never take one away, loosen bounds only; what has to mean "
-            "something else gets a name of its own. An activity or message that surely nobody says any more is listed in `GONE` "
+            "(unused, if need be), add words and never take one away, loosen bounds only; what has to mean something "
+            "else gets a name of its own. An activity or message that surely nobody says any more is listed in `GONE` "
             "(tests/replay/payloads.py) with the release that took it away. Never change the contract of a release."
         )
         pytest.fail("\n".join([f"{release} was promised more than this:", *troubles, "", advice]), pytrace=False)
