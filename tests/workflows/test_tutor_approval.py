@@ -11,6 +11,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from models.messages.tasks import DecideTask
 from models.vocabulary import ApplicationStatus, DocumentVerdict, TaskAction, TaskKind, TaskQueue
 from rules.tutor_application import LIVE, REJECTED
+from tests.thoroughness import parts
 from tests.workflows.application_world import (
     ADA,
     APPLICANT,
@@ -213,7 +214,7 @@ def _wrongs_of_the_end(world: ApplicationWorld) -> list[str]:
     return wrongs + ["a decision is not on record"] * bool(undecided)
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", parts(1, 2))
 def test_whatever_people_do_in_any_order_the_application_ends_whole(part: int) -> None:
     ends = Counter[ApplicationStatus | None]()
     for number in range(RUNS_OF_A_TEST):
