@@ -251,6 +251,11 @@ def test_a_text_that_outgrows_its_room_ends_in_an_ellipsis() -> None:
     assert shown == ["one", "two", "…"]
 
 
+def test_a_text_is_broken_anew_for_another_width() -> None:
+    setter = Typesetter("en", right_to_left=False)
+    assert [len(setter.lines("one two three", Style(), room)) for room in (30, 500, 30)] == [3, 1, 3]
+
+
 def test_in_arabic_the_courses_stand_on_the_right_and_the_sums_on_the_left() -> None:
     def places(locale: str) -> tuple[float, float, float]:
         found: dict[str, float] = {}
