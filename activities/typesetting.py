@@ -101,6 +101,7 @@ class Typesetter:
     language: str
     right_to_left: bool
     fonts: dict[Typeface, EmbeddedFont] = field(default_factory=dict)
+    _set: dict[tuple[str, Style, float], tuple[SetLine, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def text(self, content: str, style: Style) -> "Text":
         """A paragraph for the page or a table cell. Line feeds in `content` separate lines."""
@@ -112,12 +113,17 @@ class Typesetter:
 
     def lines(self, content: str, style: Style, available: float) -> list[SetLine]:
         """The runs of each line, broken so that no line is wider than `available` points."""
-        room = available * 1000 / style.size
-        broken: list[SetLine] = []
+        # reportlab asks again and again how high a cell is before it draws it once.
+        asked = (content, style, available)
+        if asked not in self._set:
+            self._set[asked] = tuple(self._broken_lines(content, style, available * 1000 / style.size))
+        return list(self._set[asked])
+
+    def _broken_lines(self, content: str, style: Style, room: float) -> Iterator[SetLine]:
         for paragraph in content.split("\n"):
             letters = self._letters(one_line(paragraph), style)
-            broken += [tuple(_visual(list(_shaped(line)))) for line in _broken(letters, room)]
-        return broken
+            for line in _broken(letters, room):
+                yield tuple(_visual(list(_shaped(line))))
 
     def draw(self, canvas: Canvas, runs: Sequence[_Run], x: float, y: float, style: Style) -> None:
         """Draw one line, its baseline starting at (x, y)."""

@@ -33,9 +33,9 @@ from sandbox.mail_samples import (
     NOW,
     ORDER,
     a_person,
+    an_academy,
     an_id,
     drafted,
-    order_facts,
 )
 
 _APPLICATIONS: dict[MailTemplate, ApplicationStatus] = {
@@ -93,7 +93,7 @@ def application_errand(
         kind, reason = ApplicationDocumentKind.CERTIFICATION, ReviewReason.DOCUMENT_EXPIRED
         rejected = (a_rejected_document(kind, reason, "spanish"),)
     facts = ToldApplication(
-        reader, application, order_facts().academy, task, decision, message, rejected, {"spanish": title},
+        reader, application, an_academy(), task, decision, message, rejected, {"spanish": title},
         [Earlier(status, application.submitted_at, reapply_at)] if applications is None else applications,
     )  # fmt: skip
     return ApplicationErrand(facts, application.id, occasion, moment, Pages(job=job_page, application=page))

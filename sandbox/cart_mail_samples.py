@@ -30,9 +30,9 @@ from sandbox.mail_samples import (
     NOW,
     PUBLIC,
     a_person,
+    an_academy,
     an_id,
     drafted,
-    order_facts,
 )
 
 STANDING = CartFacts(
@@ -92,7 +92,7 @@ def cart_errand(
     watercolor = "Watercolor painting"
     quote = quote or a_quote((title, 4900), (watercolor, 5900))
     seen = {an_id(title): 4900, an_id(watercolor): 6900} if seen is None else seen
-    academy = order_facts().academy
+    academy = an_academy()
     facts = CartLetterFacts(
         reader, cart, academy, settings or default_cart_settings(academy.id), standing, an_offer(quote, seen, coupon),
         coupon, "k7Wj2mQpX9sVtR4bN8cYhA",

@@ -26,9 +26,9 @@ from sandbox.mail_samples import (
     PUBLIC,
     a_line,
     a_person,
+    an_academy,
     an_id,
     drafted,
-    order_facts,
 )
 
 
@@ -57,7 +57,7 @@ def certificate_errand(
         renewable_until=None if expires_at is None else expires_at + timedelta(days=30),
         revoked_at=NOW if is_revoked else None, revocation_reason=reason if is_revoked else None,
     )  # fmt: skip
-    told = ToldCertificate(reader, certificate, reader.id, order_facts().academy, is_followed)
+    told = ToldCertificate(reader, certificate, reader.id, an_academy(), is_followed)
     return CertificateErrand(told, certificate.id, occasion, moment, Pages(public=pages))
 
 
@@ -77,7 +77,7 @@ def name_errand(
     reader.legal_name_confirmed_at = confirmed_at
     bought = a_line(1, title, reader, status=status)
     [place] = bought.places
-    told = ToldName(reader, place.enrollment, place.course, order_facts().academy)
+    told = ToldName(reader, place.enrollment, place.course, an_academy())
     return NameErrand(told, place.enrollment.id, occasion, moment, Pages(public=PUBLIC))
 
 

@@ -9,7 +9,7 @@ from activities.mail_rendering import RenderedMail
 from models.messages.exports import ExportFilters
 from models.tables import Export
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus, MailTemplate
-from sandbox.mail_samples import NOW, PUBLIC, a_person, an_id, drafted, order_facts
+from sandbox.mail_samples import NOW, PUBLIC, a_person, an_academy, an_id, drafted
 
 _DAYS = {
     ExportReport.SALES: (date(2026, 2, 28), date(2026, 3, 1)),
@@ -38,7 +38,7 @@ def export_errand(
         for each in formats
     )  # fmt: skip
     listed = frozenset({reader.id} if is_recipient else ())
-    told = ToldExport(reader, order_facts().academy, files[0], files, listed)
+    told = ToldExport(reader, an_academy(), files[0], files, listed)
     return ExportErrand(told, files[0].id, occasion, moment, Pages(public=pages))
 
 

@@ -8,7 +8,7 @@ from activities.letters import LEARNING_LETTERS, set_letter
 from activities.mail_rendering import RenderedMail
 from models.tables import Course, Enrollment
 from models.vocabulary import CourseKind, EnrollmentStatus, MailTemplate, RefundPolicy
-from sandbox.mail_samples import NOW, PUBLIC, a_person, an_id, drafted, order_facts
+from sandbox.mail_samples import NOW, PUBLIC, a_person, an_academy, an_id, drafted
 
 LESSON_PAGE = "https://academy.test/lessons/{lesson_id}?a=b&c=d"
 RELEASES = "r-20260301t0800"
@@ -39,7 +39,7 @@ def learning_errand(
     elif enrollment.access_ends_at is not None:
         occasion = occasion or f"{enrollment.access_ends_at:%Y%m%d%H%M}"
     facts = LearningFacts(
-        reader, order_facts().academy, enrollment, course, opened, unsubscribe_token="k7Wj2mQpX9sVtR4bN8cYhA"  # noqa: S106
+        reader, an_academy(), enrollment, course, opened, unsubscribe_token="k7Wj2mQpX9sVtR4bN8cYhA"  # noqa: S106
     )  # fmt: skip
     return LearningErrand(facts, enrollment.id, occasion, moment, Pages(lesson=page, public=pages))
 

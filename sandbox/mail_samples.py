@@ -157,6 +157,15 @@ def a_date(number: int, title: str = "Spanish for beginners: Evening", location:
     )  # fmt: skip
 
 
+def an_academy() -> Academy:
+    """Whom every mail is from."""
+    return Academy(
+        name="TutorHub Academy", legal_name="TutorHub Academy GmbH", address="Lindenstraße 12\n10969 Berlin",
+        country="DE", email="hello@tutorhub-academy.test", time_zone="Europe/Berlin", locale="en",
+        payment_instructions="Lindenbank Berlin\nIBAN DE89 3704 0044 0532 0130 00",
+    )  # fmt: skip
+
+
 def order_facts(
     *, locale: str = "en", zone: str = "Europe/Dublin", name: str = "Grace Hopper", amount: int = 12900,
     currency: str = "EUR", status: OrderStatus = OrderStatus.PENDING_PAYMENT, reason: str | None = None,
@@ -175,11 +184,7 @@ def order_facts(
     )  # fmt: skip
     return OrderFacts(
         recipient=payer, order=order, payer=payer,
-        academy=Academy(
-            name="TutorHub Academy", legal_name="TutorHub Academy GmbH", address="Lindenstraße 12\n10969 Berlin",
-            country="DE", email="hello@tutorhub-academy.test", time_zone="Europe/Berlin", locale="en",
-            payment_instructions="Lindenbank Berlin\nIBAN DE89 3704 0044 0532 0130 00",
-        ),
+        academy=an_academy(),
         payment=Payment(
             order_id=ORDER, status=PaymentStatus(payment_status), amount=amount or 1, currency=currency,
             checkout_url=CHECKOUT,
@@ -252,7 +257,7 @@ def task_errand(
         assignee=assignee, due_at=NOW + timedelta(days=1), created_at=NOW - timedelta(days=1),
     )  # fmt: skip
     contacts = TaskContact(queue=TaskQueue.FINANCE, remind_id=reader.id)
-    facts = TaskFacts(reader, task, order_facts().academy, contacts)
+    facts = TaskFacts(reader, task, an_academy(), contacts)
     return TaskErrand(facts, task.id, occasion, moment, Pages(job=job_page))
 
 

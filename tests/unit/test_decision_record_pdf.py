@@ -145,7 +145,7 @@ def test_whatever_people_are_called_is_text(name: str) -> None:
 
 
 def test_many_decisions_and_long_notes_go_on_over_pages() -> None:
-    long = "\n".join(f"Line {number}: " + "word " * 60 for number in range(60))
+    long = "\n".join(f"Line {number}: " + "word " * 40 for number in range(60))
     many = tuple(
         a_decision(number, "reject_hard", notes=(Remark(AFTER, "Noa (staff)", long),)) for number in range(1, 9)
     )

@@ -11,10 +11,12 @@ import heapq
 import itertools
 import random
 import re
+import threading
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar, cast
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
@@ -33,7 +35,14 @@ from temporalio.bridge.proto import child_workflow as children
 from temporalio.bridge.proto import workflow_activation as activations
 from temporalio.bridge.proto import workflow_commands as commands
 from temporalio.client import WorkflowUpdateFailedError
-from temporalio.common import Priority, RetryPolicy, SearchAttributes, TypedSearchAttributes
+from temporalio.common import (
+    MetricMeter,
+    Priority,
+    RetryPolicy,
+    SearchAttributes,
+    TypedSearchAttributes,
+    _CompositeEvent,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DefaultFailureConverter
 from temporalio.exceptions import ApplicationError
@@ -59,6 +68,10 @@ _ALREADY_EXISTS = (
 # Commands that the Web UI shows by their summaries.
 _TOLD_IN_THE_UI = {"start_timer", "schedule_activity", "schedule_local_activity", "start_child_workflow_execution"}
 _ASKED_AT_THE_START = {"checkout", "begin", "begun", "request"}
+_LATENCIES = [timedelta(milliseconds=time) for time in (1, 5, 20, 100, 900, 4000)]
+_UNTIL_A_WORKER_HEARS = (_NO_TIME, _NO_TIME, timedelta(milliseconds=300))
+_A_STEP = vars(ActivityEnvironment.default_info())
+_NEVER = _CompositeEvent(thread_event=threading.Event(), async_event=None)
 
 
 class _NoMetrics:
@@ -86,7 +99,6 @@ class _Attempt:
     is_local: bool
     number: int = 0
     is_resolved: bool = False
-    is_heard: bool = False
 
 
 @dataclass
@@ -118,6 +130,7 @@ class Run:
     inbox: list[activations.WorkflowActivationJob] = field(default_factory=list)
     timers: set[int] = field(default_factory=set)
     attempts: dict[tuple[bool, int], _Attempt] = field(default_factory=dict)
+    unheard: set[tuple[bool, int]] = field(default_factory=set)
     updates: dict[str, commands.UpdateResponse] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
     heard: list[activations.SignalWorkflow] = field(default_factory=list)
@@ -140,10 +153,9 @@ class Run:
         return str(getattr(self.instance, "_current_details"))  # noqa: B009 - the interpreter's own
 
     @property
-    def acts(self) -> set[str]:
+    def acts(self) -> frozenset[str]:
         """What an operator may send to it: signals, updates, and what its tasks allow."""
-        messages = {*self.definition.signals, *self.definition.updates} - _ASKED_AT_THE_START
-        return {str(name) for name in messages} | (set(TaskAction) if "decide" in messages else set())
+        return _acts_of(self.definition.cls)
 
     @property
     def latest(self) -> "Run":
@@ -241,7 +253,7 @@ class Run:
             self.heard += [job.signal_workflow for job in jobs if job.HasField("signal_workflow")]
             for job in jobs:
                 if job.HasField("resolve_activity"):
-                    self.attempts[job.resolve_activity.is_local, job.resolve_activity.seq].is_heard = True
+                    self.unheard.discard((job.resolve_activity.is_local, job.resolve_activity.seq))
             for command in self._activate(jobs):
                 assert self._sums_up(command), f"{self.workflow_id} gives no summary: {command}"
                 self._obey(command)
@@ -257,10 +269,10 @@ class Run:
 
         A step that is under way, or whose end is not heard of yet, says it by itself. What is over only rests.
         """
-        if not self.is_ours or self.ended is not None or any(not each.is_heard for each in self.attempts.values()):
+        if not self.is_ours or self.ended is not None or self.unheard:
             return True
         details = self.details
-        return bool(details) and ("Over: " in details or self.acts == set() or bool(self.acts & _named_in(details)))
+        return bool(details) and ("Over: " in details or not self.acts or bool(self.acts & _named_in(details)))
 
     def _activate(self, jobs: Sequence[activations.WorkflowActivationJob]) -> Sequence[commands.WorkflowCommand]:
         news = activations.WorkflowActivation(
@@ -337,6 +349,7 @@ class Run:
         policy = RetryPolicy.from_proto(order.retry_policy) if order.HasField("retry_policy") else RetryPolicy()
         attempt = _Attempt(order=order, policy=policy, scheduled=self.simulation.now, is_local=is_local)
         self.attempts[is_local, order.seq] = attempt
+        self.unheard.add((is_local, order.seq))
         self.simulation.after(self.simulation.latency(), lambda: self._try(attempt))
 
     def _try(self, attempt: _Attempt) -> None:
@@ -346,17 +359,15 @@ class Run:
         attempt.number += 1
         simulation, order = self.simulation, attempt.order
         step = simulation.steps[order.activity_type]
-        types = activity._Definition.must_from_callable(step).arg_types
-        environment = ActivityEnvironment()
-        environment.info = replace(
-            environment.info,
-            activity_type=order.activity_type, activity_id=order.activity_id, attempt=attempt.number,
-            started_time=simulation.now, scheduled_time=attempt.scheduled, workflow_id=self.workflow_id,
-            workflow_type=str(self.definition.name), workflow_run_id=str(self.number),
-        )  # fmt: skip
-        args = _PAYLOADS.from_payloads(order.arguments, types)
+        told: dict[str, Any] = {
+            "activity_type": order.activity_type, "activity_id": order.activity_id, "attempt": attempt.number,
+            "started_time": simulation.now, "scheduled_time": attempt.scheduled, "workflow_id": self.workflow_id,
+            "workflow_type": str(self.definition.name), "workflow_run_id": str(self.number),
+        }  # fmt: skip
+        info = activity.Info(**{**_A_STEP, **told})
+        args = _PAYLOADS.from_payloads(order.arguments, _definition_of(step).arg_types)
         try:
-            done = environment.run(_finished, step(*args))
+            done = _finished(info, step(*args))
         except Exception as error:  # noqa: BLE001 - as a worker does, whatever it is
             self._failed(attempt, error)
             return
@@ -370,6 +381,9 @@ class Run:
         simulation.after(simulation.latency(), lambda: self._resolve(attempt, resolution))
 
     def _failed(self, attempt: _Attempt, error: Exception) -> None:
+        if isinstance(error, ApplicationError):
+            # Meant by its world: nobody reads where it was raised, and setting that in type costs more than the step.
+            error.with_traceback(None)
         cause = Failure()
         _FAILURES.to_failure(error, _PAYLOADS, cause)
         final = isinstance(error, ApplicationError) and error.non_retryable
@@ -429,9 +443,7 @@ class Simulation:
         workflows: Sequence[type] = (),
     ) -> None:
         """`workflows` are those that may be started as children; `steps` are everybody's."""
-        self.steps = {
-            str(activity._Definition.must_from_callable(cast(Step, step)).name): cast(Step, step) for step in steps
-        }
+        self.steps = {str(_definition_of(cast(Step, step)).name): cast(Step, step) for step in steps}
         self.chance = chance
         self.mishaps = mishaps or Mishaps()
         self.now = self.started = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -578,13 +590,13 @@ class Simulation:
                 to.away_until = self.now + timedelta(minutes=self.chance.choice((1, 16, 70)))
                 self.at(to.away_until, to.deliver)
             else:
-                self.after(self.chance.choice((_NO_TIME, _NO_TIME, timedelta(milliseconds=300))), to.deliver)
+                self.after(self.chance.choice(_UNTIL_A_WORKER_HEARS), to.deliver)
 
         self.after(_NO_TIME if at_once else self.latency(), arrive)
 
     def latency(self) -> timedelta:
         """How long a message or half a step takes: mostly little, sometimes seconds."""
-        return timedelta(milliseconds=self.chance.choice((1, 5, 20, 100, 900, 4000)))
+        return self.chance.choice(_LATENCIES)
 
     def run_for(self, time: timedelta) -> None:
         """Let time pass."""
@@ -627,8 +639,26 @@ class Simulation:
         )
 
 
-def _named_in(details: str) -> set[str]:
-    return set(re.findall(r"`(\w+)`", details))
+@cache
+def _named_in(details: str) -> frozenset[str]:
+    return frozenset(re.findall(r"`(\w+)`", details))
+
+
+@cache
+def _acts_of(job: type) -> frozenset[str]:
+    definition = workflow._Definition.must_from_class(job)
+    messages = {*definition.signals, *definition.updates} - _ASKED_AT_THE_START
+    return frozenset({str(name) for name in messages} | (set(TaskAction) if "decide" in messages else set()))
+
+
+def _definition_of(step: Step) -> activity._Definition:
+    """What a step takes, whichever world it is a method of."""
+    return _definition_of_function(getattr(step, "__func__", step))
+
+
+@cache
+def _definition_of_function(step: Step) -> activity._Definition:
+    return activity._Definition.must_from_callable(step)
 
 
 def _child_failure(run: Run, cause: Failure) -> Failure:
@@ -639,25 +669,45 @@ def _child_failure(run: Run, cause: Failure) -> Failure:
     return Failure(message="Child Workflow execution failed", cause=cause, child_workflow_execution_failure_info=info)
 
 
+class _Nowhere(asyncio.AbstractEventLoop):
+    """The loop on which interpreters are made: it only has to be there, each then runs on its own."""
+
+
+_NOWHERE = _Nowhere()
+
+
 def _instance(details: WorkflowInstanceDetails) -> WorkflowInstance:
-    """The interpreter of one run, which is made on a running loop and then runs on its own."""
-
-    async def made() -> WorkflowInstance:
+    """The interpreter of one run."""
+    outside = asyncio._get_running_loop()
+    asyncio._set_running_loop(_NOWHERE)
+    try:
         return UnsandboxedWorkflowRunner().create_instance(details)
-
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(made())
     finally:
-        loop.close()
+        asyncio._set_running_loop(outside)
 
 
-def _finished(coroutine: Coroutine[object, object, object]) -> object:
-    """What a coroutine returns that waits for nothing, as the steps of simulated worlds do."""
+def _finished(info: activity.Info, step: Coroutine[object, object, object]) -> object:
+    """What a step returns that waits for nothing, as those of simulated worlds do; it may ask which step it is."""
+    # An `ActivityEnvironment` would do, at several times the cost of the step itself.
+    token = activity._Context.set(
+        activity._Context(
+            info=lambda: info,
+            heartbeat=lambda *_: None,
+            cancelled_event=_NEVER,
+            worker_shutdown_event=_NEVER,
+            shield_thread_cancel_exception=None,
+            payload_converter_class_or_instance=_PAYLOADS,
+            runtime_metric_meter=MetricMeter.noop,
+            client=None,
+            cancellation_details=activity._ActivityCancellationDetailsHolder(),
+        )
+    )
     try:
-        coroutine.send(None)
+        step.send(None)
     except StopIteration as end:
         return end.value
+    finally:
+        activity._Context.reset(token)
     raise AssertionError("a simulated step must not wait")
 
 

@@ -12,6 +12,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from models.errors import Reason
 from models.messages.tasks import DecideTask
 from models.vocabulary import ApplicationStatus, DocumentVerdict, TaskAction, TaskKind
+from tests.thoroughness import plays
 from tests.workflows.application_world import (
     ADA,
     BERT,
@@ -228,7 +229,7 @@ def test_what_is_approved_at_last_does_not_expire_while_support_mends() -> None:
 @pytest.mark.parametrize("action", [TaskAction.REQUEST_INFO, TaskAction.REJECT_HARD])
 def test_a_decision_at_the_moment_of_expiry_counts_or_is_refused(action: TaskAction) -> None:
     ends = set()
-    for number in range(60):
+    for number in plays(60):
         played = in_review(seed=number)
         world = played.world
         [task] = world.open_tasks

@@ -20,6 +20,7 @@ from models.messages.orders import OrderOutcome
 from models.vocabulary import CartStatus, ConsentMode, MailStatus, MailTemplate, OrderStatus, WaitingFor
 from rules.cart import DELAYS, LIVE, LOST_AFTER
 from rules.marketing import MAX_A_WEEK, ONE_PER, QUIET_FROM, QUIET_UNTIL, WEEK
+from tests.thoroughness import parts, plays
 from tests.workflows.cart_world import PERSON, CartWorld, Shopping, dying, shopping
 from tests.workflows.order_world import OrderWorld, Worlds, an_order
 from tests.workflows.simulation import Mishaps, Simulation
@@ -254,7 +255,7 @@ def test_an_order_tells_the_carts_it_has_emptied_and_misses_none_that_is_gone() 
 def test_a_change_in_the_last_moment_is_not_lost_with_the_cart() -> None:
     """Either it is refused, since the cart is over, or the cart is open, and stays so."""
     answers: set[CartStatus | None] = set()
-    for seed in range(150):
+    for seed in plays(150):
         job = shopping(seed=str(seed))
         job.put()
         job.wait(days=1)
@@ -582,7 +583,7 @@ def _live(chance: random.Random, job: Shopping) -> None:
         job.wait(minutes=chance.choice((1, 3, 29, 30, 31, 59, 61, 600, 1440, 1441, 2 * 1440, 5 * 1440)))
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", parts(2, 4))
 def test_a_month_of_one_persons_mail_whatever_happens(part: int) -> None:
     ends: set[CartStatus] = set()
     for number in range(RUNS_OF_A_TEST):

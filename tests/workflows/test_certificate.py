@@ -13,6 +13,7 @@ from models.errors import Reason
 from models.messages.certificates import CertificateOutcome, CertificateStart
 from models.messages.tasks import DecideTask
 from models.vocabulary import CertificateGround, CertificateOrigin, MailTemplate, TaskAction, TaskKind, WaitingFor
+from tests.thoroughness import parts, plays
 from tests.workflows.certificate_world import (
     ENROLLMENT,
     EXPIRED,
@@ -491,7 +492,7 @@ def test_that_a_name_stays_as_it_is_waits_for_no_pdf() -> None:
 
 
 def test_a_correction_and_a_renewal_at_once_give_one_certificate_that_counts() -> None:
-    for number in range(40):
+    for number in plays(40):
         certificates = certified(CertificateWorld(valid_days=365, needs_person=number % 2 == 0), str(number))
         certificates.wait(days=310)
         old, chance = certificates.only, random.Random(number)  # noqa: S311 - the same race every time
@@ -586,7 +587,7 @@ def test_a_long_life_is_told_in_several_runs() -> None:
 # ---- whatever happens when ----
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", parts(2, 4))
 def test_whatever_is_late_lost_or_said_twice_each_is_issued_and_mailed_once(part: int) -> None:
     for number in range(75):
         _live_through(f"{part}-{number}")

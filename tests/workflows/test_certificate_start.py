@@ -8,6 +8,7 @@ from temporalio import workflow
 
 from models.messages.certificates import CertificateStart
 from models.vocabulary import CertificateOrigin
+from tests.thoroughness import parts
 from tests.workflows.certificate_world import ENROLLMENT, ID, ISSUED, STAFF, CertificateWorld, Certifying
 from tests.workflows.simulation import Mishaps, Simulation
 from workflows.certificate import CertificateWorkflow
@@ -23,7 +24,7 @@ class Completing:
         await start_certificate(enrollment_id)
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", parts(1, 2))
 @pytest.mark.parametrize("asked", [None, CertificateOrigin.COMPLETION, CertificateOrigin.EXCEPTION])
 def test_a_completion_is_never_lost_whatever_the_run_is_about(asked: CertificateOrigin | None, part: int) -> None:
     """A run looks after nothing, has just refused to issue, or waits for a name: and ends, or goes on, meanwhile."""

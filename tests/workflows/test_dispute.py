@@ -21,6 +21,7 @@ from models.messages.tasks import CloseTask, DecideTask, OpenTask
 from models.money import Money
 from models.vocabulary import DisputeStatus, TaskAction, TaskKind, TaskQueue, WaitingFor
 from rules.disputes import OPEN
+from tests.thoroughness import plays
 from tests.workflows.simulation import Mishaps, Run, Simulation
 from worker import sandboxed_runner
 from workflows.dispute import DisputeWorkflow
@@ -275,7 +276,7 @@ def test_a_cancelled_job_follows_the_dispute_all_the_same() -> None:
 
 
 def test_whatever_happens_in_any_order_it_is_written_down_and_settled_once() -> None:
-    for number in range(300):
+    for number in plays(300):
         chance = random.Random(number)  # noqa: S311
         bank = Bank(status=chance.choice((WARNING, NEEDS, LOST)), due_in=chance.choice((None, timedelta(days=9))))
         mishaps = Mishaps(answer_lost=chance.choice((0, 0.15)), worker_away=chance.choice((0, 0.1)))

@@ -34,6 +34,7 @@ from models.vocabulary import (
     TaskKind,
     WaitingFor,
 )
+from tests.thoroughness import plays
 from tests.workflows.order_world import OrderWorld, Worlds, an_order
 from tests.workflows.simulation import Mishaps, Run, Simulation
 from workflows.refund import RefundWorkflow
@@ -223,7 +224,7 @@ def test_a_place_without_money_ends_and_its_payer_is_told() -> None:
 
 def test_whatever_gets_lost_the_money_goes_back_once() -> None:
     steps = ("refund", "mail", "document")
-    for number in range(200):
+    for number in plays(200):
         chance = random.Random(number)  # noqa: S311
         world = OrderWorld(captured=4900, fail_first={step: chance.choice((0, 1, 3)) for step in steps})
         status = chance.choice((APPROVED, IN_REVIEW))

@@ -24,6 +24,7 @@ from models.messages.refund_watch import (
 from models.messages.tasks import CloseTask, DecideTask, OpenTask
 from models.money import Money
 from models.vocabulary import MailStatus, RefundStatus, TaskAction, TaskKind, WaitingFor
+from tests.thoroughness import plays
 from tests.workflows.simulation import Mishaps, Run, Simulation
 from workflows.refund_watch import RefundWatchWorkflow
 
@@ -265,9 +266,9 @@ FOLLOWERS = {
 
 
 def test_on_every_path_the_end_is_stripes_or_a_persons() -> None:
-    """250 random paths through Stripe's statuses, with answers lost, workers away, and news late or never told."""
+    """Random paths through Stripe's statuses, with answers lost, workers away, and news late or never told."""
     ends: set[RefundStatus] = set()
-    for number in range(250):
+    for number in plays(250):
         chance = random.Random(number)  # noqa: S311
         job = watched(Stripe(chance.choice(list(FOLLOWERS))), str(number), Mishaps(answer_lost=0.1, worker_away=0.1))
         for _ in range(chance.randrange(4)):

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from models.messages.tasks import DecideTask
 from models.vocabulary import ApplicationStatus, DocumentVerdict, TaskAction, TaskKind, TaskQueue
 from rules.tutor_application import LIVE, REJECTED
+from tests.thoroughness import parts, plays
 from tests.workflows.application_world import (
     ADA,
     APPLICANT,
@@ -104,7 +105,7 @@ def test_what_cannot_be_taken_back_holds_everything_else_up() -> None:
 
 @pytest.mark.parametrize("step", [*SAGA, "revoke_role", "withdraw_profile", "record", "close_task"])
 def test_a_crash_anywhere_in_the_saga_changes_nothing(step: str) -> None:
-    for number in range(20):
+    for number in plays(20):
         refuses = {"tell_platform"} if step in ("revoke_role", "withdraw_profile") else set()
         world = ApplicationWorld(fail_first=Counter({step: 4}), refuses=refuses)
         played = in_review(world, f"{step}-{number}", Mishaps(answer_lost=0.3, worker_away=0.2))
@@ -213,7 +214,7 @@ def _wrongs_of_the_end(world: ApplicationWorld) -> list[str]:
     return wrongs + ["a decision is not on record"] * bool(undecided)
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", parts(1, 2))
 def test_whatever_people_do_in_any_order_the_application_ends_whole(part: int) -> None:
     ends = Counter[ApplicationStatus | None]()
     for number in range(RUNS_OF_A_TEST):
