@@ -15,7 +15,7 @@ _PASSED_THROUGH = "temporalio.workflow.unsafe.imports_passed_through"
 @rule(
     "W015",
     "Without it nobody has decided whether a sleeping run stays with its build or moves on.",
-    instead="`@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)`, or `AUTO_UPGRADE`.",
+    instead="`@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)`, or `VersioningBehavior.AUTO_UPGRADE`.",
 )
 def no_versioning(code: Code) -> Iterator[Place]:
     """Workflows without a versioning behavior."""
