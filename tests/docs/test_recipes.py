@@ -202,7 +202,8 @@ async def test_a_refund_does_not_arrive(installation: Installation) -> None:
     look, wake = RECIPES["A refund does not arrive"][0], RECIPES["A refund does not arrive"][1]
     await control.pause_webhooks()
     await shows(installation, order, "On its way", look)
-    [run] = [each async for each in installation.temporal.list_workflows('WorkflowType="RefundWatchWorkflow"')]
+    query = 'WorkflowType="RefundWatchWorkflow" AND ExecutionStatus="Running"'
+    [run] = [each async for each in installation.temporal.list_workflows(query)]
     await control.move_refund(run.id.removeprefix("refund-watch-"), "succeeded")
     await shell(installation, look, wake, order=order)
     await shows(installation, order, "Paid back", look)
