@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecution, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
@@ -27,12 +29,12 @@ from sandbox.postgres import EmbeddedPostgres
 from sandbox.stripe_double import StripeDouble
 from sandbox.temporal import EmbeddedTemporal
 from settings import Settings
+from tests.crew import Crew
 from tests.fresh_record import empty_record, keep_fresh_records, load_academy
 from tests.installation import Installation, serving
 from tests.thoroughness import IS_THOROUGH
-from worker import WORKFLOWS, running_workers, sandboxed_runner
+from worker import WORKFLOWS, sandboxed_runner
 from workflows.connection import connect
-from workflows.deployment import make_current
 from workflows.registration import add_search_attributes, register_search_attributes
 
 # The same examples each time, however long a busy machine takes over one of them.
@@ -171,18 +173,47 @@ async def shared_installation(
             yield Installation(settings, http, real_temporal, sessions_of(engine), double, mailbox)
 
 
+@pytest.fixture(scope="module")
+async def crew(shared_installation: Installation) -> AsyncIterator[Crew]:
+    """The workers of one file of tests, away until a test needs them."""
+    hired = Crew(shared_installation)
+    yield hired
+    await hired.leave()
+
+
 @pytest.fixture
-async def idle_installation(shared_installation: Installation, sessions: Sessions) -> AsyncIterator[Installation]:
+async def idle_installation(
+    request: pytest.FixtureRequest, shared_installation: Installation, crew: Crew, sessions: Sessions
+) -> AsyncIterator[Installation]:
     """A fresh academy with nobody at work: tests start the workers themselves."""
+    if "installation" not in request.fixturenames:
+        await crew.leave()
     await load_academy(sessions)
     await shared_installation.double.control.reset()
     shared_installation.mailbox.clear()
-    temporal = shared_installation.temporal
-    before = {run.id async for run in temporal.list_workflows()}
+    temporal, begun = shared_installation.temporal, datetime.now(UTC)
     yield shared_installation
-    async for run in temporal.list_workflows('ExecutionStatus="Running"'):
-        await temporal.get_workflow_handle(run.id).terminate("the test is over")
-    await _replay(temporal, [run async for run in temporal.list_workflows() if run.id not in before])
+    await _terminate_all(temporal, crew)
+    await _replay(temporal, [run async for run in temporal.list_workflows(f'StartTime >= "{begun.isoformat()}"')])
+
+
+async def _terminate_all(temporal: Client, crew: Crew) -> None:
+    """Nothing of this test may reach into the next one: neither a job that goes on, nor a step that it left behind."""
+    while True:
+        running = [run async for run in temporal.list_workflows('ExecutionStatus="Running"')]
+        await asyncio.gather(*(_terminate(temporal, run) for run in running))
+        await crew.finish()
+        if not running:
+            return
+
+
+async def _terminate(temporal: Client, run: WorkflowExecution) -> None:
+    try:
+        await temporal.get_workflow_handle(run.id, run_id=run.run_id).terminate("the test is over")
+    except RPCError as error:
+        # The workers are still there, and may have come to its end by themselves.
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
 
 
 async def _replay(temporal: Client, runs: list[WorkflowExecution]) -> None:
@@ -200,8 +231,7 @@ async def _replay(temporal: Client, runs: list[WorkflowExecution]) -> None:
 
 
 @pytest.fixture
-async def installation(idle_installation: Installation) -> AsyncIterator[Installation]:
+async def installation(idle_installation: Installation, crew: Crew) -> Installation:
     """A fresh academy with workers at work."""
-    async with running_workers(idle_installation.temporal, idle_installation.settings):
-        await make_current(idle_installation.temporal, idle_installation.settings.worker_build_id)
-        yield idle_installation
+    await crew.work()
+    return idle_installation
