@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test thorough lint bench lock clean
+.PHONY: help install demo up test pytest thorough lint bench lock clean
 .PHONY: replay
 
 help:            ## this list
@@ -29,7 +29,11 @@ up: $(INSTALLED)   ## keep the same stack running until Ctrl-C
 
 # Workflow sandboxes and the processes that tests start read the same modules hundreds of times: compiled once.
 test: export PYTHONDONTWRITEBYTECODE =
-test: $(INSTALLED) lint   ## lint, types, layering, all tests, three files at a time
+test: $(INSTALLED)   ## lint, types, layering beside all tests, three files at a time
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest
+
+# Tests wait for processes more often than they fill the last processor; the type checker, which knows one, fills it.
+pytest: $(INSTALLED)
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 thorough: export THOROUGH = 1

@@ -1,8 +1,8 @@
 """The invariants of `make chaos`, read of a whole installation: nothing is wrong where an order was paid and paid back."""
 
+from chaos.invariants import what_is_wrong
 from models.tables.columns import now
 from tests.installation import Installation
-from chaos.invariants import what_is_wrong
 
 
 async def test_nothing_is_wrong_after_an_order_and_its_cancellation(installation: Installation) -> None:
