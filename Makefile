@@ -35,6 +35,11 @@ thorough: export THOROUGH = 1
 thorough: $(INSTALLED)   ## the tests of chance in their full number: 10,000 races, 400 examples of each property
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/workflows
 
+.PHONY: replay
+replay: export THOROUGH = 1
+replay: $(INSTALLED)   ## every saved history of every release, cut wherever its job slept, on the code of today and of a next release
+	$(BIN)/pytest tests/replay
+
 lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
