@@ -137,7 +137,7 @@ async def test_what_looks_for_a_newer_build_moves_to_it(stories: dict[Path, Stor
         job.__name__ for job in WORKFLOWS if "is_target_worker_deployment_version_changed" in inspect.getsource(job)
     }
     assert look == {"CartWorkflow", "CertificateWorkflow", "CourseChangeWorkflow", "DripWorkflow"}
-    moved = set()
+    moved: set[str] = set()
     for file, story in stories.items():
         if job_of(HISTORIES[file]) in look - moved:
             for rest in story.rests[:-1]:

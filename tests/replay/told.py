@@ -111,7 +111,7 @@ class _Scribe(UnsandboxedWorkflowRunner):
             nothing.successful.SetInParent()
             return nothing
 
-        instance.activate = overheard  # type: ignore[method-assign]
+        instance.activate = overheard  # type: ignore[method-assign, assignment]
         return instance
 
 
