@@ -40,7 +40,8 @@ thorough: export THOROUGH = 1
 thorough: $(INSTALLED)   ## the tests of chance in their full number: 10,000 races, 400 examples of each property
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/workflows
 
-replay: $(INSTALLED)   ## yesterday's jobs go on: all saved histories, the commands of each workflow, the contracts of all messages
+replay: export THOROUGH = 1
+replay: $(INSTALLED)   ## yesterday's jobs go on: each saved history, cut wherever it slept, on today's code and a next one; contracts
 	$(BIN)/pytest tests/replay
 
 lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter

@@ -1,69 +1,23 @@
 """The recipes of docs/recipes.md: each fault is put in, the page's own commands are run, and the job goes on."""
 
 import asyncio
-import dataclasses
-import os
 import re
-import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 from temporalio.client import Client
 
-import worker
-from models import search
-from models.vocabulary import Role
-from routes.tokens import issue_token
-from sandbox.ports import listen_on
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.temporal import EmbeddedTemporal
 from schedules import SCHEDULES
-from tests.docs.bad_release import HastyOrderWorkflow
-from tests.docs.registrar_here import registrar_here
+from tests.docs.typed import FIRST, RECIPES, set_apart, shell
 from tests.eventually import eventually
-from tests.installation import Installation, Json, serving
+from tests.installation import Installation, Json
 from tests.ordering import until_mailed
 from worker import running_workers
-from workflows.connection import connect
 from workflows.deployment import make_current
-from workflows.order import OrderWorkflow
 from workflows.schedule_server import apply_schedules
-
-PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
-_SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-_BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FIRST = _BLOCK.findall(PAGE.partition("\n## ")[0])
-RECIPES = {title: _BLOCK.findall(text) for title, text in _SECTION.findall(PAGE)}
-SECONDS = 60
-
-
-async def shell(installation: Installation, *blocks: str, order: Json | None = None) -> str:
-    """Type blocks of the page, one after the other; what they say. Stops at the first command that fails."""
-    async with registrar_here(installation.settings) as registrar:
-        return await _typed(installation, order, "set -euo pipefail\n", registrar, *blocks)
-
-
-async def _typed(installation: Installation, order: Json | None, *lines: str) -> str:
-    token = issue_token(installation.settings, "frida", (Role.STAFF,), timedelta(minutes=5))
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOME": os.environ.get("HOME", "/"),
-        "API": installation.settings.public_url,
-        "STAFF": token,
-        "ME": "frida",
-        "ORDER": "" if order is None else order["id"],
-        "TEMPORAL_ADDRESS": installation.settings.temporal_address,
-    }
-    typed = await asyncio.create_subprocess_exec(
-        "bash", "-c", "".join(lines), env=environment,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, complained = (text.decode() for text in await asyncio.wait_for(typed.communicate(), SECONDS))
-    assert typed.returncode == 0, f"{said}\n{complained}"
-    return said
 
 
 async def shows(installation: Installation, order: Json, words: str, *blocks: str) -> None:
@@ -76,7 +30,7 @@ async def shows(installation: Installation, order: Json, words: str, *blocks: st
 
 
 def test_every_recipe_is_followed_below() -> None:
-    source = Path(__file__).read_text(encoding="utf-8")
+    source = "".join(file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.glob("test_*.py")))
     assert len(FIRST) == 2
     for title, blocks in RECIPES.items():
         assert blocks, f"{title} has no command"
@@ -134,18 +88,8 @@ async def apart(
     idle_installation: Installation, tmp_path: Path
 ) -> AsyncIterator[tuple[Installation, EmbeddedTemporal]]:
     """An API on a Temporal server of its own, at which nobody has worked yet."""
-    shared, listener = idle_installation, listen_on()
-    public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    secret = shared.settings.stripe_webhook_secrets[0].get_secret_value()
-    kinds = {key.name: key.indexed_value_type.name.title().replace("_", "") for key in search.ALL}
-    async with EmbeddedTemporal(tmp_path / "temporal.db", search_attributes=kinds) as server:
-        changed = {"temporal_address": server.address, "public_url": public_url}
-        settings = shared.settings.model_copy(update=changed)
-        async with serving(settings, listener), httpx.AsyncClient(base_url=public_url, timeout=60) as http:
-            await shared.double.control.set_webhook(f"{public_url}/v1/webhooks/stripe", secret)
-            temporal = await connect(server.address, "default")
-            yield dataclasses.replace(shared, settings=settings, http=http, temporal=temporal), server
-            await shared.double.control.set_webhook(f"{shared.settings.public_url}/v1/webhooks/stripe", secret)
+    async with set_apart(idle_installation, tmp_path) as its_own:
+        yield its_own
 
 
 async def test_worker_database_and_temporal_are_down(
@@ -168,27 +112,6 @@ async def test_worker_database_and_temporal_are_down(
         assert "Total: 1" in said
         await installation.pay(order)
         await installation.order_ends(order["id"])
-
-
-async def test_a_workflow_is_wedged(
-    apart: tuple[Installation, EmbeddedTemporal], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a server of its own: what is begun here can be replayed by no former code."""
-    installation, former = apart[0], worker.WORKFLOWS
-    hasty = tuple(HastyOrderWorkflow if each is OrderWorkflow else each for each in former)
-    look, mend = RECIPES["A workflow is wedged"][0], RECIPES["A workflow is wedged"][1]
-    monkeypatch.setattr(worker, "WORKFLOWS", hasty)
-    async with running_workers(installation.temporal, installation.settings):
-        await make_current(installation.temporal, installation.settings.worker_build_id)
-        order = (await installation.post_order("spanish-a1")).json()
-    monkeypatch.setattr(worker, "WORKFLOWS", former)
-    async with running_workers(installation.temporal, installation.settings):
-        await installation.pay(order)
-        await shows(installation, order, "WorkflowTaskFailed", look)
-        await shell(installation, mend, order=order)
-        await installation.order_ends(order["id"])
-    money = await installation.double.control.order(order["id"])
-    assert (money.payment_intents, money.charges_succeeded, money.refunds) == (1, 1, 0)
 
 
 async def test_a_refund_does_not_arrive(installation: Installation) -> None:

@@ -25,6 +25,9 @@ async def learned(scene: Scene) -> None:
     await room.change({"change": "pause", "until": (now() + timedelta(days=7)).isoformat()})
     await room.change({"change": "resume"})
     await scene.keep("drip_asleep", job)
+    await room.change({"change": "suspend"})
+    await scene.keep("drip_suspended", job)
+    await room.change({"change": "reactivate"})
 
     at, added = f"/v1/courses/{sample_id('course', WATERCOLOUR)}/changes", {"title": "Framing"}
     for name, body in (

@@ -7,8 +7,9 @@ from sqlmodel import col
 
 from models.identifiers import refund_watch_workflow_id
 from models.tables import Refund
-from models.vocabulary import Role
+from models.vocabulary import Role, WaitingFor
 from sandbox.sample_academy import sample_id
+from tests.eventually import eventually
 from tests.ordering import DISPUTED
 from tests.paths.scene import Scene, path
 
@@ -20,17 +21,42 @@ async def _place_of(scene: Scene, course: str, student: str) -> tuple[str, str]:
     return order["id"], (await scene.installation.order_ends(order["id"]))["lines"][0]["enrollment"]["id"]
 
 
-async def _refunded_by_rule(scene: Scene) -> str:
-    """The job of a refund that nobody is asked about."""
-    _, enrollment_id = await _place_of(scene, "spanish-a1", "lukasz")
+async def _watch_of(scene: Scene, order_id: str) -> str:
+    """The job that watches the refund of an order at Stripe."""
+    async with scene.installation.sessions() as session:
+        query = select(col(Refund.stripe_refund_id)).where(col(Refund.order_id) == UUID(order_id))
+        stripe_refund_id = (await session.execute(query)).scalar_one()
+    assert stripe_refund_id is not None
+    return refund_watch_workflow_id(stripe_refund_id)
+
+
+async def _until_it_waits(scene: Scene, job: str, waiting_for: WaitingFor) -> None:
+    """Until a job waits for somebody else than before."""
+
+    async def waits() -> bool:
+        headers = scene.installation.caller("finance", Role.STAFF)
+        seen = (await scene.installation.http.get(f"/v1/jobs/{job}", headers=headers)).raise_for_status().json()
+        return bool(seen["waiting_for"] == waiting_for)
+
+    await eventually(waits)
+
+
+async def _refunded_by_rule(scene: Scene) -> tuple[str, str]:
+    """The order and the job of a refund that nobody is asked about."""
+    order_id, enrollment_id = await _place_of(scene, "spanish-a1", "lukasz")
     await scene.installation.staff_posts(f"/v1/enrollments/{enrollment_id}/refunds", {"cause": "no_time"})
     await scene.installation.temporal.get_workflow_handle(f"refund-{enrollment_id}").result()
-    return f"refund-{enrollment_id}"
+    return order_id, f"refund-{enrollment_id}"
 
 
 @path
 async def refunded_by_rule(scene: Scene) -> None:
-    await scene.keep("refund_by_rule", await _refunded_by_rule(scene))
+    """It has arrived; the watch goes on for a month."""
+    order_id, job = await _refunded_by_rule(scene)
+    await scene.keep("refund_by_rule", job)
+    watch = await _watch_of(scene, order_id)
+    await _until_it_waits(scene, watch, WaitingFor.TIMER)
+    await scene.keep("refund_watched", watch)
 
 
 @path
@@ -75,17 +101,18 @@ async def refund_came_back(scene: Scene) -> None:
     order_id, enrollment_id = await _place_of(scene, "spanish-a1", "aoife")
     await control.next_refunds("pending")
     part = {"cause": "goodwill", "terms": {"share": "amount", "amount": 900, "access": "kept"}}
-    refund = await installation.staff_posts(f"/v1/enrollments/{enrollment_id}/refunds", part)
+    await installation.staff_posts(f"/v1/enrollments/{enrollment_id}/refunds", part)
     await scene.keep_ended("refund_by_staff", f"refund-{enrollment_id}")
 
-    async with installation.sessions() as session:
-        query = select(col(Refund.stripe_refund_id)).where(col(Refund.request_id) == UUID(refund.json()["id"]))
-        stripe_refund_id = (await session.execute(query)).scalar_one()
-    assert stripe_refund_id is not None
+    watch = await _watch_of(scene, order_id)
+    stripe_refund_id = watch.removeprefix("refund-watch-")
+    await control.move_refund(stripe_refund_id, "requires_action")
+    await _until_it_waits(scene, watch, WaitingFor.PAYMENT)
+    await scene.keep("refund_needs_the_payer", watch)
     await control.move_refund(stripe_refund_id, "failed", "declined")
     [task] = await installation.tasks(order_id)
     await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "accept"})
-    await scene.keep_ended("refund_came_back", refund_watch_workflow_id(stripe_refund_id))
+    await scene.keep_ended("refund_came_back", watch)
     await scene.keep_run_of("refund-sweep")
 
 

@@ -7,7 +7,6 @@ each workflow (`fingerprint.py`) and all that is said to it (`contract.py`): doc
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,15 +15,14 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, WorkflowReplayResult
 
+from tests.replay.saved import SAVED, history_of
 from worker import WORKFLOWS, sandboxed_runner
-
-SAVED = sorted((Path(__file__).parent / "histories").glob("*/*.json"))
 
 
 @pytest.fixture(scope="module")
 async def replayed() -> dict[Path, WorkflowReplayResult]:
     """What became of each history; one replayer prepares the sandboxes for all of them."""
-    histories = [await asyncio.to_thread(_history, file) for file in SAVED]
+    histories = [await asyncio.to_thread(history_of, file) for file in SAVED]
 
     async def each() -> AsyncIterator[WorkflowHistory]:
         for history in histories:
@@ -33,13 +31,6 @@ async def replayed() -> dict[Path, WorkflowReplayResult]:
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandboxed_runner(), data_converter=pydantic_data_converter)
     async with replayer.workflow_replay_iterator(each()) as results:
         return dict(zip(SAVED, [result async for result in results], strict=True))
-
-
-def _history(file: Path) -> WorkflowHistory:
-    saved = file.read_text()
-    started = json.loads(saved)["events"][0]["workflowExecutionStartedEventAttributes"]
-    # Ids of tasks, refunds and mails are made from the workflow's own.
-    return WorkflowHistory.from_json(started["workflowId"], saved)
 
 
 def test_there_are_histories_of_every_workflow_and_ending() -> None:
