@@ -32,8 +32,8 @@ from models.identifiers import verification_address
 from models.tables import Academy, Certificate
 from models.tables.columns import now
 from models.vocabulary import CertificateStatus, RevocationReason
-from routes.documentation import answer, problems
-from routes.pages import PAGE, note, page, say, texts_of_reader
+from routes.documentation import answer, either, problems
+from routes.pages import PAGE, note, page, refusal_pages, say, texts_of_reader
 from routes.parts import TheConnections, TheParts, parts_of
 from routes.problems import KINDS, problem_response
 from routes.uploads import MAX_UPLOAD_BYTES, digest_of
@@ -108,18 +108,13 @@ _EXAMPLE = VerificationView(
     issued_at=datetime(2026, 3, 2, 10, 17, tzinfo=ZoneInfo("UTC")),
     expires_at=datetime(2027, 3, 2, 10, 17, tzinfo=ZoneInfo("UTC")),
 )
+_REFUSALS = (Reason.INVALID_REQUEST, Reason.NOT_FOUND, Reason.PAYLOAD_TOO_LARGE, Reason.TOO_MANY_REQUESTS)
 _ANSWERS = {
     200: {
         "description": "The certificate, as a page or, to who accepts JSON, as data",
         "content": {**PAGE[200]["content"], **answer(HTTPStatus.OK, "", _EXAMPLE)[200]["content"]},
     },
-    **problems(
-        Reason.INVALID_REQUEST,
-        Reason.NOT_FOUND,
-        Reason.PAYLOAD_TOO_LARGE,
-        Reason.TOO_MANY_REQUESTS,
-        Reason.UNAVAILABLE,
-    ),
+    **either(refusal_pages(*_REFUSALS), problems(*_REFUSALS, Reason.UNAVAILABLE)),
 }
 
 
