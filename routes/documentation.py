@@ -112,7 +112,9 @@ def location_header(example: str) -> dict[str, Any]:
 def problems(*reasons: Reason) -> Responses:
     """The OpenAPI responses of a route that may refuse for these reasons, an example each."""
     responses: Responses = {}
-    for reason in sorted({*reasons, Reason.INTERNAL}, key=lambda each: (KINDS[each].status, each)):
+    # A body that may be too large may also be too slow.
+    slow = {Reason.REQUEST_TOO_SLOW} if Reason.PAYLOAD_TOO_LARGE in reasons else set()
+    for reason in sorted({*reasons, *slow, Reason.INTERNAL}, key=lambda each: (KINDS[each].status, each)):
         kind = KINDS[reason]
         response = responses.setdefault(
             int(kind.status),
