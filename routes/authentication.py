@@ -85,7 +85,11 @@ def require(*roles: Role) -> Requirement:
 
 
 async def _authenticate(request: Request) -> Principal:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    sent = request.headers.getlist("Authorization")
+    if len(sent) > 1:
+        # A proxy may have looked at one of them, and we at another.
+        raise ProblemError(Reason.TOKEN_INVALID, "Send one Authorization header.")
+    scheme, _, token = "".join(sent).partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise ProblemError(Reason.TOKEN_MISSING, "Send `Authorization: Bearer <access token>`.")
     return await parts_of(request).tokens.principal(token.strip())

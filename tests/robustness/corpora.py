@@ -61,9 +61,34 @@ ODD_BODIES = {
     "nothing at all": b"null",
 }
 # Values of headers, as bytes.
-ODD_HEADERS = [b"", b" ", b"\xff\xfe", b"a" * 5_000, "ключ".encode(), b"k,k", b'"', b"W/\"x\"", b"*", b"\x7f", b"..%2f%00"]
+ODD_HEADERS = [
+    b"",
+    b" ",
+    b"\xff\xfe",
+    b"a" * 5_000,
+    "ключ".encode(),
+    b"k,k",
+    b'"',
+    b'W/"x"',
+    b"*",
+    b"\x7f",
+    b"..%2f%00",
+]
 # Parts of paths, as they are escaped in an address.
-ODD_PARTS = ["%00", "a%00b", "%ff", "%ed%a0%80", "..%2f..%2fetc%2fpasswd", "%2e%2e", "%0d%0aX-A:%20b", "x" * 4_000, "%F0%9F%92%A9", "-", "0", "'"]
+ODD_PARTS = [
+    "%00",
+    "a%00b",
+    "%ff",
+    "%ed%a0%80",
+    "..%2f..%2fetc%2fpasswd",
+    "%2e%2e",
+    "%0d%0aX-A:%20b",
+    "x" * 4_000,
+    "%F0%9F%92%A9",
+    "-",
+    "0",
+    "'",
+]
 
 # What a spreadsheet would calculate, fetch or run, also from behind what it skips.
 FORMULAS = [
@@ -82,7 +107,7 @@ FORMULAS = [
     "=cmd|' /C calc'!A0",
     '=HYPERLINK("http://x","y")',
     '=IMPORTXML("http://x","//a")',
-    "=DDE(\"cmd\";\"/C calc\";\"x\")",
+    '=DDE("cmd";"/C calc";"x")',
     'a";=1+1;"b',
     'a,"b\n=1',
 ]
@@ -104,7 +129,17 @@ MARKUP = [
     "\u202eevil\u202c",
 ]
 # What would end a line of a header or of a log.
-LINES = ["a\r\nBcc: x@evil.test", "a\nb", "a\rb", "a\u2028b", "a\x85b", "a\x0bb", "a\0b", "=?utf-8?q?a=0ABcc:?=", 'x" <a@evil.test>, "y']
+LINES = [
+    "a\r\nBcc: x@evil.test",
+    "a\nb",
+    "a\rb",
+    "a\u2028b",
+    "a\x85b",
+    "a\x0bb",
+    "a\0b",
+    "=?utf-8?q?a=0ABcc:?=",
+    'x" <a@evil.test>, "y',
+]
 # Names of files.
 FILE_NAMES = [
     "../../etc/passwd",
