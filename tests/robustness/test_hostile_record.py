@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from openpyxl import load_workbook
-from sqlalchemy import String, Text, text
-from sqlmodel import SQLModel
+from sqlalchemy import String, text
+from sqlmodel import AutoString, SQLModel
 
 from models.vocabulary import Role
 from tests.robustness.access import ACCESS
@@ -32,7 +32,7 @@ def hostile(standing: StandingApp) -> set[str]:
         (table.name, column.name, getattr(column.type, "length", None))
         for table in SQLModel.metadata.sorted_tables
         for column in table.columns
-        if table.name not in _SKIPPED and isinstance(column.type, String | Text) and _WRITTEN.search(column.name)
+        if table.name not in _SKIPPED and isinstance(column.type, AutoString | String) and _WRITTEN.search(column.name)
     ]
 
     async def spoil() -> set[str]:
