@@ -16,7 +16,7 @@ from tests.thoroughness import IS_THOROUGH
 
 _MARK = "\ue000"
 # How many of a list are tried at each place in ten minutes; the next place goes on where this one ended.
-_AT_A_PLACE = 2
+_AT_A_PLACE = 1
 _JSON = {"Content-Type": "application/json"}
 
 

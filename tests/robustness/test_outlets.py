@@ -58,7 +58,7 @@ def composed(mail: RenderedMail, name: str) -> bytes:
     )
 
 
-@pytest.mark.parametrize(("at", "template"), enumerate(MailTemplate))
+@pytest.mark.parametrize(("at", "template"), list(enumerate(MailTemplate)))
 def test_no_name_adds_a_header_or_a_receiver(at: int, template: MailTemplate) -> None:
     for name in some(3, at):
         raw = composed(write(template, name=name, title=name), name)
