@@ -17,6 +17,7 @@ from bench.figures import Run
 from bench.sizes import FULL, QUICK, Size
 from bench.suite import row_names, run
 from bench.table import about, console, markdown, show
+from sandbox.stack import StackError
 
 RUNS = Path(__file__).parent / "runs"
 _OWN_PARTS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "SMTP_URL", "STRIPE_API_KEY", "FILES_URL")
@@ -75,6 +76,9 @@ async def _measured(out: Console, size: Size, wanted: list[str], runs: Path) -> 
     except asyncio.CancelledError:
         out.print("Stopped.")
         return 130
+    except StackError as error:
+        out.print(f"The installation did not come up: {error}", style="bold red", highlight=False, markup=False)
+        return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     show(out, found)

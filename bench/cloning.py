@@ -91,7 +91,6 @@ async def prepare(engine: AsyncEngine, before: dict[str, int]) -> list[str]:
 
 async def copy(engine: AsyncEngine, grown: Sequence[str], first: int, last: int) -> None:
     """The copies with these numbers, of every row that was put aside."""
-    step = f"interval '{_SPREAD_DAYS} days' / {last}"
     async with engine.begin() as connection:
         # Foreign keys are right by construction; to have each looked up would take hours.
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
@@ -99,14 +98,12 @@ async def copy(engine: AsyncEngine, grown: Sequence[str], first: int, last: int)
         there = (first - 1) // _LEARNERS_OF_A_COURSE + 1 if first > 1 else 0
         courses = (there + 1, last // _LEARNERS_OF_A_COURSE + 1)
         for name in _CATALOG:
-            await _copy(connection, name, grown, courses, step)
+            await _copy(connection, name, grown, courses)
         for name in grown:
-            await _copy(connection, name, grown, (first, last), step)
+            await _copy(connection, name, grown, (first, last))
 
 
-async def _copy(
-    connection: AsyncConnection, table: str, grown: Sequence[str], numbers: tuple[int, int], step: str
-) -> None:
+async def _copy(connection: AsyncConnection, table: str, grown: Sequence[str], numbers: tuple[int, int]) -> None:
     columns = (await connection.execute(_COLUMNS, {"table": f"public.{table}"})).all()
     course = "n" if table in _CATALOG else f"(n / {_LEARNERS_OF_A_COURSE} + 1)"
     # Of words that hold no id every copy is the same; to look for one in each row takes most of the time.
@@ -116,7 +113,7 @@ async def _copy(
         if kind in _TEXTS and await connection.scalar(text(f"SELECT bool_or({name} ~ '{_ID}') FROM source.{table}"))  # noqa: S608
     }
     made = {
-        str(name): _copied(str(name), str(kind), refers_to, is_unique, name in telling, grown, course, step)
+        str(name): _copied(str(name), str(kind), refers_to, is_unique, name in telling, grown, course)
         for name, kind, refers_to, is_unique, is_made in columns
         if not is_made
     }
@@ -135,7 +132,6 @@ def _copied(
     tells_an_id: bool,
     grown: Sequence[str],
     course: str,
-    step: str,
 ) -> str:
     """How a column of a copy is made of that of the original."""
     column = f"old.{name}"
@@ -143,7 +139,7 @@ def _copied(
         stays = refers_to is not None and refers_to not in grown and refers_to not in _CATALOG
         return column if stays else f"copied({column}, {course if refers_to in _CATALOG else 'n'})"
     if kind == "timestamptz":
-        return f"{column} - n * ({step})"
+        return f"{column} - (n % {_SPREAD_DAYS}) * interval '1 day'"
     if kind in _TEXTS and (name == _BY_EXPRESSION or (is_unique and name not in _WORDS)):
         return f"n || '-' || {column}"
     return f"copied({column}, n)" if tells_an_id else column

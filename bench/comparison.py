@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Row, Run, Side
+from bench.figures import Row, Run
 from bench.table import number
 
-# Counted on processors that somebody else uses too, with caches that he empties.
-_PROCESSOR_TOLERANCE = 0.15
+# Of what has no rounds to tell how far it spreads.
+_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,24 @@ def _of_row(old: Row, new: Row) -> Iterator[Change]:
     was, is_ = old.ratio(old.floor), new.ratio(new.floor)
     (was_least, was_most), (least, most) = _span(old), _span(new)
     yield Change(old.name, "rate, of the floor's", was, is_, least > was_most or most < was_least)
-    for side, other in _pairs(old, new):
-        spent, spends = side.total_processor_ms, other.total_processor_ms
-        if spent and spends:
-            beyond = abs(spends / spent - 1) > _PROCESSOR_TOLERANCE
-            yield Change(old.name, f"processor ms of {side.name}", spent, spends, beyond)
+    spent, spends = _spent(old), _spent(new)
+    if spent and spends:
+        beyond = not 1 - _TOLERANCE < spends / spent < 1 + _TOLERANCE
+        yield Change(old.name, "processor time, of the floor's", spent, spends, beyond)
 
 
 def _span(row: Row) -> tuple[float, float]:
     """The ratio at its worst and at its best: round by round, since both sides of a round had the same machine."""
     pairs = zip(row.registrar.rounds, row.floor.rounds, strict=False)
     ratios = [ours.per_second / floor.per_second for ours, floor in pairs]
+    if len(ratios) == 1:
+        return ratios[0] * (1 - _TOLERANCE), ratios[0] * (1 + _TOLERANCE)
     return min(ratios), max(ratios)
 
 
-def _pairs(old: Row, new: Row) -> Iterator[tuple[Side, Side]]:
-    found = {side.name: side for side in new.sides}
-    return ((side, found[side.name]) for side in old.sides if side.name in found)
+def _spent(row: Row) -> float | None:
+    ours, floor = row.registrar.total_processor_ms, row.floor.total_processor_ms
+    return ours / floor if ours and floor else None
 
 
 def show_changes(out: Console, before: Run, after: Run) -> None:

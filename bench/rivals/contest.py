@@ -27,6 +27,10 @@ from sandbox.stack import STRIPE_TEST_KEY
 
 _DATABASES = {"five_steps_temporal": "Temporal", "five_steps_dbos": "DBOS", "five_steps_celery": "Celery"}
 _DIES_OFTEN = 10_000
+# What the workers say once they take orders.
+_TEMPORAL_IS_READY = "five steps polls"
+_DBOS_IS_READY = "dbos worker polls"
+_CELERY_IS_READY = r"celery@.* ready\."
 
 
 @dataclass
@@ -36,6 +40,7 @@ class Rival:
     name: str
     program: str
     processor_name: str
+    is_ready: str
     record: asyncpg.Connection
     begin: Callable[[str], Awaitable[object]]
     _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)
@@ -117,34 +122,43 @@ async def _stripe(rig: Rig, supervisor: Supervisor) -> str:
         sys.executable, "-m", "sandbox.stripe_double", "--port", str(port), "--api-key", STRIPE_TEST_KEY,
         "--data", str(rig.home / "rivals-stripe.sqlite"),
     ]  # fmt: skip
-    await supervisor.start(_program(rig, "rivals-stripe", command, {}), _says("stripe double listening"))
+    await supervisor.start(_program(rig, "rivals-stripe", command, {}), re.compile("stripe double listening"))
     return f"http://127.0.0.1:{port}"
 
 
 async def _start_temporal(rig: Rig, supervisor: Supervisor, places: Places, record: asyncpg.Connection) -> Rival:
     command = [sys.executable, "-m", "bench.rivals.temporal_worker", rig.settings.temporal_address]
-    await supervisor.start(_program(rig, "five-steps-temporal", command, places.environment), _says("five steps polls"))
+    await supervisor.start(
+        _program(rig, "five-steps-temporal", command, places.environment), re.compile(_TEMPORAL_IS_READY)
+    )
 
     async def begin(order_id: str) -> None:
         await rig.temporal.start_workflow(
             FiveStepsWorkflow.run, order_id, id=f"five-steps-{order_id}", task_queue=FIVE_STEPS_QUEUE
         )
 
-    return Rival("the five steps on bare Temporal", "five-steps-temporal", "five steps on Temporal", record, begin)
+    return Rival(
+        "the five steps on bare Temporal",
+        "five-steps-temporal",
+        "five steps on Temporal",
+        _TEMPORAL_IS_READY,
+        record,
+        begin,
+    )
 
 
 async def _start_dbos(rig: Rig, supervisor: Supervisor, places: Places, record: asyncpg.Connection) -> Rival:
     own = {"RIVALS_DBOS_URL": places.database_url}
     command = [sys.executable, "-m", "bench.rivals.dbos_worker"]
     program = _program(rig, "five-steps-dbos", command, places.environment | own)
-    await supervisor.start(program, _says("dbos worker polls"))
+    await supervisor.start(program, re.compile(_DBOS_IS_READY))
     client = await asyncio.to_thread(DBOSClient, system_database_url=places.database_url)
 
     async def begin(order_id: str) -> None:
         options = EnqueueOptions(queue_name=QUEUE, workflow_name=WORKFLOW, workflow_id=order_id, app_version=VERSION)
         await client.enqueue_async(options, order_id)
 
-    return Rival("DBOS, a workflow of five steps", "five-steps-dbos", "DBOS worker", record, begin)
+    return Rival("DBOS, a workflow of five steps", "five-steps-dbos", "DBOS worker", _DBOS_IS_READY, record, begin)
 
 
 async def _start_celery(rig: Rig, supervisor: Supervisor, places: Places, record: asyncpg.Connection) -> Rival:
@@ -154,12 +168,14 @@ async def _start_celery(rig: Rig, supervisor: Supervisor, places: Places, record
         sys.executable, "-m", "celery", "--app", "bench.rivals.celery_app", "worker", "--pool", "prefork",
         "--concurrency", "4", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO",
     ]  # fmt: skip
-    await supervisor.start(_program(rig, "five-steps-celery", command, places.environment | own), _says("ready\\."))
+    await supervisor.start(
+        _program(rig, "five-steps-celery", command, places.environment | own), re.compile(_CELERY_IS_READY)
+    )
 
     async def begin(order_id: str) -> None:
         await asyncio.to_thread(celery_app.order(order_id).apply_async)
 
-    return Rival("Celery, a chain of five tasks", "five-steps-celery", "Celery worker", record, begin)
+    return Rival("Celery, a chain of five tasks", "five-steps-celery", "Celery worker", _CELERY_IS_READY, record, begin)
 
 
 _STARTS = {"Temporal": _start_temporal, "DBOS": _start_dbos, "Celery": _start_celery}
@@ -170,7 +186,3 @@ def _program(rig: Rig, name: str, command: list[str], own: dict[str, str]) -> Pr
     log = rig.home / "logs" / f"{name}.log"
     # Celery's parent and its children are one group, so that all of them die at once.
     return Program(name, command, plain | own, log, restart="always", give_up_after=_DIES_OFTEN)
-
-
-def _says(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)

@@ -25,14 +25,14 @@ from bench.rig import Rig
 from bench.rivals.contest import Contest, Rival
 from models.tables import Mail, Order
 from models.vocabulary import MailStatus, OrderStatus
-from sandbox.processes import Supervisor
+from sandbox.processes import Supervisor, says
 from sandbox.stripe_double import StripeDoubleControl
 
 _SEED = 10
 # About as long as an order takes, so that the blow falls anywhere in it.
 _LATEST_BLOW_SECONDS = 0.6
 _LOOK_EVERY_SECONDS = 0.5
-_BACK_WITHIN_SECONDS = 60
+_BACK_WITHIN_SECONDS = 300
 _COMES_AGAIN_FOR_SECONDS = 300
 _IN_FLIGHT = 4
 _MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>]+)>", re.IGNORECASE | re.MULTILINE)
@@ -109,11 +109,11 @@ async def _crash(danger: InDanger, kills: int) -> Crashed:
     return await danger.count(kills)
 
 
-async def _killed(supervisor: Supervisor, name: str) -> None:
-    before = supervisor.pid(name)
+async def _killed(supervisor: Supervisor, name: str, log: Path, is_ready: str) -> None:
+    before, ready = supervisor.pid(name), says(log, is_ready)
     supervisor.kill(name)
     async with asyncio.timeout(_BACK_WITHIN_SECONDS):
-        while supervisor.pid(name) == before:  # noqa: ASYNC110 - the supervisor tells nobody of a restart
+        while supervisor.pid(name) == before or not await ready():  # noqa: ASYNC110 - nobody is told of a restart
             await asyncio.sleep(0.05)
 
 
@@ -134,7 +134,7 @@ class RivalInDanger:
     contest: Contest
     rival: Rival
     # Longer than anything that takes an order up again by itself needs for it.
-    patience_seconds: float = 25
+    patience_seconds: float = 45
     ids: list[str] = field(default_factory=list)
     _beginning: list[asyncio.Future[object]] = field(default_factory=list)
 
@@ -156,7 +156,8 @@ class RivalInDanger:
 
     async def kill(self) -> None:
         """The whole process group."""
-        await _killed(self.contest.supervisor, self.rival.program)
+        log = self.rig.home / "logs" / f"{self.rival.program}.log"
+        await _killed(self.contest.supervisor, self.rival.program, log, self.rival.is_ready)
 
     async def finished(self) -> int:
         """Those whose mail is on record."""
@@ -186,7 +187,7 @@ class RegistrarInDanger:
 
     rig: Rig
     numbers: Sequence[int]
-    patience_seconds: float = 120
+    patience_seconds: float = 90
     in_flight: ClassVar[int] = _IN_FLIGHT
     name: ClassVar[str] = "Registrar"
     _placing: list[asyncio.Future[str]] = field(default_factory=list)
@@ -215,7 +216,7 @@ class RegistrarInDanger:
 
     async def kill(self) -> None:
         """The stack's own worker."""
-        await _killed(self.rig.stack.supervisor, "worker")
+        await _killed(self.rig.stack.supervisor, "worker", self.rig.home / "logs" / "worker.log", "worker polls")
 
     async def finished(self) -> int:
         """Those whose workflow is closed: their mail is sent, or its end is known to be unknown."""
@@ -233,6 +234,7 @@ class RegistrarInDanger:
         for each in self._placing:
             if not each.done():
                 each.cancel()
+                self.rig.tell("an order has not been answered yet")
             elif (error := each.exception()) is not None:
                 self.rig.tell(f"an order could not be placed and paid: {type(error).__name__}: {error}")
         ids = [UUID(each.removeprefix("order-")) for each in self._workflows()]
@@ -242,6 +244,8 @@ class RegistrarInDanger:
             done = {str(found) for found in (await session.execute(query)).scalars()}
             unknown = select(func.count()).where(col(Mail.status) == MailStatus.UNKNOWN)
             mails_unknown = (await session.execute(unknown)).scalar_one()
+            query = select(col(Order.status), func.count()).where(among).group_by(col(Order.status))
+            self.rig.tell(f"orders after kill -9: {dict((await session.execute(query)).tuples().all())}")
         money = {each.order_id: each for each in await self.rig.double.orders() if each.order_id in set(map(str, ids))}
         return Crashed(
             kills=kills,

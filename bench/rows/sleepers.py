@@ -72,6 +72,11 @@ async def _lay_down(temporal: Client, _: UUID) -> None:
     await temporal.execute_update_with_start_workflow(SleeperWorkflow.change, start_workflow_operation=start)
 
 
+def _stored(rig: Rig) -> int:
+    """Bytes of Temporal's database, with what has not been moved from its log yet."""
+    return sum(file.stat().st_size for file in rig.home.glob("temporal.sqlite*"))
+
+
 async def _asleep(
     rig: Rig,
     name: str,
@@ -80,11 +85,12 @@ async def _asleep(
     people: Sequence[UUID],
     watch_seconds: int,
 ) -> Side:
-    held, began = rig.clock.resident(), rig.clock.read()
+    held, began, stored = rig.clock.resident(), rig.clock.read(), _stored(rig)
     timing, _ = await in_lanes(people, _LANES, lambda person: begin(rig.temporal, person))
     spent = used(began, rig.clock.read(), len(people))
     await asyncio.sleep(_SETTLE_SECONDS)
     holds, before = rig.clock.resident(), rig.clock.read()
+    disk = (_stored(rig) - stored) / 1024 / len(people)
     async with rig.engine.connect() as connection:
         since: datetime = (await connection.execute(_NOW)).scalar_one()
         await asyncio.sleep(watch_seconds)
@@ -93,7 +99,8 @@ async def _asleep(
     grown = {each: 1024 * (holds.get(each, 0.0) - held.get(each, 0.0)) / len(people) for each in (program, "Temporal")}
     watched = sum(asleep.get(each, 0.0) for each in (program, "Temporal", "PostgreSQL")) / watch_seconds
     notes = (
-        f"{len(people)} asleep: {grown[program]:.0f} KiB each in the worker, {grown['Temporal']:.0f} KiB in Temporal",
+        f"{len(people)} asleep: {grown[program]:.0f} KiB each in the worker, {grown['Temporal']:.0f} KiB in Temporal,"
+        f" {disk:.0f} KiB on its disk",
         f"in {watch_seconds} s {asked} connections of PostgreSQL asked anything, {watched:.0f} processor ms/s",
     )
     return Side(
