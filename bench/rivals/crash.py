@@ -111,6 +111,7 @@ async def _crash(danger: InDanger, kills: int) -> Crashed:
 
 async def _killed(supervisor: Supervisor, name: str, log: Path, is_ready: str) -> None:
     before, ready = supervisor.pid(name), says(log, is_ready)
+    assert callable(ready)  # noqa: S101 - a pattern would be for the supervisor alone
     supervisor.kill(name)
     async with asyncio.timeout(_BACK_WITHIN_SECONDS):
         while supervisor.pid(name) == before or not await ready():  # noqa: ASYNC110 - nobody is told of a restart
@@ -244,8 +245,6 @@ class RegistrarInDanger:
             done = {str(found) for found in (await session.execute(query)).scalars()}
             unknown = select(func.count()).where(col(Mail.status) == MailStatus.UNKNOWN)
             mails_unknown = (await session.execute(unknown)).scalar_one()
-            query = select(col(Order.status), func.count()).where(among).group_by(col(Order.status))
-            self.rig.tell(f"orders after kill -9: {dict((await session.execute(query)).tuples().all())}")
         money = {each.order_id: each for each in await self.rig.double.orders() if each.order_id in set(map(str, ids))}
         return Crashed(
             kills=kills,
