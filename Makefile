@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test thorough lint bench lock clean
+.PHONY: help install demo up test thorough lint bench chaos lock clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ bench: $(INSTALLED)   ## orders, racers, certificates and rows of exports per se
 	$(BIN)/python -m bench.drips
 	$(BIN)/python -m bench.certificates
 	$(BIN)/python -m bench.exports
+
+chaos: $(INSTALLED)   ## a mixed academy under faults at random for MINUTES (5), from a printed SEED; then everything has to be right
+	$(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 lock: $(INSTALLED)   ## refresh requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

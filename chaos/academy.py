@@ -1,5 +1,7 @@
 """The courses and students of a run, written into the sample academy before anybody comes."""
 
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, text, update
@@ -56,7 +58,7 @@ async def open_doors(sessions: Sessions, plan: Plan) -> None:
         *(_course(f"last-{number}", 9900, capacity=1) for number in range(plan.courses(Deed.LAST_SEAT))),
         *(_course(f"gone-{number}", 3900, capacity=5) for number in range(plan.courses(Deed.COURSE_REMOVED))),
         Coupon(
-            id=sample_id("coupon", COUPON), code=COUPON, kind=CouponKind.PERCENT_AMOUNT, percent=20,
+            id=sample_id("coupon", COUPON), code=COUPON, kind=CouponKind.PERCENT_AMOUNT, percent=Decimal(20),
             usage_limit=max(2, plan.people // 8), per_person_limit=1,
         ),
     ]  # fmt: skip
@@ -81,9 +83,9 @@ async def open_doors(sessions: Sessions, plan: Plan) -> None:
         )
 
 
-def _course(name: str, price: int, *, capacity: int | None = None, **more: object) -> Course:
+def _course(name: str, price: int, *, capacity: int | None = None, **more: Any) -> Course:
     return Course(
         id=course(name), code=f"chaos-{name}", title=f"Chaos: {name}", category="Chaos",
         kind=CourseKind.SELF_PACED if capacity is None else CourseKind.COHORT, status=CourseStatus.PUBLISHED,
-        price_amount=price, capacity=capacity, **{"currency": "EUR", **more},
+        price_amount=price, capacity=capacity, **({"currency": "EUR"} | more),
     )  # fmt: skip

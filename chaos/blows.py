@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 from chaos.plan import Blow, Strike
 from chaos.town import NobodyAnswersError, RefusedError, Town
 from models.vocabulary import Role
+from sandbox.stripe_double import ControlError
 
 OTHER_WORKER = "other-worker"
 # An operator acts on what an operator can see the point of: nobody resets a check, or ends one for good.
@@ -29,7 +30,7 @@ async def strike(town: Town, planned: Strike) -> None:
     """Break it. What an operator is refused, or cannot reach just now, was not done."""
     try:
         happened = await STRIKING[planned.blow](town, planned)
-    except (RPCError, RefusedError, NobodyAnswersError, httpx.TransportError):
+    except (RPCError, RefusedError, NobodyAnswersError, ControlError, httpx.TransportError):
         happened = False
     if happened is not False:
         town.struck[planned.blow] += 1

@@ -27,6 +27,7 @@ from chaos.town import (
 )
 from models.identifiers import REGISTRAR_NAMESPACE
 from models.vocabulary import Role
+from sandbox.stripe_double import ControlError
 
 _SEE_OTHER = httpx.codes.SEE_OTHER
 _AT_STRIPE_SECONDS = 30
@@ -38,8 +39,13 @@ async def visit(town: Town, planned: Visit) -> None:
         end = await DOING[planned.deed](town, planned)
     except RefusedError as refused:
         end = f"refused: {refused}"
-    except NobodyAnswersError:
+    except (NobodyAnswersError, httpx.TransportError):
         end = "gave up"
+    except ControlError:
+        end = "too late at Stripe"
+    except Exception as error:  # noqa: BLE001 - the others go on, and this one is told at the end
+        end = "failed"
+        town.broken.append(f"The visit {planned} failed with {type(error).__name__}: {error}.")
     town.ended[planned.deed, end] += 1
 
 
@@ -146,6 +152,8 @@ async def _debit(town: Town, planned: Visit) -> str:
     visitor = town.visitor(planned.people[0])
     order = await visitor.order("open", payment_method="payment_intent")
     payment = order["payment"]
+    if not payment or not payment["client_secret"]:
+        raise RefusedError(_word(order))
     intent = payment["client_secret"].split("_secret")[0]
     form = {"client_secret": payment["client_secret"], "payment_method": "pm_sepaDebit"}
     await _at_stripe(town, f"/v1/payment_intents/{intent}/confirm", form, payment["publishable_key"], intent)
@@ -194,6 +202,8 @@ async def _goodwill(town: Town, planned: Visit) -> str:
     """Some of the money goes back and the place stays, sometimes twice."""
     visitor, staff = town.visitor(planned.people[0]), town.staff()
     order = await visitor.has("open", **_with(planned))
+    if not _place(order):
+        return _word(order)
     for time_ in range(1 + (planned.pick < 0.4)):
         terms = {"share": "amount", "amount": 300 + 100 * time_, "access": "kept"}
         body = {"cause": "goodwill", "terms": terms}

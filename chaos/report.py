@@ -49,6 +49,10 @@ def _pairs(counted: Counter[tuple[str, str]]) -> list[tuple[str, ...]]:
     return [(*names, f"{count}") for names, count in sorted(counted.items())]
 
 
+def _each(counted: Counter[str]) -> list[tuple[str, ...]]:
+    return [(name, f"{count}") for name, count in sorted(counted.items())]
+
+
 def _print(console: Console, title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
     table = Table(title=title, title_justify="left")
     for column in columns:

@@ -162,7 +162,7 @@ async def _come_to_rest(plan: Plan, town: Town, patience: float, tell: Tell) -> 
             tell(f"  not there yet: {type(error).__name__}")
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
             continue
-        invariants["nobody was answered with 500"] = list(town.broken)
+        invariants["nobody saw what nobody should see"] = list(town.broken)
         unwell = [sentence for sentences in invariants.values() for sentence in sentences]
         pending = (await town.stripe.delivery_counts())["pending"]
         if (not unwell and not pending) or waited > patience or (town.broken and unwell == town.broken):
@@ -170,9 +170,8 @@ async def _come_to_rest(plan: Plan, town: Town, patience: float, tell: Tell) -> 
             outcome.deeds, outcome.struck = town.ended, town.struck
             await _count(outcome, outside, town.sessions)
             return outcome
-        tell(
-            f"  after {waited:.0f} s {len(unwell)} sentences, e.g. {unwell[0] if unwell else 'webhooks are on their way'}"
-        )
+        first = unwell[0] if unwell else f"{pending} webhooks are on their way"
+        tell(f"  after {waited:.0f} s {len(unwell)} sentences, e.g. {first}")
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 

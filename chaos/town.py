@@ -38,11 +38,7 @@ class NobodyAnswersError(Exception):
 
 
 class RefusedError(Exception):
-    """The API has refused something, with a reason; people live with that."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        body = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
-        super().__init__(str(body.get("reason") or answer.status_code))
+    """The API, or what has become of the order, has refused something; people live with that. Says the reason."""
 
 
 @dataclass
@@ -149,7 +145,12 @@ class Visitor:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def pays(self, order: Json, card: str = VISA) -> httpx.Response:
-        """Fill in the hosted page, as a browser would; Stripe itself is always there."""
+        """Fill in the hosted page, as a browser would; Stripe itself is always there.
+
+        Raises `RefusedError` where there is nothing to pay any more.
+        """
+        if not (order["payment"] or {}).get("checkout_url"):
+            raise RefusedError(order["status"])
         async with httpx.AsyncClient(timeout=60, trust_env=False) as browser:
             return await browser.post(order["payment"]["checkout_url"], data={"card_number": card})
 
@@ -176,6 +177,7 @@ def _is_begun(order: Json) -> bool:
 
 def _read(answer: httpx.Response) -> Json:
     if answer.is_error:
-        raise RefusedError(answer)
+        told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+        raise RefusedError(str(told.get("reason") or answer.status_code))
     body: Json = answer.json()
     return body
