@@ -178,7 +178,7 @@ class Plan:
         return asdict(self)
 
 
-def plan_of(seed: int, seconds: float, *, visits_per_second: float = 1.0, strikes_per_second: float = 0.25) -> Plan:
+def plan_of(seed: int, seconds: float, *, visits_per_second: float = 0.8, strikes_per_second: float = 0.25) -> Plan:
     """The plan that this seed stands for. The same arguments always give the same plan."""
     chance = random.Random(f"registrar-{seed}-{seconds}-{visits_per_second}-{strikes_per_second}")  # noqa: S311
     visits = _visits(chance, seconds, max(1, round(seconds * visits_per_second)))

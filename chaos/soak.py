@@ -165,7 +165,8 @@ async def _come_to_rest(plan: Plan, town: Town, patience: float, tell: Tell) -> 
         invariants["nobody saw what nobody should see"] = list(town.broken)
         unwell = [sentence for sentences in invariants.values() for sentence in sentences]
         pending = (await town.stripe.delivery_counts())["pending"]
-        if (not unwell and not pending) or waited > patience or (town.broken and unwell == town.broken):
+        waited = time.monotonic() - started
+        if (unwell == town.broken and not pending) or waited > patience:
             outcome = Outcome(plan, invariants, drained_in=waited, terminated=len(town.terminated))
             outcome.deeds, outcome.struck = town.ended, town.struck
             await _count(outcome, outside, town.sessions)
