@@ -22,7 +22,7 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 async def test_everything_is_right_after_a_short_run(folder: Path) -> None:
     plan = small_plan(SEED)
     told: list[str] = []
