@@ -104,13 +104,24 @@ async def soak(plan: Plan, folder: Path, tell: Tell, *, patience: float = 240) -
         town = await opened.enter_async_context(
             Town.reached(settings, home.path, stack.supervisor, addresses, temporal, sessions, patience / 2)
         )
-        tell(f"{len(plan.visits)} visits and {len(plan.strikes)} strikes in {plan.seconds:.0f} s …")
-        await _play(plan, town, tell)
-        tell("Nothing breaks any more; everything comes to rest …")
-        outcome = await _come_to_rest(plan, town, patience, tell)
-        if outcome.wrong:
-            await keep_histories(temporal, outcome.wrong, home.path / "histories")
-        return outcome
+        run = asyncio.create_task(_run(plan, town, patience, tell))
+        gone = asyncio.create_task(stack.failed())
+        opened.callback(gone.cancel)
+        opened.callback(run.cancel)
+        await asyncio.wait({run, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not run.done():
+            await gone  # raises why the stack cannot go on
+        return await run
+
+
+async def _run(plan: Plan, town: Town, patience: float, tell: Tell) -> Outcome:
+    tell(f"{len(plan.visits)} visits and {len(plan.strikes)} strikes in {plan.seconds:.0f} s …")
+    await _play(plan, town, tell)
+    tell("Nothing breaks any more; everything comes to rest …")
+    outcome = await _come_to_rest(plan, town, patience, tell)
+    if outcome.wrong:
+        await keep_histories(town.temporal, outcome.wrong, town.home / "histories")
+    return outcome
 
 
 async def start_other_worker(supervisor: Supervisor, environment: dict[str, str], logs: Path) -> None:
