@@ -157,12 +157,15 @@ class Strike:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run. `seconds` is how long people come; what they have begun takes as long as it takes."""
+    """A whole run. `seconds` is how long people come; what they have begun takes as long as it takes. `workers` is the
+    number of worker processes, one or two.
+    """
 
     seed: int
     seconds: float
     visits: tuple[Visit, ...]
     strikes: tuple[Strike, ...]
+    workers: int = 2
 
     @property
     def people(self) -> int:
@@ -187,7 +190,7 @@ def plan_of(seed: int, seconds: float, *, visits_per_second: float = 0.8, strike
 
 
 def small_plan(seed: int) -> Plan:
-    """One visit of each kind and a few strikes, for a run of seconds."""
+    """One visit of each kind and a few strikes, for a run of seconds with one worker process."""
     chance = random.Random(f"registrar-small-{seed}")  # noqa: S311 - nothing secret
     seconds = 8.0
     visits, person = [], 0
@@ -205,7 +208,7 @@ def small_plan(seed: int) -> Plan:
         Blow.WEBHOOKS_LOST,
     )
     strikes = [_strike(chance, blow, 1 + place * (seconds - 1) / len(kinds)) for place, blow in enumerate(kinds)]
-    return Plan(seed, seconds, _in_order(visits), tuple(strikes))
+    return Plan(seed, seconds, _in_order(visits), tuple(strikes), workers=1)
 
 
 def _visits(chance: random.Random, seconds: float, count: int) -> tuple[Visit, ...]:

@@ -96,7 +96,8 @@ async def soak(plan: Plan, folder: Path, tell: Tell, *, patience: float = 240) -
         sessions = sessions_of(engine)
         temporal = await connect(settings.temporal_address, settings.temporal_namespace)
         await open_doors(sessions, plan)
-        await start_other_worker(stack.supervisor, own | stack.environment, home.path / "logs")
+        if plan.workers > 1:
+            await start_other_worker(stack.supervisor, own | stack.environment, home.path / "logs")
         await apply_schedules(temporal, [each for each in SCHEDULES if each.id in _HEALERS], "UTC")
         assert stack.endpoints.stripe is not None  # noqa: S101 - no part from outside is used
         assert stack.endpoints.mailbox is not None  # noqa: S101
