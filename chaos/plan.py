@@ -205,7 +205,7 @@ def small_plan(seed: int) -> Plan:
         Blow.MAIL_DROPPED_AFTER,
         Blow.CRASH_POSTGRES,
         Blow.STRIPE_FAILS_AFTER,
-        Blow.WEBHOOKS_LOST,
+        Blow.WEBHOOKS_REORDERED,
     )
     strikes = [_strike(chance, blow, 1 + place * (seconds - 1) / len(kinds)) for place, blow in enumerate(kinds)]
     return Plan(seed, seconds, _in_order(visits), tuple(strikes), workers=1)
