@@ -6,8 +6,7 @@ INSTALLED := $(VENV)/.installed
 RIVALS := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test pytest thorough lint bench lock clean
-.PHONY: replay
+.PHONY: help install demo up test pytest thorough replay lint bench chaos lock clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +56,9 @@ bench: $(INSTALLED) $(RIVALS)   ## everything beside its floor, and orders besid
 $(RIVALS): bench/requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-compile --require-hashes -r bench/requirements.lock
 	@touch $@
+
+chaos: $(INSTALLED)   ## a mixed academy under faults at random for MINUTES (5), from a printed SEED; then everything has to be right
+	$(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 lock: $(INSTALLED)   ## refresh requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -47,6 +47,7 @@ hypothesis.settings.load_profile("repeatable")
 # with one that does not.
 _LONGEST = (
     "test_demo.py",
+    "test_soak.py",
     "test_recipes.py",
     "test_other_steps_killed.py",
     "test_order_end_to_end.py",
