@@ -1,0 +1,69 @@
+"""Every step of every path dies after each of its effects: the world ends as if nobody had died.
+
+The effects are found where they leave the process (`tests/chaos/effects.py`), and the steps in the workers themselves, so
+that a new one is met without being asked. `KEEP_FACTS=1 pytest tests/chaos/test_crashes.py` plays the paths undisturbed
+and writes down how they end.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from tests.chaos.crashes import Crashes, Point
+from tests.chaos.effects import doors
+from tests.installation import Installation
+from tests.paths import PATHS
+from tests.paths.world import KEPT, RestingScene, World, keep_facts, kept_facts
+from worker import build_workers
+
+_KEEPS = os.environ.get("KEEP_FACTS") == "1"
+
+# Steps that no path comes to, each with the reason why it need not die here.
+EXCUSED: dict[str, str] = {}
+
+_played: dict[str, Crashes] = {}
+
+
+@pytest.mark.parametrize("name", PATHS)
+async def test_a_path_lives_through_a_death_after_every_effect(name: str, idle_installation: Installation) -> None:
+    world = await World.before(idle_installation)
+    crashes = Crashes(begin_with=list(PATHS).index(name), are_deadly=not _KEEPS)
+    with doors():
+        await PATHS[name].play(RestingScene(idle_installation, interceptors=[crashes], world=world))
+    facts = await world.facts()
+    if _KEEPS:
+        keep_facts(name, {"steps": crashes.steps(), "world": facts})
+    kept = kept_facts(name)
+    assert facts == kept["world"], "it ends otherwise than an undisturbed play"
+    await world.check_mails()
+    steps = crashes.steps()
+    missed = {step: sorted(set(through) - set(steps.get(step, ()))) for step, through in kept["steps"].items()}
+    assert {step: through for step, through in missed.items() if through or step not in steps} == {}
+    _played[name] = crashes
+
+
+def test_every_effect_of_every_step_was_died_after() -> None:
+    if _KEEPS or set(_played) != set(PATHS):
+        pytest.skip("only some paths were played, or nobody died on them")
+    seen: set[Point] = set().union(*(crashes.seen for crashes in _played.values()))
+    died: set[Point] = set().union(*(crashes.died for crashes in _played.values()))
+    assert sorted(seen - died) == []
+
+
+async def test_every_step_dies_on_some_path(idle_installation: Installation, engine: AsyncEngine) -> None:
+    with ThreadPoolExecutor() as executor:
+        workers = build_workers(idle_installation.temporal, idle_installation.settings, engine, executor)
+    registered = {
+        activity._Definition.must_from_callable(step).name
+        for worker in workers
+        for step in worker.config()["activities"]
+    }
+    taken = {step for name in PATHS for step in kept_facts(name)["steps"]}
+    assert sorted(registered - taken - set(EXCUSED)) == [], (
+        "no path comes to these steps: tell one in tests/paths that does, or excuse them in EXCUSED with the reason"
+    )
+    assert set(EXCUSED) <= registered - taken, "nothing to excuse"
+    assert {file.stem for file in KEPT.glob("*.json")} == set(PATHS), "facts of a path that is not told any more"

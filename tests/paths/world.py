@@ -1,0 +1,142 @@
+"""What a path leaves behind, counted in words that are the same whenever and however it is played.
+
+`facts/<path>.json` has it of an undisturbed play, with the steps that were taken and what each of them did outside.
+"""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from sqlalchemy import BigInteger, Table, func, select, text
+from sqlmodel import SQLModel
+from temporalio.client import WorkflowExecutionStatus
+
+from models.vocabulary import MailStatus
+from tests.eventually import eventually
+from tests.installation import Installation
+from tests.paths.scene import Scene
+
+KEPT = Path(__file__).parent / "facts"
+Facts = dict[str, int]
+
+# The columns that say what a row is about, and how it stands.
+_WORDS = (
+    "subject_kind", "kind", "type", "template", "list", "action", "role", "access", "cause", "to_state", "status",
+    "outcome",
+)  # fmt: skip
+
+
+class Kept(TypedDict):
+    """The steps that were taken with the doors that their effects went through, and what there was more of then."""
+
+    steps: dict[str, list[str]]
+    world: Facts
+
+
+def kept_facts(path: str) -> Kept:
+    """What an undisturbed play of the path left. Raises `AssertionError` if nobody has written it down yet."""
+    file = KEPT / f"{path}.json"
+    assert file.exists(), f"nobody knows how {path} ends undisturbed: KEEP_FACTS=1 pytest tests/chaos/test_crashes.py"
+    facts: Kept = json.loads(file.read_text())
+    return facts
+
+
+def keep_facts(path: str, facts: Kept) -> None:
+    """Write down what an undisturbed play of the path left."""
+    KEPT.mkdir(exist_ok=True)
+    (KEPT / f"{path}.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+
+class World:
+    """The record, the jobs, Stripe and the mailbox of an installation, compared to how they were when a path began."""
+
+    def __init__(self, installation: Installation, rows: Facts, runs: frozenset[str]) -> None:
+        self._installation = installation
+        self._rows = rows
+        self._runs = runs
+
+    @classmethod
+    async def before(cls, installation: Installation) -> "World":
+        """As it is now."""
+        runs = frozenset([str(run.run_id) async for run in installation.temporal.list_workflows()])
+        return cls(installation, await _rows(installation), runs)
+
+    async def comes_to_rest(self) -> None:
+        """Wait until no webhook is on its way and no job has anything to do but wait."""
+        temporal = self._installation.temporal
+        await self._installation.double.control.webhooks_settled()
+
+        async def waits() -> bool:
+            async for run in temporal.list_workflows('ExecutionStatus="Running"'):
+                described = (await temporal.get_workflow_handle(run.id, run_id=run.run_id).describe()).raw_description
+                if described.pending_activities or described.HasField("pending_workflow_task"):
+                    return False
+            return True
+
+        # Twice: what one has just ended may have woken another that was looked at before.
+        for _ in range(2):
+            await eventually(waits, within=60)
+
+    async def facts(self) -> Facts:
+        """What there is more of than before: rows by their words, money, jobs, mails."""
+        installation = self._installation
+        rows = Counter(await _rows(installation))
+        rows.subtract(self._rows)
+        jobs: Counter[str] = Counter()
+        async for run in installation.temporal.list_workflows():
+            if run.run_id not in self._runs:
+                status = WorkflowExecutionStatus.RUNNING if run.status is None else run.status
+                jobs[f"job: {run.workflow_type} {status.name.lower()}"] += 1
+        at_stripe: Counter[str] = Counter()
+        for order in await installation.double.control.orders():
+            at_stripe.update(
+                {f"stripe: {word}": count for word, count in order.model_dump(exclude={"order_id"}).items()}
+            )
+        return {fact: count for fact, count in sorted({**rows, **jobs, **at_stripe}.items()) if count}
+
+    async def check_mails(self) -> None:
+        """Every mail of the ledger that counts as sent is in the mailbox, and none is there twice."""
+        ids = [message["Message-ID"] for message in self._installation.mailbox.messages()]
+        assert len(set(ids)) == len(ids), "a mail was delivered twice"
+        async with self._installation.sessions() as session:
+            statuses = Counter((await session.execute(text("SELECT status FROM mails"))).scalars())
+        assert statuses[MailStatus.SENT] <= len(ids) <= statuses[MailStatus.SENT] + statuses[MailStatus.UNKNOWN]
+
+
+async def _rows(installation: Installation) -> Facts:
+    counted: Counter[str] = Counter()
+    async with installation.sessions() as session:
+        for table in SQLModel.metadata.sorted_tables:
+            words = [table.c[word] for word in _WORDS if word in table.c]
+            sums = [each for each in table.c if isinstance(each.type, BigInteger) or each.name == "last_number"]
+            query = select(*words, func.count(), *(func.sum(column) for column in sums)).group_by(*words)
+            for row in await session.execute(query):
+                name = f"{table.name}: {' '.join(_word(table, word) for word in row[: len(words)])}".rstrip(": ")
+                counted[name] += row[len(words)]
+                for column, total in zip(sums, row[len(words) + 1 :], strict=True):
+                    counted[f"{name}, {column.name}"] += int(total or 0)
+    return dict(counted)
+
+
+def _word(table: Table, word: str | None) -> str:
+    # Whether a mail was sent is not known to a worker that died over it, and then it is not sent again.
+    return "sent" if word == MailStatus.UNKNOWN and table.name in {"mails", "audit_log"} else str(word)
+
+
+@dataclass
+class RestingScene(Scene):
+    """A scene whose workers go home only once there is nothing left to do."""
+
+    world: World | None = None
+
+    @asynccontextmanager
+    async def at_work(self, cart_clock_speed: float = 1.0) -> AsyncIterator[None]:
+        """Workers at work until everything is at rest."""
+        async with super().at_work(cart_clock_speed):
+            yield
+            if self.world is not None:
+                await self.world.comes_to_rest()
