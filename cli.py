@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import migrations
 from activities.database import open_database, sessions_of
-from activities.time_zones import zone_of_academy
+from activities.time_zones import zone_if_any
 from commands.jobs import jobs
 from commands.terminal import console
 from commands.terminal import leave as _leave
@@ -336,9 +336,9 @@ async def _academys_zone() -> str:
     engine = open_database(_settings().database_url.get_secret_value(), 1)
     try:
         async with sessions_of(engine)() as session:
-            time_zone = await zone_of_academy(session)
+            zone = await zone_if_any(session)
     finally:
         await engine.dispose()
-    if time_zone is None:
+    if zone is None:
         typer.echo("There is no academy on record yet: times of the day are UTC until you apply again.", err=True)
-    return time_zone or UTC
+    return UTC if zone is None else zone.key

@@ -12,7 +12,8 @@ from sqlmodel import col
 
 from activities.audit import StateChange, write_audit
 from activities.place_endings import end_with_all
-from activities.refund_record import gone_amount, places_of, received_for
+from activities.received_money import received_for
+from activities.refund_record import gone_amount, places_of
 from models.identifiers import refund_id_for, refund_watch_workflow_id
 from models.tables import Order, Payment, Refund
 from models.tables.columns import now

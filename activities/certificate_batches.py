@@ -35,9 +35,10 @@ from activities.certificate_eligibility import (
     refused_run,
     standings_of_all,
 )
-from activities.certificate_workbook import WORKBOOK_MEDIA_TYPE, lines_to_show, workbook_of
+from activities.certificate_workbook import lines_to_show, workbook_of
 from activities.database import Sessions
 from activities.files import FileStore
+from activities.spreadsheet_cells import WORKBOOK_MEDIA_TYPE
 from activities.starts import leave_no_start_unread
 from models.errors import Reason
 from models.identifiers import certificate_batch_workflow_id, certificate_workflow_id

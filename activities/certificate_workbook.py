@@ -18,8 +18,6 @@ from activities.spreadsheet_cells import put_text
 from models.tables import Certificate, CertificateBatchLine, Enrollment, Person
 from models.vocabulary import CertificateStatus
 
-WORKBOOK_MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
 _COLUMNS = (("position", 10), ("enrollment_id", 40), ("learner", 36), ("outcome", 16), ("ground", 24), ("numbers", 40))
 
 

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import any_, literal, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,8 +14,9 @@ from activities.coupon_uses import confirm_coupon
 from activities.holds import book_slots, retake_places
 from activities.numbers import Series, next_number
 from activities.people import lock_people
+from activities.time_zones import zone_of_academy
 from models.messages.orders import CompletedOrder, CompleteOrder, PaymentFacts
-from models.tables import Academy, Course, Document, Enrollment, LessonSlot, Order, OrderLine, Payment
+from models.tables import Course, Document, Enrollment, LessonSlot, Order, OrderLine, Payment
 from models.tables.columns import now
 from models.vocabulary import DocumentKind, EnrollmentStatus, OrderStatus, PaymentMethod, PaymentStatus
 
@@ -40,7 +40,7 @@ async def complete(session: AsyncSession, order: Order, step: CompleteOrder) -> 
     changes += await book_slots(session, order.id)
     if order.coupon_id is not None:
         await confirm_coupon(session, order.id)
-    zone = ZoneInfo((await session.execute(select(col(Academy.time_zone)))).scalar_one())
+    zone = await zone_of_academy(session)
     receipt = Document(
         order_id=order.id,
         kind=DocumentKind.RECEIPT,

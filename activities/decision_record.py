@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from activities.application_record import APPLICANT_MESSAGE, APPLICATION, is_own, message_with, was_shown
+from activities.people import person_behind
 from activities.task_record import TASK
 from models.tables import (
     Academy,
@@ -228,7 +229,7 @@ async def _notes(session: AsyncSession, subject_ids: Sequence[UUID]) -> Sequence
 
 async def _names(session: AsyncSession, application: TutorApplication, actors: set[str]) -> Mapping[str, str]:
     """What to call each actor: a person by name and role, the applicant without a name, anything else as it is."""
-    people = {actor: _person(actor) for actor in actors}
+    people = {actor: person_behind(actor) for actor in actors}
     ids = {person_id for person_id in people.values() if person_id is not None}
     found = await session.execute(select(col(Person.id), col(Person.full_name)).where(col(Person.id).in_(ids)))
     known = dict(found.all())
@@ -240,13 +241,6 @@ async def _names(session: AsyncSession, application: TutorApplication, actors: s
             name = None if person_id is None else known.get(person_id)
             names[actor] = actor if name is None else f"{name} ({actor.partition(':')[0]})"
     return names
-
-
-def _person(actor: str) -> UUID | None:
-    try:
-        return UUID(actor.partition(":")[2])
-    except ValueError:
-        return None
 
 
 def _title(code: str | None, subjects: Mapping[str, str]) -> str | None:

@@ -15,6 +15,7 @@ from activities.export_columns import Column
 from activities.export_files import ExportNotRunningError
 from activities.export_listings import LISTINGS
 from activities.export_values import Value, total_rows
+from activities.people import person_behind
 from models.messages.exports import ExportFilters
 from models.tables import Academy, Coupon, Course, Export, Person
 from models.vocabulary import ExportFormat, ExportStatus
@@ -129,9 +130,5 @@ async def words_of(session: AsyncSession, filters: ExportFilters) -> list[str]:
 
 async def _asked_by(session: AsyncSession, actor: str) -> str:
     """The person's name, if the actor is one whom the record knows."""
-    try:
-        person_id = UUID(actor.partition(":")[2])
-    except ValueError:
-        return actor
-    name = await session.scalar(select(col(Person.full_name)).where(col(Person.id) == person_id))
+    name = await session.scalar(select(col(Person.full_name)).where(col(Person.id) == person_behind(actor)))
     return actor if name is None else f"{name} ({actor.partition(':')[0]})"

@@ -9,12 +9,13 @@ from temporalio.exceptions import ApplicationError
 from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.files import FileStore
+from activities.spreadsheet_cells import WORKBOOK_MEDIA_TYPE
 from models.messages.documents import StoredFile
 from models.tables import Export
 from models.vocabulary import ExportFormat, ExportStatus
 
 MEDIA_TYPES: Mapping[ExportFormat, str] = {
-    ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ExportFormat.XLSX: WORKBOOK_MEDIA_TYPE,
     ExportFormat.CSV: "text/csv; charset=utf-8",
     ExportFormat.PDF: "application/pdf",
 }

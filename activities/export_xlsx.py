@@ -28,7 +28,7 @@ from openpyxl.xml.functions import xmlfile
 from activities.export_columns import NUMERIC, Column, ColumnType
 from activities.export_facts import ExportFacts
 from activities.export_values import Row, Value
-from activities.spreadsheet_cells import cell_text, looks_like_formula
+from activities.spreadsheet_cells import amount_format, cell_text, looks_like_formula
 
 _HEADER_ROWS = 1
 _FIRST_DAY = date(1900, 3, 1)  # before it, Excel counts the days in another way, or not at all
@@ -44,7 +44,7 @@ _FORMATS: Mapping[str, str] = {
     "boolean": '"TRUE";"TRUE";"FALSE"',
     "date": "yyyy-mm-dd",
     "moment": "yyyy-mm-dd hh:mm:ss",
-    **{f"money{places}": "#,##0" + ("." + "0" * places if places else "") for places in _PLACES},
+    **{f"money{places}": amount_format(places) for places in _PLACES},
 }
 _FACE = {"name": "Calibri", "size": 11, "bold": True}
 _HEAD_FONT, _BOLD = Font(**_FACE, color="FFFFFF"), Font(**_FACE)

@@ -3,9 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,10 +21,11 @@ from activities.export_parts import plan_of
 from activities.export_snapshot import statement_moment, write_chunks
 from activities.export_values import total_rows
 from activities.files import FileStore
+from activities.time_zones import zone_of_academy
 from models.errors import Reason
 from models.identifiers import export_workflow_id
 from models.messages.exports import EndExport, ExportBegun, ExportFilters, ExportRequest
-from models.tables import Academy, Export, ExportChunk, ExportPart
+from models.tables import Export, ExportChunk, ExportPart
 from models.tables.columns import now
 from models.vocabulary import ExportFormat, ExportStatus
 from rules.export_plan import ExportLimits
@@ -129,7 +129,7 @@ class ExportActivities:
                 raise ExportNotRunningError
             if export.row_count is not None:
                 return export.row_count
-            zone = ZoneInfo((await session.execute(select(col(Academy.time_zone)))).scalar_one())
+            zone = await zone_of_academy(session)
             listing = await LISTINGS[request.report](session, request.filters, zone)
             taken = await write_chunks(
                 session, request.export_id, listing, chunk_rows=self.limits.chunk_rows, most=most

@@ -21,11 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
 
-from activities.certificate_workbook import WORKBOOK_MEDIA_TYPE
 from activities.database import Sessions
 from activities.files import FileStore
 from activities.one_line import one_line
-from activities.spreadsheet_cells import put_text
+from activities.spreadsheet_cells import WORKBOOK_MEDIA_TYPE, amount_format, put_text
 from models.messages.documents import StoredFile
 from models.messages.reconciliation import WriteFindings
 from models.money import Money
@@ -204,7 +203,7 @@ def _text(sheet: Worksheet, text: str | None) -> WriteOnlyCell:
 def _amount(sheet: Worksheet, amount: int | None, currency: str | None) -> WriteOnlyCell:
     shown, places = _major(amount, currency or "")
     cell = WriteOnlyCell(sheet, value=shown)
-    cell.number_format = f"#,##0.{'0' * places}" if places else "#,##0"
+    cell.number_format = amount_format(places)
     return cell
 
 

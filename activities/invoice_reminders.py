@@ -12,7 +12,7 @@ from sqlmodel import col
 from temporalio import activity
 
 from activities.database import Sessions
-from activities.time_zones import zone_of_academy
+from activities.time_zones import zone_if_any
 from models.messages.recurring import DueReminder, DueReminders, FindReminders
 from models.tables import Document, Invoice, Mail, Order
 from models.vocabulary import DocumentKind, InvoiceStatus, MailTemplate, OrderStatus
@@ -32,8 +32,8 @@ class InvoiceReminderActivities:
     async def find_reminders(self, step: FindReminders) -> DueReminders:
         """A page of what is due by rules/invoicing.py and not in the ledger, of open invoices that went out."""
         async with self.sessions() as session:
-            zone = await zone_of_academy(session)
-            due = [] if zone is None else _due(step.moment - _PATIENCE, ZoneInfo(zone))
+            zone = await zone_if_any(session)
+            due = [] if zone is None else _due(step.moment - _PATIENCE, zone)
             if not due:
                 return DueReminders()
             rows = (await session.execute(_unsent(due, step))).all()

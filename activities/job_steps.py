@@ -26,6 +26,7 @@ from activities.audit import StateChange, write_audit
 from activities.database import Sessions
 from activities.job_reading import PATIENCE, Job, Step, describe, job_of
 from activities.mail_ledger import BY_OPERATOR, hanging_mails, skip_hanging
+from activities.people import person_behind
 from activities.task_record import not_about_own
 from models.errors import Reason
 from models.identifiers import job_subject_id
@@ -86,7 +87,7 @@ class JobSteps:
             return _NO_SUCH_JOB
         job = job_of(workflow_id, run)
         async with self.sessions() as session:
-            if await is_about_own(session, workflow_id, _person_behind(actor)):
+            if await is_about_own(session, workflow_id, person_behind(actor)):
                 return _NO_SUCH_JOB
             match action:
                 case JobAction.CANCEL:
@@ -225,13 +226,6 @@ async def own_jobs(session: AsyncSession, person_id: UUID | None) -> Sequence[st
     return (await session.execute(own)).scalars().all()
 
 
-def _person_behind(actor: str) -> UUID | None:
-    try:
-        return UUID(actor.partition(":")[2])
-    except ValueError:
-        return None
-
-
 def _cancellation(job: Job) -> Plan | Refused:
     if not job.is_open:
         return _OVER
@@ -317,7 +311,7 @@ async def _open_tasks(
             col(HumanTask.status) == TaskStatus.OPEN,
             col(HumanTask.queue).not_in(_NOT_HERE[action]),
             func.array_position(col(HumanTask.allowed_actions), action.value).is_not(None),
-            *not_about_own(_person_behind(actor)),
+            *not_about_own(person_behind(actor)),
         )
         .order_by(col(HumanTask.created_at), col(HumanTask.id))
     )

@@ -8,10 +8,11 @@ from sqlmodel import col
 
 from activities.audit import write_audit
 from activities.place_endings import GIVES_ACCESS, end_with_all
+from activities.received_money import lost_in_disputes
 from activities.refund_record import GOES_BACK
 from models.identifiers import finding_id_for
-from models.tables import Dispute, Enrollment, Finding, Order, OrderLine, Payment, Refund, RefundRequest
-from models.vocabulary import DisputeStatus, FindingKind, FindingStatus, RefundAccess, RefundRequestStatus
+from models.tables import Enrollment, Finding, Order, OrderLine, Payment, Refund, RefundRequest
+from models.vocabulary import FindingKind, FindingStatus, RefundAccess, RefundRequestStatus
 
 NOT_REVOKED = "refund_not_revoked"
 
@@ -32,14 +33,6 @@ def kept_places(order_ids: ColumnElement[bool]) -> Select[UUID, UUID, str | None
         )
         .scalar_subquery()
     )
-    lost = (
-        select(func.coalesce(func.sum(col(Dispute.amount)), 0))
-        .where(
-            col(Dispute.payment_intent_id) == col(Payment.payment_intent_id),
-            col(Dispute.status) == DisputeStatus.LOST,
-        )
-        .scalar_subquery()
-    )
     granted = (
         select(col(RefundRequest.id))
         .where(
@@ -52,7 +45,9 @@ def kept_places(order_ids: ColumnElement[bool]) -> Select[UUID, UUID, str | None
         col(RefundRequest.access) == RefundAccess.REVOKED, col(Refund.status).in_(GOES_BACK)
     )
     keeps = granted.where(col(RefundRequest.access) == RefundAccess.KEPT)
-    is_all_back = (col(Payment.captured_amount) > 0) & (gone > 0) & (gone + lost >= col(Payment.captured_amount))
+    is_all_back = (
+        (col(Payment.captured_amount) > 0) & (gone > 0) & (gone + lost_in_disputes() >= col(Payment.captured_amount))
+    )
     latest = (
         select(col(Refund.stripe_refund_id), col(Refund.amount))
         .where(

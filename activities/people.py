@@ -1,4 +1,4 @@
-"""Locking people, so that what they buy and what is written to them comes one after the other."""
+"""People as others refer to them: who is behind an actor, and the lock that makes changes come one after the other."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -8,6 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.tables import Person
+
+
+def person_behind(actor: str) -> UUID | None:
+    """The person whom an actor such as `staff:<id>` names; none for a system, or a caller with a name of its own."""
+    try:
+        return UUID(actor.partition(":")[2])
+    except ValueError:
+        return None
 
 
 async def lock_people(session: AsyncSession, person_ids: Collection[UUID] | CompoundSelect[UUID]) -> list[UUID]:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -13,15 +12,14 @@ from sqlmodel import col
 from activities.audit import StateChange, write_audit
 from activities.numbers import Series, next_number
 from activities.place_endings import GIVES_ACCESS, end_with_all, keep_cart_mails_quiet, release_coupon_by_policy
+from activities.received_money import Received, received_for
+from activities.time_zones import zone_of_academy
 from models.identifiers import refund_id_for
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, RefundReport, SettleByHand
 from models.money import Money, charge_step, split
 from models.tables import (
-    Academy,
-    Dispute,
     Document,
     Enrollment,
-    Invoice,
     Order,
     OrderLine,
     Payment,
@@ -30,7 +28,6 @@ from models.tables import (
 )
 from models.tables.columns import now
 from models.vocabulary import (
-    DisputeStatus,
     DocumentKind,
     OrderStatus,
     RefundAccess,
@@ -55,18 +52,6 @@ class Told:
     stripe_refund_id: str | None = None
     failure_reason: str | None = None
     is_by_hand: bool = False
-
-
-@dataclass(frozen=True)
-class Received:
-    """What came in for an order, in minor units, and through which PaymentIntent; none for an invoice.
-
-    `lost` is what the payer's bank has taken back since, in a dispute.
-    """
-
-    amount: int
-    payment_intent_id: str | None
-    lost: int = 0
 
 
 async def request_refunds(session: AsyncSession, step: RefundPlaces) -> list[Refund]:
@@ -292,32 +277,6 @@ def _is_stale(news: Told, refund: Refund) -> bool:
     return is_over and is_same and news.status in GOES_BACK
 
 
-async def received_for(session: AsyncSession, order_id: UUID) -> Received:
-    """What has come in for the order."""
-    lost = (
-        select(func.coalesce(func.sum(col(Dispute.amount)), 0))
-        .where(
-            col(Dispute.payment_intent_id) == col(Payment.payment_intent_id),
-            col(Dispute.status) == DisputeStatus.LOST,
-        )
-        .scalar_subquery()
-    )
-    query = (
-        select(
-            col(Payment.captured_amount),
-            col(Payment.payment_intent_id),
-            func.least(col(Invoice.paid_amount), col(Invoice.amount)),
-            lost,
-        )
-        .select_from(Order)
-        .join(Payment, col(Payment.order_id) == col(Order.id), isouter=True)
-        .join(Invoice, col(Invoice.order_id) == col(Order.id), isouter=True)
-        .where(col(Order.id) == order_id)
-    )
-    captured, intent_id, invoiced, lost_amount = (await session.execute(query)).one()
-    return Received(captured or invoiced or 0, intent_id, int(lost_amount))
-
-
 async def places_of(session: AsyncSession, order_id: UUID) -> Sequence[Enrollment]:
     """All places that the order brought."""
     lines = select(col(OrderLine.id)).where(col(OrderLine.order_id) == order_id)
@@ -392,7 +351,7 @@ async def _issue_credit_notes(session: AsyncSession, order: Order, refunds: Sequ
     if not owed:
         return notes
     moment = now()
-    zone = ZoneInfo((await session.execute(select(col(Academy.time_zone)))).scalar_one())
+    zone = await zone_of_academy(session)
     year = moment.astimezone(zone).year
     for refund in owed:
         note = Document(

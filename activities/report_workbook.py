@@ -18,7 +18,7 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from activities.one_line import one_line
 from activities.report_facts import Heading
-from activities.spreadsheet_cells import put_text
+from activities.spreadsheet_cells import amount_format, put_text
 from models.money import in_major_units, places_of
 
 _A4 = 9  # in the words of the format
@@ -167,8 +167,7 @@ class ReportBook:
 
 def number_format(currency: str) -> str:
     """How a spreadsheet shows amounts of the currency."""
-    places = places_of(currency)
-    return f"#,##0.{'0' * places}" if places else "#,##0"
+    return amount_format(places_of(currency))
 
 
 def _chart(source: WriteOnlyWorksheet, drawn: Drawn) -> BarChart:

@@ -1,45 +1,42 @@
 """The steps of reports on a span of days: which days, the file, and who is sent it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
-from zoneinfo import ZoneInfo
+from typing import Protocol, TypeVar
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.database import Sessions
-from activities.export_files import ExportNotRunningError, export_key
+from activities.export_files import MEDIA_TYPES, ExportNotRunningError, export_key
 from activities.files import FileMissingError, FileStore
 from activities.finance_pdf import render_finance
 from activities.finance_report import read_finance
 from activities.report_books import finance_book, sales_book, statement_book
+from activities.report_facts import Heading
 from activities.report_recipients import recipients_of
 from activities.sales_pdf import render_sales
 from activities.sales_report import read_sales
 from activities.statement import read_statement
 from activities.statement_pdf import render_statement
+from activities.time_zones import zone_of_academy
 from models.errors import Reason
 from models.messages.documents import StoredFile
 from models.messages.exports import RenderedReport, RenderReport
 from models.messages.reports import PlannedReport, PlanReport, ReportRecipients
-from models.tables import Academy, Export
+from models.tables import Export
 from models.tables.columns import now
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
+from rules.exports import REPORTS
 from rules.report_periods import span_of
 
-MEDIA_TYPES = {
-    ExportFormat.PDF: "application/pdf",
-    ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 # The record is read as of one moment, and nothing is written.
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -84,7 +81,7 @@ class ReportActivities:
 
         Raises non-retryable `ApplicationError`s: `format_not_available`, `too_many_rows` and `export_not_running`.
         """
-        if request.format not in MEDIA_TYPES or request.report not in _READ:
+        if request.report not in _READ or request.format not in REPORTS[request.report].formats:
             raise FormatNotAvailableError(request.report, request.format)
         async with snapshot(self.sessions) as session:
             read = await _READ[request.report](session, request)
@@ -125,7 +122,7 @@ class ReportActivities:
         Raises `ValueError` for a report that no schedule makes.
         """
         async with self.sessions() as session:
-            zone = ZoneInfo((await session.execute(select(col(Academy.time_zone)))).scalar_one())
+            zone = await zone_of_academy(session)
         span = span_of(step.report, step.moment, zone)
         return PlannedReport(date_from=span.first, date_until=span.end)
 
@@ -136,22 +133,35 @@ class ReportActivities:
             return ReportRecipients(person_ids=tuple(await recipients_of(session, report)))
 
 
-async def _sales(session: AsyncSession, request: RenderReport) -> _Read:
-    report = await read_sales(session, request)
-    render = {ExportFormat.PDF: render_sales, ExportFormat.XLSX: sales_book}[request.format]
-    return _Read(report.heading.snapshot_at, report.row_count, partial(render, report))
+class _Figures(Protocol):
+    """What the figures of every report have."""
+
+    @property
+    def heading(self) -> Heading: ...
+
+    @property
+    def row_count(self) -> int: ...
 
 
-async def _finance(session: AsyncSession, request: RenderReport) -> _Read:
-    report = await read_finance(session, request)
-    render = {ExportFormat.PDF: render_finance, ExportFormat.XLSX: finance_book}[request.format]
-    return _Read(report.heading.snapshot_at, report.row_count, partial(render, report))
+_Report = TypeVar("_Report", bound=_Figures)
 
 
-async def _statement(session: AsyncSession, request: RenderReport) -> _Read:
-    statement = await read_statement(session, request)
-    render = {ExportFormat.PDF: render_statement, ExportFormat.XLSX: statement_book}[request.format]
-    return _Read(statement.heading.snapshot_at, statement.row_count, partial(render, statement))
+def _report(
+    read: Callable[[AsyncSession, RenderReport], Awaitable[_Report]],
+    pdf: Callable[[_Report], bytes],
+    book: Callable[[_Report], bytes],
+) -> Callable[[AsyncSession, RenderReport], Awaitable[_Read]]:
+    renderers = {ExportFormat.PDF: pdf, ExportFormat.XLSX: book}
+
+    async def read_and_render(session: AsyncSession, request: RenderReport) -> _Read:
+        report = await read(session, request)
+        return _Read(report.heading.snapshot_at, report.row_count, partial(renderers[request.format], report))
+
+    return read_and_render
 
 
-_READ = {ExportReport.SALES: _sales, ExportReport.FINANCE: _finance, ExportReport.STATEMENT: _statement}
+_READ = {
+    ExportReport.SALES: _report(read_sales, render_sales, sales_book),
+    ExportReport.FINANCE: _report(read_finance, render_finance, finance_book),
+    ExportReport.STATEMENT: _report(read_statement, render_statement, statement_book),
+}

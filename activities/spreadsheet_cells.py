@@ -1,4 +1,4 @@
-"""Text in spreadsheets: it stays text, whatever it begins with, and is what a cell can hold."""
+"""Cells of spreadsheets: text stays text, whatever it begins with, and amounts are shown as their currency has them."""
 
 import re
 import unicodedata
@@ -7,6 +7,8 @@ from openpyxl.cell import Cell
 
 # The most that a cell holds, in UTF-16 code units, as Excel counts.
 LONGEST_TEXT = 32_767
+
+WORKBOOK_MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _STARTS_FORMULA = frozenset("=+-@")
@@ -17,6 +19,11 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 # Where a field may end for a program that separates them in another way, and knows nothing of our quotes.
 _FIELD_MAY_END = re.compile("([;\t\r\n])")
 _UNSEEN = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+
+
+def amount_format(places: int) -> str:
+    """How a cell shows an amount in major units that has so many decimals."""
+    return f"#,##0.{'0' * places}" if places else "#,##0"
 
 
 def looks_like_formula(text: str) -> bool:

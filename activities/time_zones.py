@@ -24,6 +24,12 @@ async def zone_of_person(session: AsyncSession, person_id: UUID) -> ZoneInfo:
     return zone_of(*(await session.execute(query.where(col(Person.id) == person_id))).one())
 
 
-async def zone_of_academy(session: AsyncSession) -> str | None:
-    """The academy's (IANA) zone; none as long as there is no academy."""
-    return (await session.execute(select(col(Academy.time_zone)))).scalar_one_or_none()
+async def zone_of_academy(session: AsyncSession) -> ZoneInfo:
+    """The zone in which the academy's day is counted. Raises `NoResultFound` as long as there is no academy."""
+    return ZoneInfo((await session.execute(select(col(Academy.time_zone)))).scalar_one())
+
+
+async def zone_if_any(session: AsyncSession) -> ZoneInfo | None:
+    """The same; none as long as there is no academy."""
+    name = (await session.execute(select(col(Academy.time_zone)))).scalar_one_or_none()
+    return None if name is None else ZoneInfo(name)

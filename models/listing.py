@@ -11,6 +11,8 @@ from models.vocabulary import (
     CertificateStatus,
     EnrollmentStatus,
     ExportStatus,
+    JobAction,
+    JobActionStatus,
     RefundStatus,
     WaitingFor,
 )
@@ -51,6 +53,16 @@ def batch_attributes(course_id: UUID) -> TypedSearchAttributes:
 def export_attributes() -> TypedSearchAttributes:
     """The search attributes of `ExportWorkflow` at its start."""
     return search.at_start("export", ExportStatus.RUNNING, WaitingFor.NOTHING)
+
+
+def job_action_attributes() -> TypedSearchAttributes:
+    """The search attributes of `JobActionWorkflow` at its start."""
+    return search.at_start("job_action", JobActionStatus.RUNNING, WaitingFor.NOTHING)
+
+
+def job_action_summary(action: JobAction) -> str:
+    """What the Web UI shows of an action on many jobs."""
+    return f"Many jobs: {action}"
 
 
 def payment_attributes(order_id: UUID | None) -> TypedSearchAttributes:

@@ -18,9 +18,9 @@ from sqlmodel import col
 
 from activities.certificate_batches import workbook_key
 from activities.certificate_eligibility import MAX_LEARNERS, BatchSelection, batch_preview
-from activities.certificate_workbook import WORKBOOK_MEDIA_TYPE
 from activities.database import Sessions
 from activities.files import FileMissingError
+from activities.spreadsheet_cells import WORKBOOK_MEDIA_TYPE
 from models.errors import Reason
 from models.identifiers import certificate_batch_id_for
 from models.messages.certificates import BatchRequest

@@ -12,9 +12,9 @@ from sqlalchemy import ARRAY, Uuid, any_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from activities.certificate_workbook import WORKBOOK_MEDIA_TYPE
 from activities.files import FileMissingError
 from activities.findings_workbook import workbook_key
+from activities.spreadsheet_cells import WORKBOOK_MEDIA_TYPE
 from models.errors import Reason
 from models.tables import CheckRun, CheckRunFinding, Finding, Order
 from models.vocabulary import CheckKind, CheckStatus, FindingKind, FindingStatus, Role

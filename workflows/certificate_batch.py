@@ -7,14 +7,13 @@ from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.certificate_batches import CertificateBatchActivities
-    from models.errors import Reason, refusal
     from models.messages.certificates import BatchBegun, BatchPage, BatchProgress, BatchRequest, EndBatch
     from models.messages.jobs import JobState
     from models.vocabulary import BatchStatus, WaitingFor
     from workflows.desk import Desk, listed_so_far
     from workflows.policies import BATCH, FILES
     from workflows.shielding import to_its_end
-    from workflows.turns import Turns
+    from workflows.turns import Turns, unless_refused
 
 
 @workflow.defn(name="CertificateBatchWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -88,11 +87,7 @@ class CertificateBatchWorkflow:
     async def begun(self) -> BatchBegun:
         """Answer who has started it; refused if it is for nobody, or for too many."""
         await workflow.wait_condition(lambda: self._begun is not None)
-        begun = self._begun
-        if begun is None or begun.refusal is not None:
-            reason = Reason.INTERNAL if begun is None or begun.refusal is None else begun.refusal
-            raise refusal(reason, (begun.refusal_detail if begun is not None else None) or "It was refused.")
-        return begun
+        return unless_refused(self._begun)
 
     @workflow.signal(description="Give nobody else a turn; what is under way ends")
     def cancel(self) -> None:

@@ -7,7 +7,6 @@ from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.job_actions import JobActionActivities
-    from models.errors import Reason, refusal
     from models.messages.job_actions import (
         EndJobAction,
         JobActionBegun,
@@ -21,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.desk import Desk
     from workflows.policies import BATCH, JOBS
     from workflows.shielding import to_its_end
-    from workflows.turns import Turns
+    from workflows.turns import Turns, unless_refused
 
 
 @workflow.defn(name="JobActionWorkflow", versioning_behavior=VersioningBehavior.PINNED)
@@ -103,11 +102,7 @@ class JobActionWorkflow:
     async def begun(self) -> JobActionBegun:
         """Answer who has started it; refused if the query is wrong, or finds too many."""
         await workflow.wait_condition(lambda: self._begun is not None)
-        begun = self._begun
-        if begun is None or begun.refusal is not None:
-            reason = Reason.INTERNAL if begun is None or begun.refusal is None else begun.refusal
-            raise refusal(reason, (begun.refusal_detail if begun is not None else None) or "It was refused.")
-        return begun
+        return unless_refused(self._begun)
 
     @workflow.signal(description="Act on no further job; the page that is under way ends: {actor: 'staff:<id>'}")
     def stop(self, stop: StopJobAction | None = None) -> None:

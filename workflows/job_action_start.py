@@ -6,10 +6,9 @@ from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from activities.starts import leave_no_start_unread
-from models import search
 from models.identifiers import job_action_workflow_id
+from models.listing import job_action_attributes, job_action_summary
 from models.messages.job_actions import JobActionBegun, JobActionProgress, JobActionRequest, StopJobAction
-from models.vocabulary import JobActionStatus, WaitingFor
 from workflows.job_action import JobActionWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
@@ -27,8 +26,8 @@ async def start_job_action(temporal: Client, request: JobActionRequest, patience
         task_queue=REGISTRAR_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        search_attributes=search.at_start("job_action", JobActionStatus.RUNNING, WaitingFor.NOTHING),
-        static_summary=f"Many jobs: {request.action}",
+        search_attributes=job_action_attributes(),
+        static_summary=job_action_summary(request.action),
         static_details=f"Asked for by `{request.actor}`.",
     )
     leave_no_start_unread(start)
@@ -49,7 +48,7 @@ async def stop_job_action(temporal: Client, request: JobActionRequest, actor: st
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         start_signal="stop",
         start_signal_args=[StopJobAction(actor=actor)],
-        search_attributes=search.at_start("job_action", JobActionStatus.RUNNING, WaitingFor.NOTHING),
-        static_summary=f"Many jobs: {request.action}",
+        search_attributes=job_action_attributes(),
+        static_summary=job_action_summary(request.action),
         rpc_timeout=patience,
     )

@@ -16,8 +16,8 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities.reports import ReportActivities
-    from models import search
     from models.identifiers import export_id_for, export_workflow_id
+    from models.listing import export_attributes
     from models.messages.exports import ExportFilters, ExportRequest, MakeReport
     from models.messages.jobs import JobState
     from models.messages.reports import PlannedReport, PlanReport, ReportSent
@@ -95,7 +95,7 @@ class ScheduledReportWorkflow:
                 # What an earlier run has made stays as it is: its file may be with its readers.
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-                search_attributes=search.at_start("export", ExportStatus.RUNNING, WaitingFor.NOTHING),
+                search_attributes=export_attributes(),
                 static_summary=f"Export of {self._report} as {format_}",
             )
         except WorkflowAlreadyStartedError:

@@ -1,6 +1,30 @@
 """Giving many their turn, a page at a time, until all had it or somebody stops it."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from models.errors import Reason, refusal
+
+
+class Begun(Protocol):
+    """What the step answers that writes down whose turn it will be."""
+
+    @property
+    def refusal(self) -> Reason | None: ...
+
+    @property
+    def refusal_detail(self) -> str | None: ...
+
+
+_Begun = TypeVar("_Begun", bound=Begun)
+
+
+def unless_refused(begun: _Begun | None) -> _Begun:
+    """What was begun. Raises the refusal that the step has answered with."""
+    if begun is None or begun.refusal is not None:
+        reason = Reason.INTERNAL if begun is None or begun.refusal is None else begun.refusal
+        raise refusal(reason, (begun.refusal_detail if begun is not None else None) or "It was refused.")
+    return begun
 
 
 class Turns:

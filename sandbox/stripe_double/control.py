@@ -133,6 +133,7 @@ class Control:
             ("DELETE", "/requests", self._clear_requests),
             ("GET", "/orders", self._orders),
             ("GET", "/orders/{order_id}", self._order),
+            ("GET", "/objects/{kind}", self._objects),
             ("GET", "/faults", self._faults),
             ("POST", "/faults", self._add_fault),
             ("DELETE", "/faults", self._clear_faults),
@@ -203,6 +204,12 @@ class Control:
         order_id = request.path_params["order_id"]
         found = _order_money(self._account, order_id)
         return found[0] if found else OrderMoney(order_id=order_id)
+
+    async def _objects(self, request: Request) -> Any:
+        rows = self._account.store.db.execute(
+            "SELECT body FROM objects WHERE kind = ? ORDER BY seq", (request.path_params["kind"],)
+        )
+        return {"objects": [json.loads(body) for (body,) in rows]}
 
     async def _faults(self, _request: Request) -> Any:
         return {"faults": self._switchboard.all()}

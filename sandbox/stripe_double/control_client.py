@@ -78,6 +78,11 @@ class StripeDoubleControl:
         """The same for every order."""
         return [OrderMoney.model_validate(order) for order in (await self._call("GET", "/orders"))["orders"]]
 
+    async def objects(self, kind: str) -> list[Json]:
+        """Every object of a kind, such as ``payment_intent`` or ``refund``, as it stands; the oldest first."""
+        found: list[Json] = (await self._call("GET", f"/objects/{kind}"))["objects"]
+        return found
+
     async def add_fault(self, kind: FaultKind | str, **fields: Any) -> Fault:
         """Inject a fault; see ``FaultRequest`` for the fields."""
         request = FaultRequest(kind=FaultKind(kind), **fields)

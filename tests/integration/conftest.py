@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import delete
 
 from activities.database import Sessions
+from activities.files import FileStore
+from activities.mail import MailActivities, SmtpSettings
 from activities.orders import OrderActivities
 from models.tables import CartSettings, Consent, Subscription
 from sandbox.mailbox import Mailbox
@@ -33,3 +35,14 @@ async def unasked(orders: OrderActivities) -> None:
     async with orders.sessions.begin() as session:
         for table in (Consent, Subscription, CartSettings):
             await session.execute(delete(table))
+
+
+@pytest.fixture
+async def mails(orders: OrderActivities, mailbox: Mailbox, tmp_path: Path) -> MailActivities:
+    """The steps that send mails, to the mail server of this test."""
+    return MailActivities(
+        orders.sessions,
+        FileStore((tmp_path / "files").as_uri()),
+        SmtpSettings.from_url(mailbox.smtp_url, "TutorHub Academy <academy@registrar.test>", "registrar.test"),
+        None,
+    )

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -18,9 +17,8 @@ from activities.certificate_templates import AssignedTemplate
 from activities.certificates import CertificateActivities
 from activities.check_runs import begin_run
 from activities.critical_mail import CriticalMailActivities
-from activities.files import FileStore
 from activities.findings import Found, record_findings
-from activities.mail import MailActivities, SmtpSettings
+from activities.mail import MailActivities
 from activities.mail_ledger import hanging_mails
 from activities.orders import OrderActivities
 from models.identifiers import certificate_workflow_id, finding_id_for, mail_id_for
@@ -43,16 +41,6 @@ CONFIRMATION, REFUND, ISSUED = (
     MailTemplate.REFUND,
     MailTemplate.CERTIFICATE_ISSUED,
 )
-
-
-@pytest.fixture
-async def mails(orders: OrderActivities, mailbox: Mailbox, tmp_path: Path) -> MailActivities:
-    return MailActivities(
-        orders.sessions,
-        FileStore((tmp_path / "files").as_uri()),
-        SmtpSettings.from_url(mailbox.smtp_url, "TutorHub Academy <academy@registrar.test>", "registrar.test"),
-        None,
-    )
 
 
 @pytest.fixture

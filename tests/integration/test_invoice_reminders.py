@@ -1,16 +1,13 @@
 """Reminders of invoices that no job has sent: the one that is due is found, as long as the ledger does not know it."""
 
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from activities.files import FileStore
 from activities.invoice_reminders import InvoiceReminderActivities
-from activities.mail import MailActivities, SmtpSettings
+from activities.mail import MailActivities
 from activities.orders import OrderActivities
 from models.messages.recurring import DueReminders, FindReminders
 from models.tables import Document, Invoice, Mail, Order
@@ -23,16 +20,6 @@ from tests.integration.order_steps import STUDENTS, line
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def mails(orders: OrderActivities, mailbox: Mailbox, tmp_path: Path) -> MailActivities:
-    return MailActivities(
-        orders.sessions,
-        FileStore((tmp_path / "files").as_uri()),
-        SmtpSettings.from_url(mailbox.smtp_url, "TutorHub Academy <academy@registrar.test>", "registrar.test"),
-        None,
-    )
 
 
 async def test_the_reminder_that_is_due_is_found_once(
