@@ -1,7 +1,7 @@
 """Every effect that a step has on the outside, seen where it leaves the process, whichever step it is.
 
-There are five doors: commits of the record, HTTP requests (Stripe and the learning platform), mails, files, and calls of
-Temporal by a step's own client. A new step, or a new effect of an old one, goes through one of them without being asked.
+There are five doors: commits of the record, HTTP requests (Stripe and the learning platform), mails, files, and calls
+of Temporal by a step's own client. A new step, or a new effect of an old one, goes through one of them by itself.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Workers to whom each call of the outside fails once, in a way that its port knows: before or after it was carried out."""
+"""Workers to whom each call of the outside fails once, as its port knows it: before it is carried out or after."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -36,6 +36,10 @@ def _answer(status: int, **error: str) -> Callable[[], Exception]:
     return lambda: Answered(httpx.Response(status, json={"error": error}))
 
 
+def _cut_off() -> Exception:
+    return aiosmtplib.SMTPServerDisconnected("cut off")
+
+
 WAYS: dict[str, tuple[Way, ...]] = {
     Door.COMMIT: _both(lambda: AsyncAdapt_asyncpg_dbapi.InterfaceError("connection is closed")),
     Door.HTTP: (
@@ -52,10 +56,6 @@ WAYS: dict[str, tuple[Way, ...]] = {
     "rcpt": (Way(lambda: aiosmtplib.SMTPRecipientRefused(451, "later", "")), *_both(_cut_off)),
     "data": (*_both(_cut_off), Way(lambda: aiosmtplib.SMTPDataError(451, "later"))),
 }
-
-
-def _cut_off() -> Exception:
-    return aiosmtplib.SMTPServerDisconnected("cut off")
 
 
 @dataclass

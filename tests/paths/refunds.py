@@ -99,3 +99,15 @@ async def cascade(scene: Scene) -> None:
     headers = {**installation.caller("finance", Role.ADMIN), "Idempotency-Key": "gone"}
     begun = (await installation.http.post("/v1/cascades", json=gone, headers=headers)).raise_for_status().json()
     await scene.keep_ended("cascade", f"cascade-{begun['id']}")
+
+
+@path
+async def refund_tried_again(scene: Scene) -> None:
+    installation, control = scene.installation, scene.installation.double.control
+    order_id, enrollment_id = await _place_of(scene, "spanish-a1", "grace")
+    await control.next_refunds("failed", "succeeded")
+    full = {"cause": "goodwill", "terms": {"share": "full", "access": "revoked"}}
+    await installation.staff_posts(f"/v1/enrollments/{enrollment_id}/refunds", full)
+    [task] = await installation.tasks(order_id)
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "retry"})
+    await scene.keep_ended("refund_tried_again", task["workflow_id"])

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from sqlalchemy import BigInteger, Table, func, select, text
+from sqlalchemy import BigInteger, Table, func, select
 from sqlmodel import SQLModel
 from temporalio.client import WorkflowExecutionStatus
 
+from chaos.invariants import what_is_wrong
+from models.tables.columns import now
 from models.vocabulary import MailStatus
 from tests.eventually import eventually
 from tests.installation import Installation
@@ -56,6 +58,7 @@ class World:
 
     def __init__(self, installation: Installation, rows: Facts, runs: frozenset[str]) -> None:
         self._installation = installation
+        self._since = now()
         self._rows = rows
         self._runs = runs
 
@@ -98,13 +101,17 @@ class World:
             )
         return {fact: count for fact, count in sorted({**rows, **jobs, **at_stripe}.items()) if count}
 
-    async def check_mails(self) -> None:
-        """Every mail of the ledger that counts as sent is in the mailbox, and none is there twice."""
-        ids = [message["Message-ID"] for message in self._installation.mailbox.messages()]
-        assert len(set(ids)) == len(ids), "a mail was delivered twice"
-        async with self._installation.sessions() as session:
-            statuses = Counter((await session.execute(text("SELECT status FROM mails"))).scalars())
-        assert statuses[MailStatus.SENT] <= len(ids) <= statuses[MailStatus.SENT] + statuses[MailStatus.UNKNOWN]
+    async def wrongs(self) -> list[str]:
+        """A sentence for each invariant of an installation at rest that does not hold."""
+        installation = self._installation
+        ids = [mail.header("Message-ID") for mail in installation.mailbox.mails()]
+        return await what_is_wrong(
+            installation.sessions,
+            installation.double.control,
+            installation.temporal,
+            since=self._since,
+            message_ids=ids,
+        )
 
 
 async def _rows(installation: Installation) -> Facts:
@@ -134,9 +141,9 @@ class RestingScene(Scene):
     world: World | None = None
 
     @asynccontextmanager
-    async def at_work(self, cart_clock_speed: float = 1.0) -> AsyncIterator[None]:
+    async def at_work(self, **settings: object) -> AsyncIterator[None]:
         """Workers at work until everything is at rest."""
-        async with super().at_work(cart_clock_speed):
+        async with super().at_work(**settings):
             yield
             if self.world is not None:
                 await self.world.comes_to_rest()
