@@ -1,7 +1,6 @@
 """The recipes of docs/recipes.md: each fault is put in, the page's own commands are run, and the job goes on."""
 
 import asyncio
-import dataclasses
 import os
 import re
 import sys
@@ -9,25 +8,22 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 from temporalio.client import Client
 
 import worker
-from models import search
 from models.vocabulary import Role
 from routes.tokens import issue_token
-from sandbox.ports import listen_on
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.temporal import EmbeddedTemporal
 from schedules import SCHEDULES
+from tests.apart import apart_from
 from tests.docs.bad_release import HastyOrderWorkflow
 from tests.docs.registrar_here import registrar_here
 from tests.eventually import eventually
-from tests.installation import Installation, Json, serving
+from tests.installation import Installation, Json
 from tests.ordering import until_mailed
 from worker import running_workers
-from workflows.connection import connect
 from workflows.deployment import make_current
 from workflows.order import OrderWorkflow
 from workflows.schedule_server import apply_schedules
@@ -134,18 +130,8 @@ async def apart(
     idle_installation: Installation, tmp_path: Path
 ) -> AsyncIterator[tuple[Installation, EmbeddedTemporal]]:
     """An API on a Temporal server of its own, at which nobody has worked yet."""
-    shared, listener = idle_installation, listen_on()
-    public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    secret = shared.settings.stripe_webhook_secrets[0].get_secret_value()
-    kinds = {key.name: key.indexed_value_type.name.title().replace("_", "") for key in search.ALL}
-    async with EmbeddedTemporal(tmp_path / "temporal.db", search_attributes=kinds) as server:
-        changed = {"temporal_address": server.address, "public_url": public_url}
-        settings = shared.settings.model_copy(update=changed)
-        async with serving(settings, listener), httpx.AsyncClient(base_url=public_url, timeout=60) as http:
-            await shared.double.control.set_webhook(f"{public_url}/v1/webhooks/stripe", secret)
-            temporal = await connect(server.address, "default")
-            yield dataclasses.replace(shared, settings=settings, http=http, temporal=temporal), server
-            await shared.double.control.set_webhook(f"{shared.settings.public_url}/v1/webhooks/stripe", secret)
+    async with apart_from(idle_installation, tmp_path) as alone:
+        yield alone
 
 
 async def test_worker_database_and_temporal_are_down(

@@ -104,6 +104,7 @@ async def debit_for_nothing(scene: Scene) -> None:
     await installation.staff_posts(f"/v1/orders/{order['id']}/cancel", {"reason": "course_changed"})
     await installation.double.control.settle(intent, "succeeded")
     await scene.keep_ended("debit_for_nothing", f"order-{order['id']}")
+    assert (await installation.order(order["id"]))["status"] == "refunded"
 
 
 @path_that_brings_workers
@@ -167,3 +168,15 @@ async def money_of_nobody(scene: Scene) -> None:
     [task] = await installation.tasks()
     await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "refund"})
     await scene.keep_ended("unmatched_payment", task["workflow_id"])
+
+
+@path
+async def paid_twice(scene: Scene) -> None:
+    installation = scene.installation
+    order = (await installation.post_order("spanish-a1")).json()
+    await installation.pay(order)
+    await installation.order_ends(order["id"])
+    await pay_for_nothing(installation, order["id"])
+    [task] = await installation.tasks(order["id"])
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "refund"})
+    await scene.keep_ended("paid_twice", task["workflow_id"])
