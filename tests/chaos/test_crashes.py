@@ -18,6 +18,7 @@ from tests.installation import Installation
 from tests.paths import PATHS
 from tests.paths.world import KEPT, RestingScene, World, keep_facts, kept_facts
 from worker import build_workers
+from workflows.connection import connect
 
 _KEEPS = os.environ.get("KEEP_FACTS") == "1"
 
@@ -62,9 +63,12 @@ def test_every_effect_of_every_step_was_died_after() -> None:
             assert {(step, door) for door in through} <= {(each, place.split(":")[0]) for each, place in died}
 
 
-async def test_every_step_dies_on_some_path(idle_installation: Installation, engine: AsyncEngine) -> None:
+async def test_every_step_dies_on_some_path(shared_installation: Installation, engine: AsyncEngine) -> None:
+    settings = shared_installation.settings
+    # A client has one worker for a queue, and these are never run.
+    client = await connect(settings.temporal_address, settings.temporal_namespace)
     with ThreadPoolExecutor() as executor:
-        workers = build_workers(idle_installation.temporal, idle_installation.settings, engine, executor)
+        workers = build_workers(client, settings, engine, executor)
     registered = {
         activity._Definition.must_from_callable(step).name
         for worker in workers

@@ -134,8 +134,7 @@ async def _rows(installation: Installation) -> Facts:
                 values = [str(value) for value in row[: len(words)]]
                 if table.name == "audit_log" and values[0] == "mail":
                     continue
-                if table.name == "mails":
-                    values = _without_chance(*values)
+                values[-1:] = [_without_chance(table.name, *values)] if values else []
                 name = f"{table.name}: {' '.join(values)}".rstrip(": ")
                 counted[name] += row[len(words)]
                 for column, total in zip(sums, row[len(words) + 1 :], strict=True):
@@ -148,10 +147,17 @@ def _is_of_the_books(column: Column[Any]) -> bool:
     return column.name == "last_number" or (isinstance(column.type, MINOR_UNITS) and "size" not in column.name)
 
 
-def _without_chance(template: str, list_: str, status: str) -> list[str]:
-    # Whether a mail was sent is not known to a worker that died over it, and then it is not sent again.
-    is_settled = status == MailStatus.UNKNOWN or (status == MailStatus.SKIPPED and template in _OF_THE_MOMENT)
-    return [template, list_, MailStatus.SENT if is_settled else status]
+def _without_chance(table: str, *values: str) -> str:
+    """The status (or the last word) of a row, as it is whenever things happen."""
+    status = values[-1]
+    if table == "stripe_events" and status in {"signaled", "ignored"}:
+        # Whether the job that it was for is still there to be told.
+        return "read"
+    if table == "mails":
+        # Whether a mail was sent is not known to a worker that died over it, and then it is not sent again.
+        is_settled = status == MailStatus.UNKNOWN or (status == MailStatus.SKIPPED and values[0] in _OF_THE_MOMENT)
+        return MailStatus.SENT if is_settled else status
+    return status
 
 
 @dataclass
