@@ -1,17 +1,17 @@
-"""Every step of every path dies after each of its effects: the world ends as if nobody had died.
+"""Every step that a path comes to dies after each of its effects: the world ends as if nobody had died.
 
 The effects are found where they leave the process (`tests/chaos/effects.py`), and the steps in the workers themselves,
-so that a new one is met by itself. `KEEP_FACTS=1 pytest tests/chaos/test_crashes.py` plays the paths undisturbed and
-writes down how they end.
+so that a new one is met by itself. `THOROUGH=1` plays every path, not only as many as come to every step.
+`KEEP_FACTS=1 pytest tests/chaos/test_crashes.py` plays them undisturbed and writes down how they end.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
+from tests.chaos.covering import KEEPS, enough_paths
 from tests.chaos.crashes import Crashes, Point
 from tests.chaos.effects import doors
 from tests.installation import Installation
@@ -20,7 +20,7 @@ from tests.paths.world import KEPT, RestingScene, World, keep_facts, kept_facts
 from worker import build_workers
 from workflows.connection import connect
 
-_KEEPS = os.environ.get("KEEP_FACTS") == "1"
+_NAMES = enough_paths()
 
 # Steps that no path comes to, each with the reason why it need not die here.
 EXCUSED = {
@@ -35,26 +35,26 @@ EXCUSED = {
 _played: dict[str, Crashes] = {}
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", _NAMES)
 async def test_a_path_lives_through_a_death_after_every_effect(name: str, idle_installation: Installation) -> None:
     world = await World.before(idle_installation)
-    crashes = Crashes(begin_with=list(PATHS).index(name), are_deadly=not _KEEPS)
+    crashes = Crashes(begin_with=list(PATHS).index(name), are_deadly=not KEEPS)
     with doors():
         await PATHS[name].play(RestingScene(idle_installation, interceptors=[crashes], world=world))
     facts = await world.facts()
-    if _KEEPS:
+    if KEEPS:
         keep_facts(name, {"steps": crashes.steps(), "world": facts})
     kept = kept_facts(name)
     assert facts == kept["world"], "it ends otherwise than an undisturbed play"
     assert await world.wrongs() == []
     dead = {step for step, _ in crashes.died}
-    assert _KEEPS or set(kept["steps"]) <= dead
+    assert KEEPS or set(kept["steps"]) <= dead
     _played[name] = crashes
 
 
 def test_every_effect_of_every_step_was_died_after() -> None:
-    if _KEEPS or set(_played) != set(PATHS):
-        pytest.skip("only some paths were played, or nobody died on them")
+    if KEEPS or set(_played) != set(PATHS):
+        pytest.skip("only some paths were played, or nobody died on them: THOROUGH=1 plays all")
     seen: set[Point] = set().union(*(crashes.seen for crashes in _played.values()))
     died: set[Point] = set().union(*(crashes.died for crashes in _played.values()))
     assert sorted(seen - died) == []
