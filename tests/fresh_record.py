@@ -7,8 +7,10 @@ So the academy is loaded once into a schema of its own, which no part of Registr
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
+from tenacity import retry, retry_if_exception, stop_after_attempt
 
 from activities.database import Sessions, open_database, sessions_of
 from models.tables.columns import now
@@ -17,6 +19,10 @@ from sandbox.sample_academy import read_academy
 
 _TABLES = [table.name for table in SQLModel.metadata.sorted_tables]
 _ZONE = ZoneInfo(read_academy().academy.time_zone)
+
+
+def _is_deadlock(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and "deadlock detected" in str(error.orig)
 
 
 async def keep_fresh_records(database_url: str) -> None:
@@ -48,8 +54,9 @@ async def keep_fresh_records(database_url: str) -> None:
     await engine.dispose()
 
 
+@retry(retry=retry_if_exception(_is_deadlock), stop=stop_after_attempt(5), reraise=True)
 async def empty_record(sessions: Sessions) -> None:
-    """Delete every row."""
+    """Delete every row. Whoever still writes, such as the loser of a race, may hold what this waits for."""
     async with sessions.begin() as session:
         await session.execute(text("SELECT fresh.empty()"))
 
