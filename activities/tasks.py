@@ -18,7 +18,7 @@ from models.identifiers import task_id_for
 from models.messages.tasks import CloseTask, EscalatedTask, EscalateTask, OpenedTask, OpenTask
 from models.tables import HumanTask, Person, TaskContact
 from models.tables.columns import now
-from models.vocabulary import TaskStatus
+from models.vocabulary import TaskAction, TaskKind, TaskStatus
 from rules.tasks import ESCALATION, REMINDER, SECOND_ESCALATION, moments, pace_of
 
 _SAID = {REMINDER: "reminded", ESCALATION: "escalated", SECOND_ESCALATION: "escalated_again"}
@@ -34,10 +34,14 @@ class TaskActivities:
     async def open_task(self, step: OpenTask) -> OpenedTask:
         """Put the task before the people who decide, with the moments of the academy's working days pinned to it.
 
-        Where the proposed task has been decided, in an earlier run of the same workflow, it is a new one.
+        Where the proposed task has been decided, in an earlier run of the same workflow, it is a new one; but nobody is
+        asked again for money that was paid back by hand.
         """
         opened_at = now()
         async with self.sessions.begin() as session:
+            paid_back = await _paid_back_before(session, step)
+            if paid_back is not None:
+                return paid_back
             task_id = await _undecided(session, step)
             zone, country = await business_calendar(session)
             due_at = step.due_at if step.working_days is None else None
@@ -125,6 +129,16 @@ async def _undecided(session: AsyncSession, step: OpenTask) -> UUID:
     while task_id in decided:
         task_id = task_id_for(str(task_id), "again")
     return task_id
+
+
+async def _paid_back_before(session: AsyncSession, step: OpenTask) -> OpenedTask | None:
+    """Who asks for the very same money again after a reset hears who has paid it back."""
+    if step.kind is not TaskKind.PAY_BACK:
+        return None
+    task = await session.get(HumanTask, step.task_id)
+    if task is None or task.decision != TaskAction.ACCEPT:
+        return None
+    return OpenedTask(task_id=task.id, due_at=task.due_at, done_by=task.decided_by)
 
 
 async def _recipient(session: AsyncSession, task: HumanTask, level: int) -> UUID | None:

@@ -95,6 +95,8 @@ class HumanTasks:
             TaskActivities.open_task, task, summary=f"Ask a person: {kind}", **TASK
         )
         del self._opening[task.task_id]
+        if opened is not None and opened.done_by is not None:
+            return self._done_before(about, task.task_id, opened.done_by)
         if opened is not None and opened.task_id is not None:
             task = task.model_copy(update={"task_id": opened.task_id})
         self._open[task.task_id] = task
@@ -114,6 +116,11 @@ class HumanTasks:
         elif until is not None and workflow.now() >= until:
             await self._dismiss(task.task_id)
         return None if decided is None else decided.action
+
+    def _done_before(self, about: str, task_id: UUID, actor: str) -> TaskAction:
+        self._answers[about] += 1
+        self._decisions[about] = DecideTask(task_id=task_id, action=TaskAction.ACCEPT, actor=actor)
+        return TaskAction.ACCEPT
 
     def decision(self, about: str) -> DecideTask | None:
         """What was decided of it last; none if nothing was."""

@@ -121,7 +121,8 @@ class OrderWorkflow:
             await Fulfilment(self._run).deliver(payment)
             return
         why = self._run.inbox.cancel or self._run.regret or _PAYMENT_CANCELED
-        await self._release(OrderStatus.FAILED if why == DECLINED else OrderStatus.CANCELLED, why, payment)
+        if not await self._release(OrderStatus.FAILED if why == DECLINED else OrderStatus.CANCELLED, why, payment):
+            return
         if wait.was_processing or why == DECLINED:
             self._run.mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the bank has not paid")
         else:
@@ -149,8 +150,9 @@ class OrderWorkflow:
             self._tell_payer_of_staffs_cancellation(why)
         return self._outcome()
 
-    async def _release(self, status: OrderStatus, why: CancelOrder, payment: PaymentFacts | None) -> None:
-        await workflow.execute_local_activity_method(
+    async def _release(self, status: OrderStatus, why: CancelOrder, payment: PaymentFacts | None) -> bool:
+        """Whether it is off now; one whose job was reset may have come to another end before."""
+        released = await workflow.execute_local_activity_method(
             OrderActivities.release_order,
             ReleaseOrder(
                 order_id=self._request.order_id,
@@ -163,8 +165,9 @@ class OrderWorkflow:
             summary=f"Give the seats back: {why.reason}",
             **RECORD,
         )
-        self._run.desk.status = status
+        self._run.desk.status = status if released is None else released.status
         self._tell_end(why)
+        return self._run.desk.status == status
 
     def _tell_payer_of_staffs_cancellation(self, why: CancelOrder) -> None:
         """Who cancels their own order, or lets it lapse, knows; whom staff cancels it for does not."""

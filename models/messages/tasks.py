@@ -37,6 +37,7 @@ class OpenedTask(Message):
     remind_at: datetime | None = None
     escalate_at: datetime | None = None
     escalate_again_at: datetime | None = None
+    done_by: Actor | None = Field(default=None, description="who had it done before the job was reset")
 
 
 class EscalateTask(Message):

@@ -116,14 +116,15 @@ class World:
             )
         return {fact: count for fact, count in sorted({**rows, **jobs, **at_stripe}.items()) if count}
 
-    async def wrongs(self) -> list[str]:
-        """A sentence for each invariant of an installation at rest that does not hold."""
+    async def wrongs(self, terminated: frozenset[str] = frozenset()) -> list[str]:
+        """A sentence for each invariant that does not hold at rest, if these jobs were terminated."""
         installation = self._installation
         ids = [mail.header("Message-ID") for mail in installation.mailbox.mails()]
         return await what_is_wrong(
             installation.sessions,
             installation.double.control,
             installation.temporal,
+            terminated=terminated,
             since=self._since,
             message_ids=ids,
         )
