@@ -179,11 +179,11 @@ _ORDERS: dict[str, Callable[[], Scene]] = {
     "declined, then paid": _order(
         [(1, "decline"), (1, "decline"), (1, "decline"), (0, "webhook"), (40, "pay"), (0, "webhook")]
     ),
-    "bank pays": _order([(1, "hand to the bank"), (0, "webhook"), (3 * 1440, "bank pays"), (0, "webhook")]),
+    "bank pays": _order([(1, "hand to the bank"), (0, "webhook"), (600, "bank pays"), (0, "webhook")]),
     "cancelled while the bank works": _order(
-        [(1, "hand to the bank"), (0, "webhook"), (5, "staff cancels"), (1440, "bank pays"), (0, "webhook")]
+        [(1, "hand to the bank"), (0, "webhook"), (5, "staff cancels"), (600, "bank pays"), (0, "webhook")]
     ),
-    "bank refuses": _order([(1, "hand to the bank"), (0, "webhook"), (1440, "bank refuses"), (0, "webhook")]),
+    "bank refuses": _order([(1, "hand to the bank"), (0, "webhook"), (600, "bank refuses"), (0, "webhook")]),
     "not paid": _order([]),
     "cancelled by staff": _order([(3, "staff cancels")]),
     "stripe hesitates": _order([(3, "student cancels")], cancels_in_vain=2),
@@ -446,9 +446,9 @@ PATHS = (
         "an order's own": _unmatched(PaymentOwner.ORDER, TaskAction.DISMISS),
     }),
     *_all_of("DisputeWorkflow", {
-        "won": _dispute((0, _NEEDS), (5, _REVIEW), (9, DisputeStatus.WON)),
-        "lost, places kept": _dispute((0, _NEEDS), (5, _REVIEW), (9, DisputeStatus.LOST)),
-        "lost, places ended": _dispute((0, _NEEDS), (5, _REVIEW), (9, DisputeStatus.LOST), choice=1),
+        "won": _dispute((0, _NEEDS), (1, _REVIEW), (2, DisputeStatus.WON)),
+        "lost, places kept": _dispute((0, _NEEDS), (1, _REVIEW), (2, DisputeStatus.LOST)),
+        "lost, places ended": _dispute((0, _NEEDS), (1, _REVIEW), (2, DisputeStatus.LOST), choice=1),
         "a warning": _dispute((0, DisputeStatus.WARNING_NEEDS_RESPONSE), (5, DisputeStatus.WARNING_CLOSED)),
     }),
     *_all_of("CascadeWorkflow", {"three places": _cascade}),

@@ -1,4 +1,4 @@
-"""The jobs that move no money, on paths of theirs; and any job that only does its steps, with answers made of nothing."""
+"""The jobs that move no money, on paths of theirs; and those that only do their steps, with answers of nothing."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -15,6 +15,7 @@ from temporalio import activity, workflow
 from models.errors import Reason
 from models.identifiers import cart_workflow_id, drip_workflow_id, tutor_application_workflow_id
 from models.messages.carts import CartStart, ChangeCart
+from models.messages.documents import SendCopy
 from models.messages.reconciliation import Reconcile, Scope
 from models.messages.tasks import DecideTask
 from models.money import Money
@@ -31,8 +32,10 @@ from tests.workflows import (
     test_finding,
     test_job_action,
     test_reconciliation,
+    test_scheduled_report,
 )
 from tests.workflows.money_scenes import done_steps, is_left_by
+from tests.workflows.order_world import OrderWorld, Worlds
 from tests.workflows.simulation import Run, Simulation
 from tests.workflows.strikes import Path, Scene
 from worker import WORKFLOWS
@@ -48,7 +51,6 @@ from workflows.invoice_reminders import InvoiceRemindersWorkflow
 from workflows.reassign_reviews import ReassignReviewsWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.refund_sweep import RefundSweepWorkflow
-from workflows.scheduled_report import ScheduledReportWorkflow
 from workflows.stripe_catch_up import StripeCatchUpWorkflow
 from workflows.stuck_jobs import StuckJobsWorkflow
 from workflows.wake_drips import WakeDripsWorkflow
@@ -59,7 +61,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 # ---- answers made of nothing ----
 
 
-def made_of_nothing(kind: Any) -> Any:
+def made_of_nothing(kind: Any) -> Any:  # noqa: PLR0911 - one for each sort of type
     """The emptiest value of a type: none, nothing in it, the first of its words."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
@@ -123,6 +125,21 @@ def _same() -> random.Random:
     return random.Random("the same every time")  # noqa: S311
 
 
+def _copy() -> Scene:
+    worlds, document_id = Worlds(), UUID(int=3)
+    worlds.of[document_id] = world = OrderWorld()
+    simulation = Simulation(worlds.activities, _same())
+    wish = SendCopy(document_id=document_id, payer_id=UUID(int=4), copy_id=UUID(int=5))
+    simulation.start(DocumentCopyWorkflow.run, wish, "copy")
+    return Scene(simulation, "copy", wrongs=lambda: ["mailed twice"] if len(world.sent) > 1 else [])
+
+
+def _report() -> Scene:
+    academy = test_scheduled_report.Academy()
+    run = test_scheduled_report._start(test_scheduled_report._simulated(academy))
+    return Scene(run.simulation, run.workflow_id)
+
+
 # ---- pages and parts ----
 
 
@@ -180,8 +197,9 @@ def _finding(action: TaskAction) -> Callable[[], Scene]:
         scene = Scene(run.simulation, run.workflow_id)
 
         def decide() -> None:
-            [task_id] = office.tasks.keys() - office.closed.keys()
-            scene.run.update(FindingWorkflow.decide, DecideTask(task_id=task_id, action=action, actor="staff:7"))
+            # What was asked before it began anew is asked again.
+            for task_id in office.tasks:
+                scene.run.update(FindingWorkflow.decide, DecideTask(task_id=task_id, action=action, actor="staff:7"))
 
         scene.decide = decide
         scene.wrongs = lambda: ["settled twice"] if len({each.status for each in office.settled}) > 1 else []
@@ -238,7 +256,7 @@ def _certificate(
 
         def decide() -> None:
             for task in world.open_tasks():
-                decision = DecideTask(task_id=task.task_id, action=task.allowed_actions[0], actor="staff:7")
+                decision = DecideTask(task_id=task.task_id, action=task.allowed_actions[-1], actor="staff:7")
                 scene.run.update(CertificateWorkflow.decide, decision)
 
         def wrongs() -> list[str]:
@@ -256,9 +274,11 @@ def _certificate(
 def _drip(*turns: tuple[timedelta, Callable[[drip_world.Learning], object]], lessons: int = 2) -> Callable[[], Scene]:
     def begin() -> Scene:
         job = drip_world.learning(drip_world.course(*[None] * lessons))
-        scene = Scene(job.simulation, drip_workflow_id(job.place.id))
+        scene = Scene(job.simulation, drip_workflow_id(job.place.id), is_revived=True)
         scene.acts = [(wait, partial(act, job)) for wait, act in turns]
         scene.wrongs = lambda: job.world.wrongs
+        # What is tried again was thought of earlier than what has happened since.
+        scene.begins_anew = lambda: setattr(job.place, "last_moment", drip_world.START)
         return scene
 
     return begin
@@ -267,7 +287,9 @@ def _drip(*turns: tuple[timedelta, Callable[[drip_world.Learning], object]], les
 def _application(*turns: tuple[timedelta, Callable[[application_world.Played], object]]) -> Callable[[], Scene]:
     def begin() -> Scene:
         played = application_world.begun()
-        scene = Scene(played.simulation, tutor_application_workflow_id(application_world.APPLICATION_ID), step=5 * _DAY)
+        scene = Scene(
+            played.simulation, tutor_application_workflow_id(application_world.APPLICATION_ID), step=10 * _DAY
+        )
 
         def by(act: Callable[[application_world.Played], object]) -> Callable[[], object]:
             def happen() -> object:
@@ -279,8 +301,7 @@ def _application(*turns: tuple[timedelta, Callable[[application_world.Played], o
         def wrongs() -> list[str]:
             world = played.world
             is_approved = world.status is ApplicationStatus.APPROVED
-            halves = [] if is_approved == world.is_shown else ["shown, and not approved, or the other way round"]
-            return halves
+            return [] if is_approved == world.is_shown else ["shown, and not approved, or the other way round"]
 
         def owed() -> list[str]:
             world = played.world
@@ -310,17 +331,19 @@ def _decided(action: TaskAction) -> Callable[[application_world.Played], object]
 
 PATHS = (
     *map(_plain, (
-        CriticalMailWorkflow, DocumentCopyWorkflow, DocumentRetentionWorkflow, ExpirySweepWorkflow,
-        InvoiceRemindersWorkflow, ReassignReviewsWorkflow, RefundSweepWorkflow, ScheduledReportWorkflow,
+        CriticalMailWorkflow, DocumentRetentionWorkflow, ExpirySweepWorkflow,
+        InvoiceRemindersWorkflow, ReassignReviewsWorkflow, RefundSweepWorkflow,
         StripeCatchUpWorkflow, StuckJobsWorkflow, WakeDripsWorkflow,
     )),
+    Path("DocumentCopyWorkflow", "mailed", _copy),
+    Path("ScheduledReportWorkflow", "two files", _report),
     Path("ReconciliationWorkflow", "some can be healed", _reconciliation),
     Path("CertificateBatchWorkflow", "three pages", _batch),
     Path("CourseChangeWorkflow", "three pages", _change(1200)),
     Path("CourseChangeWorkflow", "stopped", _change(100_000, timedelta(seconds=5))),
     Path("JobActionWorkflow", "three pages", _job_action),
     Path("ExportWorkflow", "three parts", _export()),
-    Path("ExportWorkflow", "refused", _export(refusal=Reason.EXPORT_TOO_LARGE)),
+    Path("ExportWorkflow", "refused", _export(refusal=Reason.PAYLOAD_TOO_LARGE)),
     Path("ExportWorkflow", "broken", _export(broken_at=1)),
     Path("FindingWorkflow", "mended", _finding(TaskAction.RETRY)),
     Path("FindingWorkflow", "accepted", _finding(TaskAction.ACCEPT)),
@@ -336,7 +359,8 @@ PATHS = (
         (_HOUR, lambda job: job.report(0)), (_HOUR, lambda job: job.report(1)),
     )),
     Path("DripWorkflow", "suspended", _drip(
-        (_HOUR, lambda job: job.change(EnrollmentChange.SUSPEND)), (_DAY, lambda job: job.change(EnrollmentChange.REACTIVATE)),
+        (_HOUR, lambda job: job.change(EnrollmentChange.SUSPEND)),
+        (_DAY, lambda job: job.change(EnrollmentChange.REACTIVATE)),
     )),
     Path("TutorApplicationWorkflow", "approved", _application(
         (_HOUR, lambda job: job.submit()), (_DAY, _decided(TaskAction.APPROVE)),

@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -718,7 +718,10 @@ def instance_of(details: WorkflowInstanceDetails) -> WorkflowInstance:
     outside = asyncio._get_running_loop()
     asyncio._set_running_loop(_NOWHERE)
     try:
-        return UnsandboxedWorkflowRunner().create_instance(details)
+        # What a run writes to its memo and search attributes is its own.
+        listed = TypedSearchAttributes([])
+        info = replace(details.info, search_attributes={}, typed_search_attributes=listed, raw_memo={})
+        return UnsandboxedWorkflowRunner().create_instance(replace(details, info=info))
     finally:
         asyncio._set_running_loop(outside)
 

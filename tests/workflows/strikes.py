@@ -71,6 +71,8 @@ class Scene:
     is_found: Callable[[], bool] = lambda: False
     begins_anew: Callable[[], None] = lambda: None
     step: timedelta = timedelta(days=1)
+    # Whoever has something to say starts a job that is over anew.
+    is_revived: bool = False
 
     @property
     def run(self) -> Run:
@@ -95,7 +97,7 @@ class Scene:
     def _people(self, act: Callable[[], object]) -> None:
         # A job that is over takes nothing; a task that is not open cannot be decided.
         with suppress(WorkflowUpdateFailedError):
-            if self.run.ended is None:
+            if self.run.ended is None or self.is_revived:
                 act()
 
 
@@ -244,7 +246,7 @@ def reset(run: Run, length: int) -> Run:
     return fresh
 
 
-def _take_over(fresh: Run) -> None:
+def _take_over(fresh: Run) -> None:  # noqa: PLR0912 - one for each kind of event
     """What was asked for and is not over by what was told."""
     simulation = fresh.simulation
     due, children, running, signals, dropped = {}, {}, {}, {}, []
@@ -396,6 +398,10 @@ def _reset_at(path: Path, scene: Scene, at: int) -> list[str]:
     scene.begins_anew()
     reset(*_position(messenger.runs, at))
     scene.settle()
+    ended = scene.run.ended
+    if ended is not None and ended.HasField("fail_workflow_execution") and (not scene.owed() or scene.is_found()):
+        # The record does not let it happen again: a job that breaks is looked at, and owes nothing that is not found.
+        return scene.wrongs()
     return _complaints(scene)
 
 
@@ -408,8 +414,14 @@ def _position(runs: Sequence[Run], at: int) -> tuple[Run, int]:
     raise AssertionError("there is no such event")
 
 
-def strikes_of(path: Path) -> Iterator[tuple[Strike, int, str]]:
-    """Everything that may strike at every event of a path."""
+def strikes_of(path: Path, *, is_thorough: bool = True) -> Iterator[tuple[Strike, int, str]]:
+    """Everything that may strike at every event of a path; or at the first of those that are the same, where the four
+    sorts of cancellations take turns."""
+    met = set[str]()
     for at, event in enumerate(events_of(path)):
-        for strike in (*CANCELLATIONS, *TERMINATIONS, Strike.RESET):
+        if event in met and not is_thorough:
+            continue
+        met.add(event)
+        wishes = CANCELLATIONS if is_thorough else (CANCELLATIONS[at % len(CANCELLATIONS)],)
+        for strike in (*wishes, *TERMINATIONS, Strike.RESET):
             yield strike, at, event
