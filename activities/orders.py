@@ -30,7 +30,6 @@ from models.messages.orders import (
     PlacedOrder,
     PlaceOrder,
     RecordInvoicePayment,
-    ReleasedOrder,
     ReleaseOrder,
 )
 from models.tables import Enrollment, Order, OrderLine, Payment
@@ -118,15 +117,16 @@ class OrderActivities:
             return done.model_copy(update={"is_provisioned_elsewhere": self.is_provisioned_elsewhere})
 
     @activity.defn
-    async def release_order(self, step: ReleaseOrder) -> ReleasedOrder | None:
+    async def release_order(self, step: ReleaseOrder) -> OrderStatus | None:
         """The order is off: give back what it held and close it as failed or cancelled, with the reason.
 
-        One that is over stays as it is: its job was reset, and its money has gone back since.
+        One that is over stays as it is, and how it stands is answered: its job was reset, and finds at Stripe that the
+        money has come and gone.
         """
         async with self.sessions.begin() as session:
             order = await session.get_one(Order, step.order_id, with_for_update=True)
             if order.status != OrderStatus.PENDING_PAYMENT:
-                return ReleasedOrder(status=OrderStatus(order.status))
+                return None if order.status == step.status else OrderStatus(order.status)
             require_transition(OrderStatus(order.status), step.status)
             changes = [StateChange("order", order.id, OrderStatus.PENDING_PAYMENT, step.status)]
             changes += await release_places(session, order.id)
@@ -137,7 +137,7 @@ class OrderActivities:
             changes += await write_payment(session, order.id, step.payment)
             order.status, order.status_reason, order.updated_at = step.status, step.reason, now()
             await write_audit(session, changes, actor=step.actor, reason=step.reason, workflow_id=step.workflow_id)
-            return ReleasedOrder(status=step.status)
+            return None
 
 
 async def _to_pending_payment(session: AsyncSession, order: Order) -> list[StateChange]:

@@ -110,7 +110,7 @@ class OrderWorkflow:
         prepared = await wait.request()
         if prepared.refusal is not None:
             why = CancelOrder(actor="stripe", reason=prepared.refusal)
-            await self._release(OrderStatus.FAILED, why, _never_made(total))
+            await self._is_released(OrderStatus.FAILED, why, _never_made(total))
             self._refuse(prepared.refusal, prepared.refusal_detail or "Stripe refused the payment.")
             return
         self._answerable = True
@@ -121,7 +121,7 @@ class OrderWorkflow:
             await Fulfilment(self._run).deliver(payment)
             return
         why = self._run.inbox.cancel or self._run.regret or _PAYMENT_CANCELED
-        if not await self._release(OrderStatus.FAILED if why == DECLINED else OrderStatus.CANCELLED, why, payment):
+        if not await self._is_released(OrderStatus.FAILED if why == DECLINED else OrderStatus.CANCELLED, why, payment):
             return
         if wait.was_processing or why == DECLINED:
             self._run.mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the bank has not paid")
@@ -136,23 +136,25 @@ class OrderWorkflow:
             await wait.settle(owed=total)
             return
         why = self._run.inbox.cancel or _PAYMENT_CANCELED
-        await self._release(OrderStatus.CANCELLED, why, payment=None)
-        self._run.mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the order is cancelled")
+        if await self._is_released(OrderStatus.CANCELLED, why, payment=None):
+            self._run.mail_payer(MailTemplate.ORDER_CANCELLED, "Mail that the order is cancelled")
         await wait.settle(owed=Money(amount=0, currency=total.currency))
 
     async def _deny(self, total: Money) -> OrderOutcome:
         why = self._run.inbox.cancel or _PAYMENT_CANCELED
         by_stripe = total.amount > 0 and self._request.payment_method is not PaymentMethod.INVOICE
-        await self._release(OrderStatus.CANCELLED, why, payment=_never_made(total) if by_stripe else None)
+        payment = _never_made(total) if by_stripe else None
+        if not await self._is_released(OrderStatus.CANCELLED, why, payment):
+            return self._outcome()
         if why.reason.startswith("denied:") or why.reason == "approval_expired":
             self._run.mail_payer(MailTemplate.ORDER_DENIED, "Mail that the order is denied")
         else:
             self._tell_payer_of_staffs_cancellation(why)
         return self._outcome()
 
-    async def _release(self, status: OrderStatus, why: CancelOrder, payment: PaymentFacts | None) -> bool:
-        """Whether it is off now; one whose job was reset may have come to another end before."""
-        released = await workflow.execute_local_activity_method(
+    async def _is_released(self, status: OrderStatus, why: CancelOrder, payment: PaymentFacts | None) -> bool:
+        """False if there was nothing to give back: this run was reset, and the order is over since the one before."""
+        known = await workflow.execute_local_activity_method(
             OrderActivities.release_order,
             ReleaseOrder(
                 order_id=self._request.order_id,
@@ -165,9 +167,9 @@ class OrderWorkflow:
             summary=f"Give the seats back: {why.reason}",
             **RECORD,
         )
-        self._run.desk.status = status if released is None else released.status
+        self._run.desk.status = known or status
         self._tell_end(why)
-        return self._run.desk.status == status
+        return known is None
 
     def _tell_payer_of_staffs_cancellation(self, why: CancelOrder) -> None:
         """Who cancels their own order, or lets it lapse, knows; whom staff cancels it for does not."""

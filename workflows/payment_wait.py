@@ -300,6 +300,9 @@ class PaymentWait:
         if action is TaskAction.ACCEPT:
             return Verdict.PAID
         if action is TaskAction.REFUND or inbox.cancel is not None:
+            if action is None and workflow.patched("a question that is moot is withdrawn at once"):
+                # The refund may have a question of its own, and this one would hide it.
+                await self._run.tasks.withdraw()
             self._run.desk.tell(WaitingFor.STRIPE, "The money goes back.", in_passing=True)
             left = payment.captured.model_copy(update={"amount": payment.captured.amount - payment.refunded_amount})
             assert payment.payment_intent_id is not None  # noqa: S101 - money came in

@@ -285,12 +285,6 @@ class ReleaseOrder(Message):
     workflow_id: WorkflowId
 
 
-class ReleasedOrder(Message):
-    """How the order stands then: one that was over already, before its job was reset, stays as it was."""
-
-    status: OrderStatus
-
-
 class CancelOrder(Message):
     """The signal `cancel`: who wants the unpaid order cancelled, and why."""
 

@@ -17,15 +17,25 @@ from activities.job_reading import Listed, describe
 from activities.stuck_jobs import StuckJobActivities, _Known
 from activities.unfinished import BUSINESS, unfinished
 from models import search
-from models.identifiers import job_action_workflow_id, new_id
+from models.identifiers import (
+    dispute_workflow_id,
+    job_action_workflow_id,
+    new_id,
+    order_cancellation_workflow_id,
+    order_workflow_id,
+)
 from models.messages.checks import LookForStuckJobs
 from models.tables import (
     AuditEntry,
     BulkJobAction,
     CheckRun,
+    Dispute,
     Enrollment,
     Finding,
+    HumanTask,
+    Invoice,
     Order,
+    OrderLine,
     Refund,
     RefundRequest,
     TutorApplication,
@@ -34,13 +44,20 @@ from models.tables.columns import now
 from models.vocabulary import (
     ApplicationStatus,
     CheckStatus,
+    DisputeStatus,
+    EnrollmentStatus,
     FindingKind,
     FindingStatus,
+    InvoiceStatus,
     JobAction,
     JobActionStatus,
+    OrderStatus,
     RefundCause,
     RefundRequestStatus,
     RefundStatus,
+    TaskAction,
+    TaskKind,
+    TaskStatus,
 )
 from rules import jobs as rules
 from rules.jobs import JOB_TYPES
@@ -260,3 +277,113 @@ async def test_a_refund_that_is_granted_and_an_application_that_is_not_erased_ar
         assert await owing(refund, application) == []
         refund.status = RefundStatus.FAILED
         assert await owing(refund) == jobs[:1]
+
+
+async def everybody_is_enrolled(sessions: Sessions) -> None:
+    """Of what is made up, every place was had."""
+    async with sessions.begin() as session:
+        await session.execute(update(Enrollment).values(enrolled_at=now()))
+
+
+async def test_a_broken_order_owes_what_is_not_back_and_what_came_in_beside_it(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    made_up = await write_made_up(sessions, "broken", 30)
+    await everybody_is_enrolled(sessions)
+    orders = [row for row in made_up.rows[0] if isinstance(row, Order)]
+    invoices = {row.order_id: row for rows in made_up.rows for row in rows if isinstance(row, Invoice)}
+    refunded = {row.order_id for rows in made_up.rows for row in rows if isinstance(row, Refund)}
+    async with sessions() as session:
+        order = next(each for each in orders if each.completed_at and each.id not in {*refunded, *invoices})
+        job = a_broken("OrderWorkflow", order_workflow_id(order.id))
+        taken_back = a_broken("OrderCancellationWorkflow", order_cancellation_workflow_id(order.id))
+        stored = await session.get_one(Order, order.id)
+        stored.status = OrderStatus.REFUNDED
+
+        async def owing(*rows: SQLModel) -> list[Listed]:
+            session.add_all(rows)
+            await session.flush()
+            return await unfinished(session, [job, taken_back])
+
+        assert await owing(stored) == []
+        refund = Refund(
+            id=new_id(), order_id=order.id, payment_intent_id="pi_1", amount=500, currency=order.currency,
+            reason="seat_lost", workflow_id=job.workflow_id,
+        )  # fmt: skip
+        assert await owing(refund) == [job]
+        refund.workflow_id = taken_back.workflow_id
+        assert await owing(refund) == [taken_back]
+        refund.stripe_refund_id = "re_1"
+        assert await owing(refund) == []
+        refund.status = RefundStatus.FAILED
+        assert await owing(refund) == [taken_back]
+        refund.status = RefundStatus.SUCCEEDED
+        assert await owing(refund) == []
+        task = HumanTask(
+            id=new_id(), kind=TaskKind.REFUND_FAILED, subject_kind="order", subject_id=order.id, reason="x",
+            workflow_id=job.workflow_id, allowed_actions=["retry"], due_at=now(),
+        )  # fmt: skip
+        assert await owing(task) == [job], "nobody can decide what a broken job has asked"
+        task.status, task.decided_at, task.decision = TaskStatus.DONE, now(), TaskAction.RETRY
+        assert await owing(task) == []
+
+
+async def test_a_broken_order_that_has_more_by_invoice_than_it_keeps_is_not_over(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    made_up = await write_made_up(sessions, "invoiced", 40)
+    await everybody_is_enrolled(sessions)
+    paid = next(
+        row for rows in made_up.rows for row in rows if isinstance(row, Invoice) and row.status == InvoiceStatus.PAID
+    )
+    job = a_broken("OrderWorkflow", order_workflow_id(paid.order_id))
+    async with sessions() as session:
+        invoice = await session.get_one(Invoice, paid.id)
+        assert await unfinished(session, [job]) == []
+        invoice.paid_amount = invoice.amount + 1
+        await session.flush()
+        assert await unfinished(session, [job]) == [job]
+        paid_back = HumanTask(
+            id=new_id(), kind=TaskKind.PAY_BACK, subject_kind="order", subject_id=paid.order_id, reason="x",
+            workflow_id=job.workflow_id, allowed_actions=["accept"], due_at=now(), status=TaskStatus.DONE,
+            decided_at=now(), decision=TaskAction.ACCEPT,
+        )  # fmt: skip
+        session.add(paid_back)
+        await session.flush()
+        assert await unfinished(session, [job]) == []
+
+
+async def test_a_broken_order_owes_the_money_of_a_place_that_was_lost(sessions: Sessions) -> None:
+    await load_academy(sessions)
+    made_up = await write_made_up(sessions, "lost", 30)
+    await everybody_is_enrolled(sessions)
+    places = [row for rows in made_up.rows for row in rows if isinstance(row, Enrollment)]
+    lines = {row.id: row for rows in made_up.rows for row in rows if isinstance(row, OrderLine)}
+    refunded = {row.order_id for rows in made_up.rows for row in rows if isinstance(row, Refund)}
+    orders = {row.id: row for row in made_up.rows[0] if isinstance(row, Order)}
+    place = next(
+        each for each in places
+        if (line := lines.get(each.order_line_id)) is not None and line.total_amount
+        and orders[line.order_id].completed_at and line.order_id not in refunded
+    )  # fmt: skip
+    order_id = lines[place.order_line_id].order_id
+    job = a_broken("OrderWorkflow", order_workflow_id(order_id))
+    dispute = Dispute(
+        id=new_id(), stripe_dispute_id="du_1", order_id=order_id, amount=500, currency="EUR", reason="fraudulent",
+        status=DisputeStatus.LOST, opened_at=now(),
+    )  # fmt: skip
+    follows = a_broken("DisputeWorkflow", dispute_workflow_id("du_1"))
+    async with sessions() as session:
+        held = await session.get_one(Enrollment, place.id)
+        held.status = EnrollmentStatus.ACTIVE
+        session.add(dispute)
+        await session.flush()
+        assert await unfinished(session, [job, follows]) == [follows], "nobody has said what becomes of the places"
+        held.status, held.enrolled_at = EnrollmentStatus.CANCELED, None
+        await session.flush()
+        assert await unfinished(session, [job, follows]) == [job]
+        refund = Refund(
+            id=new_id(), order_id=order_id, enrollment_id=place.id, payment_intent_id="pi_1", amount=500,
+            currency="EUR", reason="seat_lost", workflow_id=job.workflow_id, stripe_refund_id="re_1",
+        )  # fmt: skip
+        session.add(refund)
+        await session.flush()
+        assert await unfinished(session, [job, follows]) == []

@@ -204,9 +204,10 @@ class OrderWorld:
             starts_drips=self.starts_drips,
         )
 
-    def release(self, step: ReleaseOrder) -> None:
+    def release(self, step: ReleaseOrder) -> OrderStatus | None:
         self.happen("release")
         self.released = step
+        return None
 
     def lapse(self) -> None:
         self.happen("lapse")
@@ -218,7 +219,8 @@ class OrderWorld:
             return RefundedPlaces(order_status=OrderStatus.REFUNDED)
         status = RefundStatus.REQUIRES_ACTION if self.by_invoice else self._next_refund()
         if status is not RefundStatus.FAILED and not any(
-            isinstance(done, RefundPlaces) and done.reason == step.reason for done in self.refund_steps[:-1]
+            isinstance(done, RefundPlaces) and (done.reason, done.attempt) == (step.reason, step.attempt)
+            for done in self.refund_steps[:-1]
         ):
             self.refunded = self.captured
         return RefundedPlaces(
@@ -323,8 +325,8 @@ class Worlds:
         return self.of[step.order_id].complete(step)
 
     @activity.defn
-    async def release_order(self, step: ReleaseOrder) -> None:
-        self.of[step.order_id].release(step)
+    async def release_order(self, step: ReleaseOrder) -> OrderStatus | None:
+        return self.of[step.order_id].release(step)
 
     @activity.defn
     async def request_payment(self, step: PaymentRequest) -> RequestedPayment:

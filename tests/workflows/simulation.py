@@ -13,7 +13,8 @@ import random
 import re
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -141,6 +142,8 @@ class Run:
     successor: "Run | None" = None
     build: int = 1
     number: int = 0
+    made_of: WorkflowInstanceDetails | None = None
+    history: list[tuple[activations.WorkflowActivation, list[commands.WorkflowCommand]]] = field(default_factory=list)
 
     @property
     def is_ours(self) -> bool:
@@ -250,14 +253,18 @@ class Run:
         """Hand the workflow its news and do what it asks for then."""
         jobs, self.inbox = self.inbox, []
         if self.ended is None and jobs:
-            self.heard += [job.signal_workflow for job in jobs if job.HasField("signal_workflow")]
-            for job in jobs:
-                if job.HasField("resolve_activity"):
-                    self.unheard.discard((job.resolve_activity.is_local, job.resolve_activity.seq))
-            for command in self._activate(jobs):
-                assert self._sums_up(command), f"{self.workflow_id} gives no summary: {command}"
-                self._obey(command)
-            assert self._tells_why_it_waits(), f"{self.workflow_id} does not say why it waits: {self.details}"
+            MESSENGER.get()(self, jobs)
+
+    def hear(self, jobs: list[activations.WorkflowActivationJob]) -> None:
+        """News reach the workflow, as the events of one task."""
+        self.heard += [job.signal_workflow for job in jobs if job.HasField("signal_workflow")]
+        for job in jobs:
+            if job.HasField("resolve_activity"):
+                self.unheard.discard((job.resolve_activity.is_local, job.resolve_activity.seq))
+        for command in self._activate(jobs):
+            assert self._sums_up(command), f"{self.workflow_id} gives no summary: {command}"
+            self._obey(command)
+        assert self._tells_why_it_waits(), f"{self.workflow_id} does not say why it waits: {self.details}"
 
     def _sums_up(self, command: commands.WorkflowCommand) -> bool:
         """Whether a step, a timer or a child comes with the words that the Web UI shows of it."""
@@ -282,6 +289,17 @@ class Run:
             target_worker_deployment_version_changed=self.build != self.simulation.build,
         )
         news.timestamp.FromDatetime(self.simulation.now)
+        asked_for = self.told_to(news)
+        if not jobs[0].HasField("query_workflow"):
+            self.history.append((news, asked_for))
+        return asked_for
+
+    def told_to(self, news: activations.WorkflowActivation) -> list[commands.WorkflowCommand]:
+        """What the workflow asks for when it is told this.
+
+        Raises:
+            AssertionError: Its task failed.
+        """
         completion = self.instance.activate(news)
         if completion.HasField("failed"):
             # A server would give the task again and again: a workflow that is stuck.
@@ -345,11 +363,16 @@ class Run:
 
     # ---- activities ----
 
-    def _schedule(self, order: Schedule, is_local: bool) -> None:
+    def expect(self, order: Schedule, is_local: bool) -> _Attempt:
+        """From now on it waits for this step."""
         policy = RetryPolicy.from_proto(order.retry_policy) if order.HasField("retry_policy") else RetryPolicy()
         attempt = _Attempt(order=order, policy=policy, scheduled=self.simulation.now, is_local=is_local)
         self.attempts[is_local, order.seq] = attempt
         self.unheard.add((is_local, order.seq))
+        return attempt
+
+    def _schedule(self, order: Schedule, is_local: bool) -> None:
+        attempt = self.expect(order, is_local)
         self.simulation.after(self.simulation.latency(), lambda: self._try(attempt))
 
     def _try(self, attempt: _Attempt) -> None:
@@ -432,6 +455,12 @@ class Run:
         self.simulation.post(self, activations.WorkflowActivationJob(resolve_activity=resolved), at_once=True)
 
 
+# How news reach a run; who wants to come between does it here.
+MESSENGER: ContextVar[Callable[[Run, list[activations.WorkflowActivationJob]], None]] = ContextVar(
+    "messenger", default=Run.hear
+)
+
+
 class Simulation:
     """A cluster of one thread: its clock, its workers, and its accidents."""
 
@@ -462,8 +491,9 @@ class Simulation:
         return self._begin(definition, workflow_id, _PAYLOADS.to_payloads([arg]))
 
     def _begin(self, definition: workflow._Definition, workflow_id: str, arguments: Sequence[Payload]) -> Run:
-        instance = _instance(self._details(definition, workflow_id))
-        run = Run(self, definition, workflow_id, instance, build=self.build, number=self.next_number())
+        made_of = self._details(definition, workflow_id)
+        number = self.next_number()
+        run = Run(self, definition, workflow_id, instance_of(made_of), build=self.build, number=number, made_of=made_of)
         self.runs[workflow_id] = run
         first = activations.InitializeWorkflow(
             workflow_type=str(definition.name), workflow_id=workflow_id, arguments=arguments,
@@ -501,6 +531,13 @@ class Simulation:
             run.parent = _Parent(parent, wanted.seq, wanted.parent_close_policy)
             started.succeeded.run_id = wanted.workflow_id
         self.post(parent, activations.WorkflowActivationJob(resolve_child_workflow_execution_start=started), True)
+
+    def adopt(self, parent: Run, started: commands.StartChildWorkflowExecution) -> None:
+        """A child that was started by a run which was reset belongs to the one that goes on."""
+        child = self.runs[started.workflow_id]
+        child.parent = _Parent(parent, started.seq, started.parent_close_policy)
+        if child.ended is not None:
+            self.close(child)
 
     def cancel_child(self, parent: Run, seq: int) -> None:
         """Ask a child to stop."""
@@ -676,12 +713,15 @@ class _Nowhere(asyncio.AbstractEventLoop):
 _NOWHERE = _Nowhere()
 
 
-def _instance(details: WorkflowInstanceDetails) -> WorkflowInstance:
+def instance_of(details: WorkflowInstanceDetails) -> WorkflowInstance:
     """The interpreter of one run."""
     outside = asyncio._get_running_loop()
     asyncio._set_running_loop(_NOWHERE)
     try:
-        return UnsandboxedWorkflowRunner().create_instance(details)
+        # What a run writes to its memo and search attributes is its own.
+        listed = TypedSearchAttributes([])
+        info = replace(details.info, search_attributes={}, typed_search_attributes=listed, raw_memo={})
+        return UnsandboxedWorkflowRunner().create_instance(replace(details, info=info))
     finally:
         asyncio._set_running_loop(outside)
 

@@ -55,20 +55,20 @@ class TrueWorld(OrderWorld):
         super().pay(amount)
 
     def complete(self, step: CompleteOrder) -> CompletedOrder:
-        if self.came_in <= self.refunded:
+        if self.total and self.came_in <= self.refunded:
             self.wrongs.append("completed without money")
         if "release" in self.did:
             self.wrongs.append("completed after the places were given back")
         return super().complete(step)
 
-    def release(self, step: ReleaseOrder) -> None:
+    def release(self, step: ReleaseOrder) -> OrderStatus | None:
         if self.is_open:
             self.wrongs.append("places given back while somebody could pay")
         if self.captured > self.refunded:
             self.wrongs.append("places given back while money was there")
         if self.status is PaymentStatus.PROCESSING:
             self.wrongs.append("places given back for good while the bank worked")
-        super().release(step)
+        return super().release(step)
 
     def lapse(self) -> None:
         if self.status is not PaymentStatus.PROCESSING:
