@@ -20,7 +20,7 @@ from activities.refund_record import (
 )
 from activities.stripe_refunds import LessIsLeftError, StripeRefunds, told_by
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, SettleByHand
-from models.tables import Refund
+from models.tables import Order, Refund
 from models.vocabulary import RefundStatus
 
 
@@ -52,9 +52,10 @@ class RefundActivities:
     async def settle_by_hand(self, step: SettleByHand) -> RefundedPlaces:
         """Write down that a person has paid back what Stripe could not, or that it is not paid back."""
         async with self.sessions.begin() as session:
+            order = await session.get_one(Order, step.order_id, with_for_update=True)
             told = await settled_refunds(session, step)
             return await write_refunds(
-                session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id, actor=step.actor
+                session, order, told, reason=step.reason, workflow_id=step.workflow_id, actor=step.actor
             )
 
     @activity.defn
@@ -67,7 +68,8 @@ class RefundActivities:
 
     async def _write(self, step: RefundPlaces | RefundPayment, told: Mapping[UUID, Told]) -> RefundedPlaces:
         async with self.sessions.begin() as session:
-            return await write_refunds(session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id)
+            order = await session.get_one(Order, step.order_id, with_for_update=True)
+            return await write_refunds(session, order, told, reason=step.reason, workflow_id=step.workflow_id)
 
     async def _carry_out(self, refund: Refund, attempt: int) -> Told:
         has_failed = refund.status == RefundStatus.FAILED
