@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RIVALS := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test pytest thorough lint bench lock clean
-.PHONY: replay
+.PHONY: help install demo up test pytest thorough replay lint bench chaos lock clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,18 +50,23 @@ lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)   ## orders, racers, certificates and rows of exports per second, carts asleep, lessons due at once, each beside its floor
-	$(BIN)/python -m bench.orders
-	$(BIN)/python -m bench.racers
-	$(BIN)/python -m bench.carts
-	$(BIN)/python -m bench.drips
-	$(BIN)/python -m bench.certificates
-	$(BIN)/python -m bench.exports
+bench: $(INSTALLED) $(RIVALS)   ## everything beside its floor, and orders beside DBOS and Celery, in one table (QUICK=1: the short form)
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+$(RIVALS): bench/requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile --require-hashes -r bench/requirements.lock
+	@touch $@
+
+chaos: $(INSTALLED)   ## a mixed academy under faults at random for MINUTES (5), from a printed SEED; then everything has to be right
+	$(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 lock: $(INSTALLED)   ## refresh requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra sandbox --extra dev --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'], sep='\n')" | \
+	    $(BIN)/uv pip compile - --constraints requirements.lock --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade --quiet -o bench/requirements.lock
 
 clean:   ## remove the environment and everything the stack wrote
 	rm -rf $(VENV) var

@@ -23,6 +23,7 @@ from commands.terminal import leave as _leave
 from commands.terminal import settings_or_exit as _settings
 from commands.terminal import show as _show
 from models.vocabulary import MailTemplate, Role
+from routes.slow_callers import patient_for
 from schedules import SCHEDULES
 from settings import Settings
 from workflows.connection import connect
@@ -95,7 +96,7 @@ def worker() -> None:
 @app.command()
 def api(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve the HTTP API."""
-    trusted = _settings().forwarded_allow_ips  # says what is missing before anything starts
+    settings = _settings()  # says what is missing before anything starts
     uvicorn.run(
         "api:app_from_environment",
         factory=True,
@@ -103,7 +104,9 @@ def api(host: str = "127.0.0.1", port: int = 8000) -> None:
         port=port,
         access_log=False,
         log_config=None,
-        forwarded_allow_ips=trusted,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        http=patient_for(settings.slow_caller_seconds),
+        ws="none",
     )
 
 

@@ -108,6 +108,13 @@ class Settings(BaseSettings):
         min_length=1,
         description="the proxies whose `X-Forwarded-For` is believed: addresses and networks, comma separated",
     )
+    slow_caller_seconds: float = Field(
+        default=30,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a caller may take for the head of a request, for each megabyte that its body may have,"
+        " and to take in what was sent",
+    )
     order_page_url: str | None = Field(
         default=None,
         description="the platform's page of an order, e.g. https://learn.example/orders/{order_id}; linked in mails",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.job_reading import BROKEN, Listed, listed_of
 from models import search
 from models.errors import Reason
+from models.moments import Moment
 from models.saved_queries import overdue
 from models.tables import Finding
 from models.vocabulary import CheckKind, FindingStatus, WaitingFor
@@ -45,9 +46,9 @@ class JobFilter(BaseModel):
     state: str | None = Field(default=None, pattern=r"^[a-z][a-z_]{0,39}$", description="e.g. `pending_payment`")
     waiting_for: WaitingFor | None = None
     needs_human: bool | None = None
-    due_before: AwareDatetime | None = Field(default=None, description="should have gone on by then")
-    started_from: AwareDatetime | None = None
-    started_until: AwareDatetime | None = Field(default=None, description="not included")
+    due_before: Moment | None = Field(default=None, description="should have gone on by then")
+    started_from: Moment | None = None
+    started_until: Moment | None = Field(default=None, description="not included")
     run: Run | None = Field(
         default=None, description="`open` (unless stuck ones are asked for), `broken`, `completed` or `any`"
     )

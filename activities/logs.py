@@ -75,6 +75,10 @@ def core_logs() -> LoggingConfig:
     )
 
 
+# What would end the line, or move the cursor of who reads it.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 class JsonLines(JsonFormatter):
     """Each record as one JSON object: time (UTC), level, logger, message, the fields, and the exception if any."""
 
@@ -105,7 +109,8 @@ class TextLines(logging.Formatter):
         safe = _without_words(record)
         fields = "".join(f" {name}={value}" for name, value in fields_of(safe).items())
         failure = f" exception={_told(safe.exc_info)}" if safe.exc_info else ""
-        return f"{_time(safe)} {safe.levelname} {safe.name} {safe.getMessage()}{fields}{failure}"
+        line = f"{_time(safe)} {safe.levelname} {safe.name} {safe.getMessage()}{fields}{failure}"
+        return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

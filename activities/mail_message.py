@@ -102,7 +102,8 @@ def compose(
     message = EmailMessage(policy=SMTP if mailing is None else _MARKETING)
     message["From"] = sender
     message["To"] = recipient
-    message["Subject"] = rendered.subject
+    # The library reads encoded words (RFC 2047) in what it is given, ends of lines among them.
+    message["Subject"] = one_line(rendered.subject).replace("=?", "= ?")
     message["Date"] = moment
     message["Message-ID"] = f"<{mail_id}@{domain}>"
     # Out-of-office assistants answer people, not programs.

@@ -86,7 +86,8 @@ class UnmatchedPaymentActivities:
         if found is None:
             return PaymentOwner.NOBODY, None
         order, payment = found
-        if payment is None or payment.payment_intent_id != step.payment_intent_id:
+        # What a checkout page makes is not known by its id before the order is complete.
+        if payment is None or payment.payment_intent_id not in (None, step.payment_intent_id):
             return PaymentOwner.SECOND, order.payer_id
         if order.status in _GIVEN_UP and payment.status != PaymentStatus.SUCCEEDED:
             return PaymentOwner.LATE, order.payer_id

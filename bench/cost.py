@@ -50,7 +50,7 @@ async def cost_of_one_each(
     async with (
         StripeDoubleControl(endpoints.stripe) as double,
         running_workers(client, mine),
-        _serving(mine, client) as api,
+        serving(mine, client) as api,
         Registrar.reached_at(api, client, mine, list(students)) as registrar,
         httpx.AsyncClient(base_url=endpoints.mailbox, trust_env=False) as mailbox,
     ):
@@ -98,7 +98,7 @@ class _Counted:
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, client: Client) -> AsyncIterator[str]:
+async def serving(settings: Settings, client: Client) -> AsyncIterator[str]:
     """The API in this process; the address where it listens."""
     listener = listen_on()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""`make bench`: how fast a million rows become a file, and what memory that takes, beside the bare libraries.
+"""`python -m bench.exports`: how fast a million rows become a file, with what memory, beside the bare libraries.
 
 Each export is that of the whole stack: snapshot, parts, file. The tenth is made undisturbed, the whole with its worker
 killed half way. It fails if a file has not every row that PostgreSQL has, or another sum. The floors are openpyxl's
@@ -32,22 +32,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
 
-from activities.database import open_database
 from activities.export_files import export_key
 from activities.files import FileStore
-from bench.report import machine
+from bench.machine import machine
+from bench.rig import rigged
 from models.identifiers import export_workflow_id
 from models.listing import EXPORT_SUMMARY, export_attributes
 from models.messages.exports import ExportProgress, ExportRequest
 from models.vocabulary import ExportFormat, ExportReport
-from sandbox.home import claim_home
-from sandbox.stack import Stack
-from settings import Settings
-from workflows.connection import connect
 from workflows.export import ExportWorkflow
 from workflows.queues import REGISTRAR_QUEUE
 
 _SAMPLE_EVERY_SECONDS = 0.1
+_FILL_AT_ONCE = 100_000
 _KIND, _NUMBERED = 2, 6  # the columns of the audit log that say what it is about, and why
 _FILL = text(
     "INSERT INTO audit_log (id, created_at, actor, subject_kind, subject_id, from_state, to_state, reason, workflow_id)"
@@ -101,9 +98,16 @@ def _used() -> float:
     return float(times.user + times.system)
 
 
-async def _export(
-    temporal: Client, engine: AsyncEngine, files: FileStore, format_: ExportFormat, *, dies: bool
-) -> Made:
+async def fill(engine: AsyncEngine, first: int, last: int) -> None:
+    """Write these rows of the audit log, by their numbers."""
+    for start in range(first, last + 1, _FILL_AT_ONCE):
+        end = min(start + _FILL_AT_ONCE - 1, last)
+        async with engine.begin() as connection:
+            await connection.execute(_FILL, {"first": start, "last": end})
+
+
+async def export(temporal: Client, engine: AsyncEngine, files: FileStore, format_: ExportFormat, *, dies: bool) -> Made:
+    """The whole audit log, by a job as the API starts it; `dies`: its worker, once half of the rows are written."""
     request = ExportRequest(export_id=uuid4(), report=ExportReport.AUDIT, format=format_, actor="staff:benchmark")
     before = peak = _resident()
     used, began = _used(), time.perf_counter()
@@ -171,7 +175,8 @@ def _values(rows: int) -> Iterator[tuple[object, ...]]:
         )  # fmt: skip
 
 
-def _bare_workbook(rows: int, file: Path) -> None:
+def bare_workbook(rows: int, file: Path) -> None:
+    """The floor of a workbook: openpyxl's write-only one."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet()
     for row in _values(rows):
@@ -179,7 +184,8 @@ def _bare_workbook(rows: int, file: Path) -> None:
     book.save(file)
 
 
-def _bare_csv(rows: int, file: Path) -> None:
+def bare_csv(rows: int, file: Path) -> None:
+    """The floor of a CSV file: Python's own module."""
     with file.open("w", newline="", encoding="utf-8") as written:
         csv.writer(written).writerows(_values(rows))
 
@@ -196,25 +202,15 @@ def _floor(name: str, write: Callable[[int, Path], None], rows: int, folder: Pat
 
 async def bench(folder: Path, rows: int) -> list[Made]:
     """A tenth of the rows, then all of them with a death, both in both formats, on one fresh stack."""
-    home = claim_home(folder, "stack")
-    async with Stack(home, lambda step: None) as stack:
-        settings = Settings.model_validate({key.lower(): value for key, value in stack.environment.items()})
-        engine = open_database(settings.database_url.get_secret_value(), 4)
-        files = FileStore(settings.files_url)
-        temporal = await connect(settings.temporal_address, settings.temporal_namespace)
-        made: list[Made] = []
-        there = 0
-        try:
-            for size, dies in ((max(1, rows // 10), False), (rows, True)):
-                while there < size:
-                    last = min(there + 100_000, size)
-                    async with engine.begin() as connection:
-                        await connection.execute(_FILL, {"first": there + 1, "last": last})
-                    there = last
-                for format_ in (ExportFormat.CSV, ExportFormat.XLSX):
-                    made.append(await _export(temporal, engine, files, format_, dies=dies))
-        finally:
-            await engine.dispose()
+    made: list[Made] = []
+    there = 0
+    async with rigged(folder, 1, lambda line: console.print(line, highlight=False)) as rig:
+        files = FileStore(rig.settings.files_url)
+        for size, dies in ((max(1, rows // 10), False), (rows, True)):
+            await fill(rig.engine, there + 1, size)
+            there = size
+            for format_ in (ExportFormat.CSV, ExportFormat.XLSX):
+                made.append(await export(rig.temporal, rig.engine, files, format_, dies=dies))
     return made
 
 
@@ -256,7 +252,7 @@ def main(
     folder = Path(tempfile.mkdtemp(prefix="registrar-bench-"))
     try:
         made = asyncio.run(bench(folder, rows))
-        floors = [("bare csv module", _bare_csv), ("bare openpyxl, write-only", _bare_workbook)]
+        floors = [("bare csv module", bare_csv), ("bare openpyxl, write-only", bare_workbook)]
         made += [_floor(name, write, max(1, rows // 10), folder) for name, write in floors]
         if keep is not None:
             shutil.copytree(folder / "stack" / "files" / "exports", keep, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""`make bench`: orders per second beside the floor of the same server, and what one order costs.
+"""`python -m bench.orders`: orders per second beside the floor of the same server, and what one order costs.
 
 One run brings up a whole stack in a temporary folder, loads it over HTTP, lets a workflow of the same shape with
 nothing in it run on the same Temporal server, and takes everything down. `bench/README.md` says how to read it.
@@ -19,19 +19,15 @@ import typer
 from rich.console import Console
 from temporalio.client import Client
 
-from activities.database import open_database, sessions_of
 from bench.check import what_is_wrong
-from bench.contenders import Floor, Registrar, enlist, start_floor_worker
 from bench.cost import cost_of_one_each
 from bench.history import history_cost
-from bench.processors import ProcessorClock, used
-from bench.report import Measured, Race, as_json, machine, show
+from bench.machine import machine
+from bench.processors import used
+from bench.report import Measured, Race, as_json, show
+from bench.rig import Rig, rigged
 from bench.timing import Contender, Timing, in_lanes, measure
-from sandbox.home import claim_home
-from sandbox.stack import Stack, StackStep
-from sandbox.stripe_double import StripeDoubleControl
-from settings import Settings
-from workflows.connection import connect
+from bench.turns import average
 
 _OWN_PARTS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "SMTP_URL", "STRIPE_API_KEY", "FILES_URL")
 _WARM_UP = 10
@@ -46,68 +42,41 @@ async def bench(folder: Path, orders: int, lanes: tuple[int, ...], rounds: int) 
     """Measure everything on one fresh stack. Raises what failed; the stack is gone then, too."""
     per_round = max(1, orders // rounds)
     needed = _WARM_UP + 2 * per_round * rounds * len(lanes)
-    home = claim_home(folder, "stack")
-    async with Stack(home, _progress) as stack:
-        settings = Settings.model_validate({key.lower(): value for key, value in stack.environment.items()})
-        engine = open_database(settings.database_url.get_secret_value(), 5)
-        try:
-            sessions = sessions_of(engine)
-            students = await enlist(sessions, needed + _COUNTED)
-            temporal = await connect(settings.temporal_address, settings.temporal_namespace)
-            log = home.path / "logs" / "floor-worker.log"
-            await start_floor_worker(stack.supervisor, sys.executable, settings.temporal_address, log)
-            assert stack.endpoints.stripe is not None  # noqa: S101 - no part from outside is used
-            async with (
-                Registrar.reached_at(stack.endpoints.api, temporal, settings, students) as registrar,
-                StripeDoubleControl(stack.endpoints.stripe) as double,
-            ):
-                floor = Floor(temporal)
-                await _warm_up(registrar, floor)
-                clock = ProcessorClock(home.path / "postgres")
-                next_student = _WARM_UP
-                races = []
-                for count in lanes:
-                    races.append(await _race(registrar, floor, double, clock, count, next_student, per_round, rounds))
-                    next_student += 2 * per_round * rounds
-                console.print("Counting what one order and one refund cost …")
-                averages = await _average_events(temporal)
-                counted: tuple[UUID, UUID] = (students[-2], students[-1])
-                cost, refund_cost = await cost_of_one_each(settings, stack.endpoints, temporal, counted)
-                lone = await floor.place(0)
-                await floor.finish(lone)
-                floor_history = await history_cost(temporal, lone)
-                wrong = await what_is_wrong(sessions, double, needed + _COUNTED, _COUNTED)
-        finally:
-            await engine.dispose()
+    async with rigged(folder, needed + _COUNTED, lambda line: console.print(line, highlight=False)) as rig:
+        await _warm_up(rig.registrar, rig.floor)
+        next_student = _WARM_UP
+        races = []
+        for count in lanes:
+            races.append(await _race(rig, count, next_student, per_round, rounds))
+            next_student += 2 * per_round * rounds
+        console.print("Counting what one order and one refund cost …")
+        averages = await _average_events(rig.temporal)
+        counted: tuple[UUID, UUID] = (rig.students[-2], rig.students[-1])
+        cost, refund_cost = await cost_of_one_each(rig.settings, rig.stack.endpoints, rig.temporal, counted)
+        lone = await rig.floor.place(0)
+        await rig.floor.finish(lone)
+        floor_history = await history_cost(rig.temporal, lone)
+        wrong = await what_is_wrong(rig.sessions, rig.double, needed + _COUNTED, _COUNTED)
     if wrong:
         raise AssertionError("; ".join(wrong))
     return Measured(per_round * rounds, rounds, races, cost, refund_cost, floor_history, averages)
 
 
-async def _race(
-    registrar: Registrar,
-    floor: Floor,
-    double: StripeDoubleControl,
-    clock: ProcessorClock,
-    lanes: int,
-    first: int,
-    per_round: int,
-    rounds: int,
-) -> Race:
+async def _race(rig: Rig, lanes: int, first: int, per_round: int, rounds: int) -> Race:
     """Rounds in turn, so that whatever else the machine does falls on both."""
     results: dict[str, list[dict[str, Timing]]] = {"registrar": [], "floor": []}
     processor: dict[str, list[dict[str, float]]] = {"registrar": [], "floor": []}
     for number in range(rounds):
         begin = first + 2 * per_round * number
         numbers = range(begin, begin + 2 * per_round)
-        contenders: tuple[tuple[str, Contender], ...] = (("registrar", registrar), ("floor", floor))
+        contenders: tuple[tuple[str, Contender], ...] = (("registrar", rig.registrar), ("floor", rig.floor))
         for name, contender in contenders:
             # Webhooks that come late must not be paid for by whoever runs next.
-            await double.webhooks_settled(60)
-            before = clock.read()
+            await rig.double.webhooks_settled(60)
+            before = rig.clock.read()
             timings = await measure(contender, numbers, lanes)
-            await double.webhooks_settled(60)
-            processor[name].append(used(before, clock.read(), len(numbers)))
+            await rig.double.webhooks_settled(60)
+            processor[name].append(used(before, rig.clock.read(), len(numbers)))
             results[name].append(timings)
             rates = ", ".join(f"{phase} {timing.per_second:.1f}/s" for phase, timing in timings.items())
             console.print(f"  {lanes:>2} lanes, round {number + 1}, {name:<9} {rates}", highlight=False)
@@ -115,14 +84,9 @@ async def _race(
         lanes,
         results["registrar"],
         results["floor"],
-        _average(processor["registrar"]),
-        _average(processor["floor"]),
+        average(processor["registrar"]),
+        average(processor["floor"]),
     )
-
-
-def _average(readings: list[dict[str, float]]) -> dict[str, float]:
-    names = dict.fromkeys(name for reading in readings for name in reading)
-    return {name: sum(reading.get(name, 0.0) for reading in readings) / len(readings) for name in names}
 
 
 async def _warm_up(*contenders: Contender) -> None:
@@ -139,11 +103,6 @@ async def _average_events(temporal: Client) -> dict[str, float]:
         lengths = [run.history_length async for run in temporal.list_workflows(query)]
         averages[name] = sum(lengths) / max(1, len(lengths))
     return averages
-
-
-def _progress(step: StackStep) -> None:
-    if step.state == "failed":
-        console.print(f"{step.name} failed: {step.detail}", style="red", highlight=False)
 
 
 async def _run(orders: int, lanes: tuple[int, ...], rounds: int, json_file: Path | None) -> int:

@@ -7,6 +7,9 @@ import psutil
 # What to look for in the command line of a program of the stack, in this order.
 _MARKS = (
     ("bench.floor_worker", "floor worker"),
+    ("bench.rivals.temporal_worker", "five steps on Temporal"),
+    ("bench.rivals.dbos_worker", "DBOS worker"),
+    ("bench.rivals.celery_app", "Celery worker"),
     ("sandbox.stripe_double", "Stripe double"),
     ("sandbox.mailbox", "mailbox"),
     ("start-dev", "Temporal"),
@@ -41,9 +44,10 @@ class ProcessorClock:
     def resident(self) -> dict[str, float]:
         """Memory by program, with all its processes: what is resident, in MiB."""
         held: dict[str, float] = {}
+        mine = psutil.Process()
         for process in self._family():
             try:
-                name = _name_of(process)
+                name = _CALLER if process.pid == mine.pid else _name_of(process)
                 held[name] = held.get(name, 0.0) + process.memory_info().rss / 2**20
             except psutil.NoSuchProcess:
                 continue
@@ -54,10 +58,11 @@ class ProcessorClock:
         return list({child.pid: child for root in roots for child in (root, *root.children(recursive=True))}.values())
 
 
-def used(before: dict[str, float], after: dict[str, float], orders: int) -> dict[str, float]:
-    """Milliseconds per order by program; those that did nothing are left out."""
-    spent = {name: (after[name] - before.get(name, 0.0)) * 1000 / orders for name in after}
-    return {name: value for name, value in sorted(spent.items(), key=lambda one: -one[1]) if value >= 0.05}
+def used(before: dict[str, float], after: dict[str, float], pieces: int) -> dict[str, float]:
+    """Milliseconds per piece of work by program; those that did next to nothing are left out."""
+    spent = {name: (after[name] - before.get(name, 0.0)) * 1000 / pieces for name in after}
+    least = sum(spent.values()) / 1000
+    return {name: value for name, value in sorted(spent.items(), key=lambda one: -one[1]) if value > least}
 
 
 def _name_of(process: psutil.Process) -> str:

@@ -1,4 +1,4 @@
-"""`make bench`: racers per second for one last seat and for one coupon, beside bare UPDATEs of the same rows.
+"""`python -m bench.racers`: racers per second for one last seat or one coupon, beside bare UPDATEs of the same rows.
 
 What everybody wants is one row, so everybody waits for it: the rate says how long placing an order keeps that row
 locked, and how much of that is more than PostgreSQL itself needs.
@@ -24,7 +24,7 @@ from sqlmodel import col
 import migrations
 from activities.database import Sessions, open_database, sessions_of
 from activities.placing import place
-from bench.report import machine
+from bench.machine import machine
 from bench.timing import Timing, in_lanes, pooled, spread
 from models.errors import Reason
 from models.identifiers import order_workflow_id

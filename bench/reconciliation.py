@@ -28,7 +28,7 @@ from activities.database import open_database, sessions_of
 from activities.reconciliation import ReconciliationActivities
 from activities.stripe import open_stripe
 from bench.contenders import OrderNotCompletedError, Registrar, enlist
-from bench.report import machine
+from bench.machine import machine
 from models.messages.reconciliation import CompareBooks, Reconcile, ReconciliationOutcome
 from models.tables import CheckRun, Order, Payment
 from models.tables.columns import now

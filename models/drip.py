@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from models.messages.message import Message
+from models.moments import WrittenMoment
 from models.vocabulary import DripKind, DripUnit, LessonStatus
 
 MAX_DEPTH = 3
@@ -37,7 +38,7 @@ def _without_zone(moment: datetime) -> datetime:
 
 
 LocalTime = Annotated[datetime, AfterValidator(_without_zone), AfterValidator(_within_reach)]
-Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+Moment = Annotated[WrittenMoment, AfterValidator(_within_reach)]
 
 
 class _Delayed(Message):

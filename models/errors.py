@@ -15,6 +15,7 @@ class Reason(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    REQUEST_TOO_SLOW = "request_too_slow"
     # the caller
     TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason code
     TOKEN_INVALID = "token_invalid"  # noqa: S105

@@ -1,14 +1,17 @@
 """Who calls, and whether they may: decided before a body is looked at."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from fastapi import Request, Response, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from models.errors import Reason
 from models.vocabulary import Role
+from routes.documentation import BEARER, ROLES
 from routes.parts import parts_of
 from routes.problems import ProblemError
 from routes.tokens import Principal, TokenVerifier, issue_token
@@ -17,6 +20,7 @@ __all__ = [
     "REFUSALS",
     "AuthenticatedRoute",
     "Principal",
+    "Requirement",
     "TokenVerifier",
     "issue_token",
     "require",
@@ -25,7 +29,7 @@ __all__ = [
 REFUSALS = (Reason.TOKEN_MISSING, Reason.TOKEN_INVALID, Reason.TOKEN_EXPIRED, Reason.ROLE_NOT_ALLOWED)
 
 _bearer = HTTPBearer(
-    scheme_name="bearer",
+    scheme_name=BEARER,
     bearerFormat="JWT",
     description="An access token with `sub`, `aud`, `exp` and `roles`.",
     auto_error=False,
@@ -34,6 +38,12 @@ _bearer = HTTPBearer(
 
 class AuthenticatedRoute(APIRoute):
     """A route whose caller is known before the request is parsed: a stranger learns nothing about its fields."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """Beside what the framework takes note of: by which roles it may be called."""
+        super().__init__(path, endpoint, **options)
+        roles = {role for each in _requirements(self.dependant) for role in each.roles or Role}
+        self.openapi_extra = {**(self.openapi_extra or {}), ROLES: sorted(roles)}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The framework's handler, behind the check of the token."""
@@ -46,22 +56,40 @@ class AuthenticatedRoute(APIRoute):
         return handle_known_caller
 
 
-def require(*roles: Role) -> Callable[..., Awaitable[Principal]]:
-    """A dependency that gives the caller if they have one of the roles (any role at all if none is named)."""
+@dataclass(frozen=True)
+class Requirement:
+    """A dependency that gives the caller if they have one of the roles; any role at all will do if none is named."""
 
-    async def allowed(
-        request: Request, _credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    roles: tuple[Role, ...]
+
+    async def __call__(
+        self, request: Request, _credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> Principal:
+        """The caller. Raises the problem `role_not_allowed`."""
         principal = cast(Principal, request.state.principal)
-        if roles and principal.roles.isdisjoint(roles):
-            raise ProblemError(Reason.ROLE_NOT_ALLOWED, f"This is for {', '.join(roles)}.")
+        if self.roles and principal.roles.isdisjoint(self.roles):
+            raise ProblemError(Reason.ROLE_NOT_ALLOWED, f"This is for {', '.join(self.roles)}.")
         return principal
 
-    return allowed
+
+def _requirements(dependant: Dependant) -> Iterator[Requirement]:
+    if isinstance(dependant.call, Requirement):
+        yield dependant.call
+    for each in dependant.dependencies:
+        yield from _requirements(each)
+
+
+def require(*roles: Role) -> Requirement:
+    """Who may: callers with one of these roles, or with any."""
+    return Requirement(roles)
 
 
 async def _authenticate(request: Request) -> Principal:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    sent = request.headers.getlist("Authorization")
+    if len(sent) > 1:
+        # A proxy may have looked at one of them, and we at another.
+        raise ProblemError(Reason.TOKEN_INVALID, "Send one Authorization header.")
+    scheme, _, token = "".join(sent).partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise ProblemError(Reason.TOKEN_MISSING, "Send `Authorization: Bearer <access token>`.")
     return await parts_of(request).tokens.principal(token.strip())

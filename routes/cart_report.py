@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.errors import Reason
+from models.moments import Moment
 from models.money import Money
 from models.tables import Cart, CartSettings, Mail, Order
 from models.tables.columns import now
 from models.vocabulary import CartStatus, MailStatus, MailTemplate, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
 from routes.documentation import answer, problems
-from routes.order_requests import Moment
 from routes.parts import TheConnections
 from routes.tokens import Principal
 

@@ -18,6 +18,7 @@ from activities.guests import forget_guest, guest_person, keep_account
 from models.errors import Reason
 from models.messages.carts import MAX_CART_LINES, ChangeCart
 from models.messages.orders import CouponCode
+from models.moments import Moment
 from models.tables import Cart, Course
 from models.tables.columns import now
 from models.vocabulary import CartStatus, CourseStatus, Role
@@ -28,7 +29,6 @@ from routes.cart_views import CART, CartView, cart_views
 from routes.documentation import answer, location_header, problems
 from routes.order_examples import ON_ITS_WAY, ORDER
 from routes.order_reading import read_order
-from routes.order_requests import Moment
 from routes.order_start import Started
 from routes.order_views import OrderOnItsWay, OrderView, order_path
 from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, page_of, sorted_page, total_of

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.openapi.models import Example
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +24,7 @@ from activities.spreadsheet_cells import WORKBOOK_MEDIA_TYPE
 from models.errors import Reason
 from models.identifiers import certificate_batch_id_for
 from models.messages.certificates import BatchRequest
+from models.moments import Moment
 from models.tables import CertificateBatch, CertificateBatchLine, Course
 from models.vocabulary import BatchOutcome, BatchStatus, CertificateGround, Role
 from routes.authentication import REFUSALS, AuthenticatedRoute, require
@@ -53,8 +54,8 @@ class BatchBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enrollment_ids: tuple[UUID, ...] = Field(default=(), max_length=MAX_LEARNERS)
-    enrolled_from: AwareDatetime | None = None
-    enrolled_until: AwareDatetime | None = Field(default=None, description="not included")
+    enrolled_from: Moment | None = None
+    enrolled_until: Moment | None = Field(default=None, description="not included")
 
     @model_validator(mode="after")
     def _either_a_list_or_a_span(self) -> Self:

@@ -30,7 +30,7 @@ from routes.certificate_views import (
     visible_certificate,
     visible_to,
 )
-from routes.documentation import answer, problems
+from routes.documentation import answer, either, problems
 from routes.pages import refusal_page, refusal_pages
 from routes.pagination import LIST_HEADERS, Page, PageQuery, example_page, matching, page_of, sorted_page, total_of
 from routes.parts import Parts, TheConnections, TheParts
@@ -150,8 +150,10 @@ async def get_certificate(
             "headers": {"Location": {"description": "the page", "schema": {"type": "string"}}},
             "content": {"text/html": {"schema": {"type": "string"}, "example": "(nothing)"}},
         },
-        **refusal_pages(Reason.LINK_INVALID, Reason.LINK_EXPIRED),
-        **problems(Reason.INVALID_REQUEST, Reason.DOCUMENT_NOT_READY, Reason.UNAVAILABLE),
+        **either(
+            refusal_pages(Reason.LINK_INVALID, Reason.LINK_EXPIRED),
+            problems(Reason.INVALID_REQUEST, Reason.DOCUMENT_NOT_READY, Reason.UNAVAILABLE),
+        ),
     },
 )
 async def download_certificate(

@@ -20,12 +20,17 @@ from models.errors import Reason
 from routes.problems import KINDS, MEDIA_TYPE, ProblemDocument, document
 from routes.validation import InvalidField
 
+# The name of the one security scheme, and under which a route notes the roles it is for.
+BEARER, ROLES = "bearer", "x-roles"
+
 Responses = dict[int | str, dict[str, Any]]
 
 DESCRIPTION = """
 The back office of a learning platform as durable workflows.
 
 - **Errors** are problem documents (RFC 9457, `application/problem+json`); decide by `reason`, show `detail`.
+- **Roles**: `security` names those that may call a route, any one of them. Who does not work for the academy has their
+  own things there; what is somebody else's is answered as if it were not there.
 - **Unknown** fields and unknown query parameters are refused with `invalid_request`.
 - **Lists** come in pages (`page`, `per_page`), sorted by `sort=field` or `sort=field:desc`; the `Link` header leads on,
   `total` and `X-Total-Count` say how many there are.
@@ -107,7 +112,9 @@ def location_header(example: str) -> dict[str, Any]:
 def problems(*reasons: Reason) -> Responses:
     """The OpenAPI responses of a route that may refuse for these reasons, an example each."""
     responses: Responses = {}
-    for reason in sorted({*reasons, Reason.INTERNAL}, key=lambda each: (KINDS[each].status, each)):
+    # A body that may be too large may also be too slow.
+    slow = {Reason.REQUEST_TOO_SLOW} if Reason.PAYLOAD_TOO_LARGE in reasons else set()
+    for reason in sorted({*reasons, *slow, Reason.INTERNAL}, key=lambda each: (KINDS[each].status, each)):
         kind = KINDS[reason]
         response = responses.setdefault(
             int(kind.status),
@@ -119,6 +126,17 @@ def problems(*reasons: Reason) -> Responses:
         separator = "" if response["description"].endswith(": ") else ", "
         response["description"] += f"{separator}`{reason}`"
         response["content"][MEDIA_TYPE]["examples"][reason.value] = {"summary": kind.title, "value": _example(reason)}
+    return responses
+
+
+def either(*answers: Responses) -> Responses:
+    """Answers of which some have one status: to it belong the words and the media types of each."""
+    responses: Responses = {}
+    for status, response in (pair for each in answers for pair in each.items()):
+        known = responses.setdefault(status, {**response, "content": {}})
+        if known["description"] != response["description"]:
+            known["description"] += f"; or: {response['description']}"
+        known["content"] = {**known["content"], **response.get("content", {})}
     return responses
 
 
@@ -136,6 +154,7 @@ def install(app: FastAPI) -> None:
                 tags=TAGS,
                 routes=app.routes,
             )
+            _say_for_whom(app.openapi_schema)
             schemas = app.openapi_schema.setdefault("components", {}).setdefault("schemas", {})
             problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(problem.pop("$defs"))
@@ -149,6 +168,13 @@ def install(app: FastAPI) -> None:
     app.openapi = describe  # type: ignore[method-assign]
     app.add_route("/docs", docs, include_in_schema=False)
     app.mount(_SWAGGER, StaticFiles(packages=[("fastapi_offline", "static")]))
+
+
+def _say_for_whom(description: dict[str, Any]) -> None:
+    """Each role is one way to be let in, as OpenAPI 3.1 puts it: a scheme with the roles that it takes."""
+    for operation in (each for methods in description["paths"].values() for each in methods.values()):
+        if (roles := operation.pop(ROLES, None)) is not None:
+            operation["security"] = [{BEARER: [role]} for role in roles]
 
 
 def _example(reason: Reason) -> dict[str, Any]:

@@ -67,7 +67,14 @@ _COPY = CopyOnItsWay(copy_id=UUID("7c1e2b8e-0d0a-5b52-8f0e-3f5a3d1c7e21"), docum
     response_class=Response,
     responses={
         **_PDF,
-        **problems(*REFUSALS, Reason.INVALID_REQUEST, Reason.NOT_FOUND, Reason.RECEIPT_NOT_READY, Reason.UNAVAILABLE),
+        **problems(
+            *REFUSALS,
+            Reason.INVALID_REQUEST,
+            Reason.NOT_FOUND,
+            Reason.RECEIPT_NOT_READY,
+            Reason.DOCUMENT_NOT_READY,
+            Reason.UNAVAILABLE,
+        ),
     },
 )
 async def get_receipt(

@@ -1,5 +1,6 @@
-"""What surrounds every request: its id, the body limit, security headers, the access log and the counters."""
+"""What surrounds every request: its id, the limits of its body, security headers, the access log and the counters."""
 
+import asyncio
 import logging
 import re
 import time
@@ -67,10 +68,23 @@ class Envelope:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         received, limit = 0, self._limit(scope)
         too_large = f"A body may have {limit / 1_000_000:g} MB at most."
+        patience = parts_of(Request(scope)).settings.slow_caller_seconds * max(1, limit / MAX_BODY_BYTES)
+        deadline: float | None = asyncio.get_running_loop().time() + patience
 
         async def receive_within_limit() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, deadline
+            if received > limit:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(
+                    HTTPStatus.REQUEST_TIMEOUT, f"A body has to be here within {patience:g} seconds."
+                ) from None
+            if not message.get("more_body", False):
+                # What is waited for from now on is that the caller goes away.
+                deadline = None
             received += len(message.get("body", b""))
             if received > limit:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
@@ -78,7 +92,7 @@ class Envelope:
 
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced) > limit:
-            # Whoever reads it hears of it at once.
+            # Whoever wants to read it hears of it before anything of it has come.
             received = int(announced)
         await self._app(scope, receive_within_limit, send)
 

@@ -22,7 +22,7 @@ from models.tables import Export
 from models.tables.columns import now
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
 from routes.authentication import AuthenticatedRoute
-from routes.documentation import answer, problems
+from routes.documentation import answer, either, problems
 from routes.export_views import LINK, ExportLinkView
 from routes.exports import USUAL, ByStaff, visible_export
 from routes.pages import refusal_page, refusal_pages
@@ -85,8 +85,10 @@ async def get_export_file(
     response_class=Response,
     responses={
         **_FILE,
-        **refusal_pages(Reason.LINK_INVALID, Reason.LINK_EXPIRED),
-        **problems(Reason.INVALID_REQUEST, Reason.DOCUMENT_NOT_READY, Reason.UNAVAILABLE),
+        **either(
+            refusal_pages(Reason.LINK_INVALID, Reason.LINK_EXPIRED),
+            problems(Reason.INVALID_REQUEST, Reason.DOCUMENT_NOT_READY, Reason.UNAVAILABLE),
+        ),
     },
 )
 async def download_export(

@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from activities.plans import EnrollmentPlan, LessonInPlan
 from models.drip import AfterLesson, Leaf
+from models.moments import Moment
 from models.vocabulary import DripKind, EnrollmentStatus, LessonStatus, ReleaseStatus
-from routes.order_requests import Moment
 from rules.grading import attempts_left
 
 Marks = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]

@@ -3,17 +3,17 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from models.errors import Reason
 from models.identifiers import order_id_for
 from models.messages.orders import MAX_LINES, MAX_SLOTS, CouponCode, OrderLineRequest, OrderRequest
+from models.moments import Moment
 from models.vocabulary import OrderStatus, PaymentMethod
 from routes.pagination import PageQuery
 from routes.problems import ProblemError
@@ -78,16 +78,6 @@ class CancelBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: CancelReason
-
-
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise PydanticCustomError("refused_here", "The moment lies outside of the calendar.") from None
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class OrderQuery(PageQuery):

@@ -5,7 +5,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from temporalio.client import RPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-# Failed precondition is what the server says of a paused workflow; an operator will resume it.
+# Failed precondition is what the server says of a paused workflow; an operator will resume it. Unknown is a connection
+# that was lost under a call, if the client has no time left to try it again.
 _TEMPORAL_AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -14,6 +15,7 @@ _TEMPORAL_AWAY = frozenset(
         RPCStatusCode.RESOURCE_EXHAUSTED,
         RPCStatusCode.ABORTED,
         RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.UNKNOWN,
     }
 )
 # The words of the server; its other limit, of updates at once, is exhausted resources and passes.

@@ -43,6 +43,7 @@ KINDS: Mapping[Reason, Kind] = {
     Reason.NOT_FOUND: Kind(HTTPStatus.NOT_FOUND, "There is no such resource"),
     Reason.METHOD_NOT_ALLOWED: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "The resource has no such method"),
     Reason.PAYLOAD_TOO_LARGE: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
+    Reason.REQUEST_TOO_SLOW: Kind(HTTPStatus.REQUEST_TIMEOUT, "The body did not come in time"),
     Reason.TOKEN_MISSING: Kind(HTTPStatus.UNAUTHORIZED, "An access token is needed"),
     Reason.TOKEN_INVALID: Kind(HTTPStatus.UNAUTHORIZED, "The access token is not valid"),
     Reason.TOKEN_EXPIRED: Kind(HTTPStatus.UNAUTHORIZED, "The access token has expired"),
@@ -302,6 +303,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
             reason, detail = Reason.METHOD_NOT_ALLOWED, "See the `Allow` header."
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             reason, detail = Reason.PAYLOAD_TOO_LARGE, error.detail
+        case HTTPStatus.REQUEST_TIMEOUT:
+            reason, detail = Reason.REQUEST_TOO_SLOW, error.detail
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             reason, detail = Reason.INTERNAL, "The request could not be served."
         case _:

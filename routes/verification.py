@@ -32,8 +32,8 @@ from models.identifiers import verification_address
 from models.tables import Academy, Certificate
 from models.tables.columns import now
 from models.vocabulary import CertificateStatus, RevocationReason
-from routes.documentation import answer, problems
-from routes.pages import PAGE, note, page, say, texts_of_reader
+from routes.documentation import answer, either, problems
+from routes.pages import PAGE, note, page, refusal_pages, say, texts_of_reader
 from routes.parts import TheConnections, TheParts, parts_of
 from routes.problems import KINDS, problem_response
 from routes.uploads import MAX_UPLOAD_BYTES, digest_of
@@ -54,8 +54,11 @@ class _PublicRoute(APIRoute):
             except (RequestValidationError, HTTPException) as refused:
                 if _wants_json(request):
                     raise
-                if getattr(refused, "status_code", None) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                    return _asks_again(request, "verify.too_large", Reason.PAYLOAD_TOO_LARGE)
+                match getattr(refused, "status_code", None):
+                    case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                        return _asks_again(request, "verify.too_large", Reason.PAYLOAD_TOO_LARGE)
+                    case HTTPStatus.REQUEST_TIMEOUT:
+                        return _asks_again(request, "verify.no_file", Reason.REQUEST_TOO_SLOW)
                 return _asks_again(request, "verify.no_file", Reason.INVALID_REQUEST)
 
         return handle_within_limit
@@ -108,18 +111,19 @@ _EXAMPLE = VerificationView(
     issued_at=datetime(2026, 3, 2, 10, 17, tzinfo=ZoneInfo("UTC")),
     expires_at=datetime(2027, 3, 2, 10, 17, tzinfo=ZoneInfo("UTC")),
 )
+_REFUSALS = (
+    Reason.INVALID_REQUEST,
+    Reason.NOT_FOUND,
+    Reason.PAYLOAD_TOO_LARGE,
+    Reason.REQUEST_TOO_SLOW,
+    Reason.TOO_MANY_REQUESTS,
+)
 _ANSWERS = {
     200: {
         "description": "The certificate, as a page or, to who accepts JSON, as data",
         "content": {**PAGE[200]["content"], **answer(HTTPStatus.OK, "", _EXAMPLE)[200]["content"]},
     },
-    **problems(
-        Reason.INVALID_REQUEST,
-        Reason.NOT_FOUND,
-        Reason.PAYLOAD_TOO_LARGE,
-        Reason.TOO_MANY_REQUESTS,
-        Reason.UNAVAILABLE,
-    ),
+    **either(refusal_pages(*_REFUSALS), problems(*_REFUSALS, Reason.UNAVAILABLE)),
 }
 
 

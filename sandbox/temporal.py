@@ -22,6 +22,8 @@ TUNING: Mapping[str, str] = {
     "history.timerProcessorMaxPollHostRPS": "10000",
     "history.visibilityProcessorMaxPollRPS": "10000",
     "history.visibilityProcessorMaxPollHostRPS": "10000",
+    # Timers and retries would be up to a second late, in case clocks differ: one process has one clock.
+    "history.timerProcessorMaxTimeShift": '"10ms"',
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
     "system.forceSearchAttributesCacheRefreshOnRead": "true",

@@ -47,15 +47,13 @@ hypothesis.settings.load_profile("repeatable")
 # with one that does not.
 _LONGEST = (
     "test_demo.py",
+    "test_crashes.py",
+    "test_outages.py",
+    "test_soak.py",
     "test_recipes.py",
-    "test_other_steps_killed.py",
     "test_order_end_to_end.py",
     "test_certificate_end_to_end.py",
     "test_worker_killed.py",
-    "test_cascade_killed.py",
-    "test_application_killed.py",
-    "test_lessons_killed.py",
-    "test_certificate_killed.py",
     "test_export_killed.py",
     "test_letters.py",
     "test_refund_requests.py",

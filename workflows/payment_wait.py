@@ -85,6 +85,7 @@ class PaymentWait:
             verdict = judge(payment, self._due)
             match verdict:
                 case Verdict.PAID | Verdict.CANCELED:
+                    self._keep_wish_for_what_was_on_its_way(verdict)
                     return payment, verdict
                 case Verdict.AMOUNT_DIFFERS:
                     settled = await self._settle_difference(payment)
@@ -247,6 +248,12 @@ class PaymentWait:
             if not self._run.hold_lapsed:
                 await self._lapse()
             self._deadline = workflow.now() + LONGEST_POLL
+
+    def _keep_wish_for_what_was_on_its_way(self, verdict: Verdict) -> None:
+        """A wish that comes in the same moment as the money of a bank is no other than one that came before it."""
+        wish = self._wish_of_a_person() if verdict is Verdict.PAID and self._processing else None
+        if self._run.regret is None and wish is not None and workflow.patched("a wish that meets the money is kept"):
+            self._run.regret = wish
 
     def _wish_of_a_person(self) -> CancelOrder | None:
         wish = self._run.inbox.cancel

@@ -99,6 +99,8 @@ class UnmatchedPaymentWorkflow:
             self._desk.tell(WaitingFor.STRIPE, "The money goes back.", in_passing=True)
             if self._is_of_an_order(found) and workflow.patched("second payments go back on record"):
                 return await self._pay_back_to(found, "double_payment")
+            if self._is_unseen_by_its_order(found) and workflow.patched("unseen payments go back on record"):
+                return await self._pay_back_to(found, "paid_too_late")
             return await self._is_paid_back()
         return action is TaskAction.DISMISS
 
@@ -119,9 +121,12 @@ class UnmatchedPaymentWorkflow:
     def _is_of_an_order(self, found: FoundPayment) -> bool:
         return found.owner is PaymentOwner.SECOND and self._request.order_id is not None and found.left is not None
 
+    def _is_unseen_by_its_order(self, found: FoundPayment) -> bool:
+        return found.owner is PaymentOwner.STUCK and self._request.order_id is not None and found.left is not None
+
     async def _pay_back_to(self, found: FoundPayment, reason: str) -> bool:
         """Money that came for an order which cannot use it: it goes back on record, and the payer is told."""
-        assert self._request.order_id is not None  # noqa: S101 - an order's payment is late or second
+        assert self._request.order_id is not None  # noqa: S101 - an order's payment is late, second or unseen
         assert found.payer_id is not None  # noqa: S101
         assert found.left is not None  # noqa: S101 - what is not readable has no owner
         back = PayingBack(self._request.order_id, found.payer_id, self._desk, self._tasks, self._outbox)

@@ -205,6 +205,8 @@ async def test_an_answer_that_breaks_off_is_not_dressed_up(
     [
         RPCError("away", RPCStatusCode.UNAVAILABLE, b""),
         RPCError("late", RPCStatusCode.DEADLINE_EXCEEDED, b""),
+        # A server that dies under a call which has taken too long already to be tried again.
+        RPCError("transport error", RPCStatusCode.UNKNOWN, b""),
         WorkflowUpdateRPCTimeoutOrCancelledError(),
         ConnectionRefusedError(),
         TimeoutError(),

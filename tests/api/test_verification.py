@@ -29,6 +29,7 @@ class Trusting:
     """Settings that trust the load balancers of a network."""
 
     forwarded_allow_ips: str = "10.0.0.0/8"
+    slow_caller_seconds: float = 1
 
 
 @pytest.fixture

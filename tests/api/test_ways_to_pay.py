@@ -327,6 +327,21 @@ async def test_money_for_an_order_whose_job_broke_waits_for_a_person(installatio
     assert "reset that job" in task["reason"]
 
 
+async def test_money_from_a_checkout_page_belongs_to_its_order_though_the_job_has_not_seen_it(
+    installation: Installation,
+) -> None:
+    order = (await installation.post_order("spanish-a1")).json()
+    await installation.temporal.get_workflow_handle(f"order-{order['id']}").terminate("by mistake")
+    await installation.pay(order)
+    [task] = await installation.tasks(order["id"])
+    assert task["kind"] == "unknown_payment"
+    assert "reset that job" in task["reason"]
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "refund"})
+    await installation.temporal.get_workflow_handle(task["workflow_id"]).result()
+    [refund] = (await installation.order(order["id"]))["refunds"]
+    assert (refund["amount"], refund["status"]) == (order["total_amount"], "succeeded")
+
+
 async def test_a_moment_outside_of_the_calendar_is_refused(installation: Installation) -> None:
     for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
         answer = await installation.http.get(

@@ -33,7 +33,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 @asynccontextmanager
 async def dying_worker(settings: Settings, step: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker that will kill itself after this step."""
+    """A worker that will kill itself after this step, or after so many effects if it is a number."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.chaos.dying_worker", step,
         env=environment_of(settings), stdout=asyncio.subprocess.PIPE,
@@ -51,7 +51,8 @@ async def dying_worker(settings: Settings, step: str) -> AsyncIterator[asyncio.s
 async def through_every_death(
     installation: Installation, steps: Sequence[str], play: Callable[[int], Awaitable[Played]]
 ) -> list[Played]:
-    """Begin one play per step, each with a worker that dies after that step; then let a healthy one finish them all.
+    """Begin one play per step, each with a worker that dies after that step (or after so many effects); then let a
+    healthy one finish them all.
 
     Plays that were interrupted go on with the next worker, so that some live through several deaths.
     """

@@ -1,7 +1,8 @@
-"""Kill the worker after the effect of every step of a purchase: one charge, one seat, one receipt, one mail."""
+"""Kill the worker after any effect of a purchase: one charge, one seat, one receipt, one mail."""
 
 import asyncio
 import os
+import random
 import sys
 from collections import Counter
 
@@ -12,11 +13,15 @@ from models.tables import AuditEntry, Document, Mail
 from tests.chaos.deaths import environment_of, through_every_death
 from tests.eventually import eventually
 from tests.installation import Installation, Json
+from tests.thoroughness import IS_THOROUGH
 from worker import running_workers
 from workflows.deployment import make_current
 
-STEPS = ("place_order", "request_payment", "read_payment", "complete_order", "render_receipt", "send_mail")
-STUDENTS = ("lukasz", "layla", "xiaoming", "aoife", "grace", "haruka")
+# A purchase has at least so many effects.
+_EFFECTS = 12
+_SEED = 10
+STUDENTS = ("lukasz", "layla", "xiaoming", "aoife", "grace", "haruka") if IS_THOROUGH else ("lukasz", "layla")
+STEPS = [str(number) for number in random.Random(_SEED).sample(range(1, _EFFECTS), len(STUDENTS))]  # noqa: S311
 
 
 async def test_a_purchase_lives_through_the_death_of_its_worker(idle_installation: Installation) -> None:

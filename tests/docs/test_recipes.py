@@ -11,7 +11,8 @@ from temporalio.client import Client
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.temporal import EmbeddedTemporal
 from schedules import SCHEDULES
-from tests.docs.typed import FIRST, RECIPES, set_apart, shell
+from tests.apart import apart_from
+from tests.docs.typed import FIRST, RECIPES, shell
 from tests.eventually import eventually
 from tests.installation import Installation, Json
 from tests.ordering import until_mailed
@@ -88,8 +89,8 @@ async def apart(
     idle_installation: Installation, tmp_path: Path
 ) -> AsyncIterator[tuple[Installation, EmbeddedTemporal]]:
     """An API on a Temporal server of its own, at which nobody has worked yet."""
-    async with set_apart(idle_installation, tmp_path) as its_own:
-        yield its_own
+    async with apart_from(idle_installation, tmp_path) as alone:
+        yield alone
 
 
 async def test_worker_database_and_temporal_are_down(

@@ -31,10 +31,11 @@ from models.tables import Document, Finding, Mail
 from models.vocabulary import FindingKind, FindingStatus
 from rules.jobs import is_wedged
 from sandbox.ports import listen_on
+from tests.apart import apart_from
 from tests.api.test_learning_end_to_end import COLOUR, LIGHT, WATER, enter, prepare
 from tests.docs.bad_release import HastyOrderWorkflow, RenamedRefundWatchWorkflow, TimelessDripWorkflow
 from tests.docs.mended_release import MendedRefundWatchWorkflow
-from tests.docs.typed import PAGE, RECIPES, set_apart, shell
+from tests.docs.typed import PAGE, RECIPES, shell
 from tests.eventually import eventually
 from tests.installation import Installation, Json
 from tests.ordering import mails
@@ -158,7 +159,7 @@ async def incident(
     idle_installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Incident]:
     monkeypatch.setattr(worker, "RefundWatchActivities", RenamedSteps)
-    async with set_apart(idle_installation, tmp_path, HASTY) as (installation, _):
+    async with apart_from(idle_installation, tmp_path, HASTY) as (installation, _):
         yield Incident(installation, monkeypatch)
 
 

@@ -1,25 +1,17 @@
-"""The commands of docs/recipes.md, typed into a shell, and an installation on a Temporal server of its own."""
+"""The commands of docs/recipes.md, typed into a shell."""
 
 import asyncio
-import dataclasses
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
-
-from models import search
 from models.vocabulary import Role
 from routes.tokens import issue_token
-from sandbox.ports import listen_on
-from sandbox.temporal import EmbeddedTemporal
 from tests.docs.registrar_here import registrar_here
-from tests.installation import Installation, Json, serving
-from workflows.connection import connect
+from tests.installation import Installation, Json
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
 _SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -57,24 +49,3 @@ async def _typed(installation: Installation, order: Json | None, more: Mapping[s
     said, complained = (text.decode() for text in await asyncio.wait_for(typed.communicate(), SECONDS))
     assert typed.returncode == 0, f"{said}\n{complained}"
     return said
-
-
-@asynccontextmanager
-async def set_apart(
-    shared: Installation, folder: Path, dynamic_config: Mapping[str, str] | None = None
-) -> AsyncIterator[tuple[Installation, EmbeddedTemporal]]:
-    """An API on a Temporal server of its own, at which nobody has worked yet."""
-    listener = listen_on()
-    public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    secret = shared.settings.stripe_webhook_secrets[0].get_secret_value()
-    kinds = {key.name: key.indexed_value_type.name.title().replace("_", "") for key in search.ALL}
-    async with EmbeddedTemporal(
-        folder / "temporal.db", search_attributes=kinds, dynamic_config=dynamic_config
-    ) as server:
-        changed = {"temporal_address": server.address, "public_url": public_url}
-        settings = shared.settings.model_copy(update=changed)
-        async with serving(settings, listener), httpx.AsyncClient(base_url=public_url, timeout=60) as http:
-            await shared.double.control.set_webhook(f"{public_url}/v1/webhooks/stripe", secret)
-            temporal = await connect(server.address, "default")
-            yield dataclasses.replace(shared, settings=settings, http=http, temporal=temporal), server
-            await shared.double.control.set_webhook(f"{shared.settings.public_url}/v1/webhooks/stripe", secret)

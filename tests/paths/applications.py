@@ -1,9 +1,27 @@
 """Applications of tutors, from a draft to each of their ends."""
 
+from http import HTTPStatus
+
+from pydantic import SecretStr
+
 from models.vocabulary import Role
-from tests.applying import RITA, ROSA, begun, call, decide, handed_in, judge, look_for_tutors, until_asked, until_status
+from tests.api.uploads import PNG
+from tests.applying import (
+    RITA,
+    ROSA,
+    begun,
+    call,
+    decide,
+    handed_in,
+    judge,
+    look_for_tutors,
+    show_identity,
+    until_asked,
+    until_status,
+)
+from tests.integration.learning_platform import SECRET, listening
 from tests.ordering import until_mailed
-from tests.paths.scene import Scene, path
+from tests.paths.scene import Scene, path, path_that_brings_workers
 
 
 @path
@@ -28,6 +46,40 @@ async def application_withdrawn(scene: Scene) -> None:
     await call(installation, "POST", f"/{application_id}/withdraw", "lukasz")
     await until_mailed(installation, "application_closed")
     await scene.keep("application_withdrawn", job)
+
+
+@path
+async def application_answered(scene: Scene) -> None:
+    installation = scene.installation
+    await look_for_tutors(installation)
+    application_id, document = await handed_in(installation)
+    await until_asked(installation, application_id)
+    await judge(installation, application_id, document, {"verdict": "rejected", "reason": "document_unreadable"})
+    await decide(installation, application_id, ROSA, action="request_info", reasons=["document_unreadable"])
+    await until_status(installation, application_id, "info_requested")
+    await show_identity(installation, application_id, "lukasz", PNG, replaces=document["id"])
+    answered = await call(installation, "POST", f"/{application_id}/answer", "lukasz", body={})
+    answered.raise_for_status()
+    await until_asked(installation, application_id)
+    await scene.keep("application_answered", f"tutor-application-{application_id}")
+
+
+@path_that_brings_workers
+async def application_refused_by_the_platform(scene: Scene) -> None:
+    """What was done is taken back, and done again once a person has talked to the platform."""
+    installation = scene.installation
+    await look_for_tutors(installation)
+    async with listening() as platform:
+        platform.status = HTTPStatus.UNPROCESSABLE_ENTITY
+        async with scene.at_work(provisioning_url=platform.url, provisioning_secret=SecretStr(SECRET)):
+            application_id, document = await handed_in(installation, "aoife")
+            await until_asked(installation, application_id)
+            await judge(installation, application_id, document, {"verdict": "accepted"})
+            await decide(installation, application_id, ROSA, action="approve")
+            [task] = await installation.tasks(application_id)
+            platform.status = HTTPStatus.NO_CONTENT
+            await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "retry"})
+            await scene.keep_ended("application_refused_by_the_platform", f"tutor-application-{application_id}")
 
 
 @path

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+from pydantic import SecretStr
+
+from tests.integration.learning_platform import SECRET, listening
 from tests.ordering import (
     ASKS_THE_BANK,
     NO_FUNDS,
@@ -14,7 +17,7 @@ from tests.ordering import (
     pay_for_nothing,
     until_mailed,
 )
-from tests.paths.scene import Scene, path
+from tests.paths.scene import Scene, path, path_that_brings_workers
 
 
 @path
@@ -92,6 +95,43 @@ async def debit_failed(scene: Scene) -> None:
 
 
 @path
+async def debit_for_nothing(scene: Scene) -> None:
+    """The money comes although the order was taken back, and goes back."""
+    installation = scene.installation
+    order = (await installation.post_order("spanish-a1", by="grace", method="payment_intent")).json()
+    intent = await pay_by_debit(installation, order)
+    await order_shows(installation, order["id"], lambda seen: hold_left(seen) > timedelta(days=13))
+    await installation.staff_posts(f"/v1/orders/{order['id']}/cancel", {"reason": "course_changed"})
+    await installation.double.control.settle(intent, "succeeded")
+    await scene.keep_ended("debit_for_nothing", f"order-{order['id']}")
+    assert (await installation.order(order["id"]))["status"] == "refunded"
+
+
+@path_that_brings_workers
+async def opened_by_the_platform(scene: Scene) -> None:
+    async with (
+        listening() as platform,
+        scene.at_work(provisioning_url=platform.url, provisioning_secret=SecretStr(SECRET)),
+    ):
+        order = (await scene.installation.post_order("spanish-a1", by="aoife")).json()
+        await scene.installation.pay(order)
+        await scene.keep_order("opened_by_the_platform", order)
+
+
+@path
+async def invoice_taken_back(scene: Scene) -> None:
+    """What came by bank transfer goes back by hand."""
+    installation = scene.installation
+    order = await invoice_order(installation)
+    await installation.staff_posts(f"/v1/orders/{order['id']}/mark-paid", paid(240000))
+    await installation.order_ends(order["id"])
+    await installation.staff_posts(f"/v1/orders/{order['id']}/cancel", {"reason": "course_changed"})
+    [task] = await installation.tasks(order["id"])
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "accept"})
+    await scene.keep_ended("invoice_taken_back", f"order-cancellation-{order['id']}")
+
+
+@path
 async def invoice(scene: Scene) -> None:
     installation = scene.installation
     order = await invoice_order(installation)
@@ -128,3 +168,15 @@ async def money_of_nobody(scene: Scene) -> None:
     [task] = await installation.tasks()
     await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "refund"})
     await scene.keep_ended("unmatched_payment", task["workflow_id"])
+
+
+@path
+async def paid_twice(scene: Scene) -> None:
+    installation = scene.installation
+    order = (await installation.post_order("spanish-a1")).json()
+    await installation.pay(order)
+    await installation.order_ends(order["id"])
+    await pay_for_nothing(installation, order["id"])
+    [task] = await installation.tasks(order["id"])
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "refund"})
+    await scene.keep_ended("paid_twice", task["workflow_id"])

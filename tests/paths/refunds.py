@@ -126,3 +126,23 @@ async def cascade(scene: Scene) -> None:
     headers = {**installation.caller("finance", Role.ADMIN), "Idempotency-Key": "gone"}
     begun = (await installation.http.post("/v1/cascades", json=gone, headers=headers)).raise_for_status().json()
     await scene.keep_ended("cascade", f"cascade-{begun['id']}")
+
+
+@path
+async def refund_tried_again(scene: Scene) -> None:
+    """Stripe refuses it at first; then the bank sends it back, and it takes a third."""
+    installation, control = scene.installation, scene.installation.double.control
+    order_id, enrollment_id = await _place_of(scene, "spanish-a1", "grace")
+    await control.next_refunds("failed", "pending", "succeeded")
+    full = {"cause": "goodwill", "terms": {"share": "full", "access": "revoked"}}
+    await installation.staff_posts(f"/v1/enrollments/{enrollment_id}/refunds", full)
+    [task] = await installation.tasks(order_id)
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "retry"})
+    await installation.temporal.get_workflow_handle(f"refund-{enrollment_id}").result()
+    async with installation.sessions() as session:
+        stripe_refund_id = (await session.execute(select(col(Refund.stripe_refund_id)))).scalar_one()
+    assert stripe_refund_id is not None
+    await control.move_refund(stripe_refund_id, "failed", "declined")
+    [task] = await installation.tasks(order_id)
+    await installation.staff_posts(f"/v1/tasks/{task['id']}/decision", {"action": "retry"})
+    await scene.keep_ended("refund_tried_again", refund_watch_workflow_id(stripe_refund_id))

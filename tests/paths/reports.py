@@ -10,9 +10,9 @@ async def exports(scene: Scene) -> None:
     order = (await installation.post_order("spanish-a1")).json()
     await installation.pay(order)
     await installation.order_ends(order["id"])
-    for report in ("orders", "sales"):
+    for report, format_ in (("orders", "pdf"), ("sales", "pdf"), ("enrollments", "csv")):
         span = {"date_from": "2026-01-01", "date_until": "2030-01-01"}
-        body = {"report": report, "format": "pdf", "filters": span}
+        body = {"report": report, "format": format_, "filters": span}
         export = (await installation.staff_posts("/v1/exports", body, report)).json()
         await scene.keep_ended(f"export_of_{report}", f"export-{export['id']}")
 

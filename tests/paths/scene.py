@@ -29,9 +29,9 @@ class Scene:
     interceptors: Sequence[Interceptor] = field(default=())
 
     @asynccontextmanager
-    async def at_work(self, cart_clock_speed: float = 1.0) -> AsyncIterator[None]:
-        """Workers at work, with carts that grow old so many times as fast."""
-        changed = self.installation.settings.model_copy(update={"cart_clock_speed": cart_clock_speed})
+    async def at_work(self, **settings: object) -> AsyncIterator[None]:
+        """Workers at work, with some of their settings changed."""
+        changed = self.installation.settings.model_copy(update=settings)
         async with running_workers(self.installation.temporal, changed, self.interceptors):
             await make_current(self.installation.temporal, changed.worker_build_id)
             yield

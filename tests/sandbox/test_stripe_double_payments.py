@@ -224,6 +224,9 @@ async def test_orders_with_money_are_counted(double: StripeDouble, client: strip
     assert (order.payment_intents_succeeded, order.charges_succeeded, order.charged) == (2, 2, 4000)
     assert (order.refunds, order.refunded) == (1, 300)
     assert (await double.control.order("o-10")).charges_succeeded == 0
+    told = await double.control.objects("payment_intent")
+    assert {intent["metadata"]["order_id"] for intent in told} == {"o-9"}
+    assert sum(intent["amount_received"] for intent in told) == order.charged
 
 
 async def test_what_is_available_is_paid_out_once_with_its_lines(

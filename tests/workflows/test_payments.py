@@ -205,6 +205,19 @@ async def test_who_wanted_out_while_the_bank_worked_gets_the_money_back(
     assert sorted(world.mails) == ["payment_processing", "refund:cancelled"]
 
 
+async def test_who_wants_out_in_the_moment_in_which_the_bank_is_done_gets_the_money_back(
+    begin: Begin, fast_temporal: WorkflowEnvironment
+) -> None:
+    world = OrderWorld(status=PaymentStatus.PROCESSING)
+    handle, _ = await begin(world, an_order())
+    await handle.signal(OrderWorkflow.payment_changed)
+    await fast_temporal.sleep(timedelta(days=1))
+    world.pay()
+    await handle.signal(OrderWorkflow.cancel, CancelOrder(actor="student:7", reason="changed my mind"))
+    assert (await ending(fast_temporal, handle)).status is OrderStatus.REFUNDED
+    assert sorted(world.mails) == ["payment_processing", "refund:cancelled"]
+
+
 async def test_an_order_that_was_to_make_way_stays_once_the_bank_is_working(
     begin: Begin, fast_temporal: WorkflowEnvironment
 ) -> None:

@@ -126,7 +126,11 @@ async def test_an_orders_own_payment_is_left_alone(fast_temporal: WorkflowEnviro
 
 @pytest.mark.parametrize(
     ("owner", "kind"),
-    [(PaymentOwner.NOBODY, TaskKind.UNKNOWN_PAYMENT), (PaymentOwner.SECOND, TaskKind.DOUBLE_PAYMENT)],
+    [
+        (PaymentOwner.NOBODY, TaskKind.UNKNOWN_PAYMENT),
+        (PaymentOwner.SECOND, TaskKind.DOUBLE_PAYMENT),
+        (PaymentOwner.STUCK, TaskKind.UNKNOWN_PAYMENT),
+    ],
 )
 @pytest.mark.parametrize("action", [TaskAction.REFUND, TaskAction.DISMISS])
 async def test_a_person_decides_about_money_without_an_order(
@@ -140,8 +144,9 @@ async def test_a_person_decides_about_money_without_an_order(
     assert till.refunded == (4900 if action is TaskAction.REFUND else 0)
     assert [closed.decision.action for closed in till.decisions] == [action]
     # What came for an order goes back on the order's record.
-    is_on_record = owner is PaymentOwner.SECOND and action is TaskAction.REFUND
-    assert till.did == (["refund double_payment", "mail refund:double_payment"] if is_on_record else [])
+    reason = {PaymentOwner.SECOND: "double_payment", PaymentOwner.STUCK: "paid_too_late"}.get(owner)
+    is_on_record = reason is not None and action is TaskAction.REFUND
+    assert till.did == ([f"refund {reason}", f"mail refund:{reason}"] if is_on_record else [])
 
 
 async def test_a_refused_refund_is_asked_about_again(fast_temporal: WorkflowEnvironment, till: Till) -> None:
