@@ -204,13 +204,12 @@ async def refunds_in_doubt(session: AsyncSession, step: SettleByHand) -> list[UU
     return list((await session.execute(query)).scalars())
 
 
-async def settled_refunds(session: AsyncSession, step: SettleByHand) -> dict[UUID, Told]:
+async def settled_refunds(session: AsyncSession, step: SettleByHand, received: Received) -> dict[UUID, Told]:
     """How the refunds stand that a person has seen to.
 
     Nobody has paid back a second time what the payer's bank has taken in a dispute: such a refund is over, unpaid.
     """
     in_doubt = await refunds_in_doubt(session, step)
-    received = await received_for(session, step.order_id)
     told = {refund_id: Told(step.status, is_by_hand=True) for refund_id in in_doubt}
     if not received.lost or step.status is not RefundStatus.SUCCEEDED:
         return told
@@ -233,9 +232,12 @@ async def write_refunds(
     reason: str,
     workflow_id: str,
     actor: str = "stripe",
+    received: Received | None = None,
 ) -> RefundedPlaces:
-    """Write down how the refunds stand, with the order, its payment and, where there is a receipt, credit notes. Wants
-    the order locked."""
+    """Write down how the refunds stand, with the order, its payment and, where there is a receipt, credit notes.
+
+    Wants the order locked. `received` is what has come in for it, if it has been read since.
+    """
     refunds = await _refunds_of(session, order.id)
     changes: list[StateChange] = []
     for refund in refunds:
@@ -248,7 +250,7 @@ async def write_refunds(
             refund.failure_reason = news.failure_reason
     notes: dict[UUID, UUID] = {}
     if order.completed_at is not None:
-        received = await received_for(session, order.id)
+        received = received or await received_for(session, order.id)
         own = [refund for refund in refunds if _is_of(refund, received.payment_intent_id)]
         changes += await _close_order(session, order, _live_amount(own, received), received.lost)
         notes = await _issue_credit_notes(session, order, [refund for refund in own if refund.id in told])

@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.adopted_refunds import adopt, unknown_among
 from activities.database import Sessions
+from activities.received_money import received_for
 from activities.refund_record import (
     REFUNDED_ELSEWHERE,
     Told,
@@ -53,9 +54,16 @@ class RefundActivities:
         """Write down that a person has paid back what Stripe could not, or that it is not paid back."""
         async with self.sessions.begin() as session:
             order = await session.get_one(Order, step.order_id, with_for_update=True)
-            told = await settled_refunds(session, step)
+            received = await received_for(session, order.id)
+            told = await settled_refunds(session, step, received)
             return await write_refunds(
-                session, order, told, reason=step.reason, workflow_id=step.workflow_id, actor=step.actor
+                session,
+                order,
+                told,
+                reason=step.reason,
+                workflow_id=step.workflow_id,
+                actor=step.actor,
+                received=received,
             )
 
     @activity.defn

@@ -7,6 +7,7 @@ So the academy is loaded once into a schema of its own, which no part of Registr
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
@@ -16,6 +17,7 @@ from sandbox.sample_academy import load_academy as load_from_files
 from sandbox.sample_academy import read_academy
 
 _TABLES = [table.name for table in SQLModel.metadata.sorted_tables]
+_ATTEMPTS, _DEADLOCK = 10, "40P01"
 _ZONE = ZoneInfo(read_academy().academy.time_zone)
 
 
@@ -49,9 +51,19 @@ async def keep_fresh_records(database_url: str) -> None:
 
 
 async def empty_record(sessions: Sessions) -> None:
-    """Delete every row."""
-    async with sessions.begin() as session:
-        await session.execute(text("SELECT fresh.empty()"))
+    """Delete every row.
+
+    A step that still writes may come to the tables in another order. PostgreSQL then ends one of the two, and if it is
+    this one, the step has what it needs to end.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            async with sessions.begin() as session:
+                await session.execute(text("SELECT fresh.empty()"))
+            return
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _DEADLOCK or attempt == _ATTEMPTS - 1:
+                raise
 
 
 async def load_academy(sessions: Sessions) -> None:
