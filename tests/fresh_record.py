@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
+from tenacity import retry, retry_if_exception, stop_after_attempt
 
 from activities.database import Sessions, open_database, sessions_of
 from models.tables.columns import now
@@ -17,8 +18,11 @@ from sandbox.sample_academy import load_academy as load_from_files
 from sandbox.sample_academy import read_academy
 
 _TABLES = [table.name for table in SQLModel.metadata.sorted_tables]
-_ATTEMPTS, _DEADLOCK = 10, "40P01"
 _ZONE = ZoneInfo(read_academy().academy.time_zone)
+
+
+def _is_deadlock(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and "deadlock detected" in str(error.orig)
 
 
 async def keep_fresh_records(database_url: str) -> None:
@@ -50,20 +54,11 @@ async def keep_fresh_records(database_url: str) -> None:
     await engine.dispose()
 
 
+@retry(retry=retry_if_exception(_is_deadlock), stop=stop_after_attempt(5), reraise=True)
 async def empty_record(sessions: Sessions) -> None:
-    """Delete every row.
-
-    A step that still writes may come to the tables in another order. PostgreSQL then ends one of the two, and if it is
-    this one, the step has what it needs to end.
-    """
-    for attempt in range(_ATTEMPTS):
-        try:
-            async with sessions.begin() as session:
-                await session.execute(text("SELECT fresh.empty()"))
-            return
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != _DEADLOCK or attempt == _ATTEMPTS - 1:
-                raise
+    """Delete every row. Whoever still writes, such as the loser of a race, may hold what this waits for."""
+    async with sessions.begin() as session:
+        await session.execute(text("SELECT fresh.empty()"))
 
 
 async def load_academy(sessions: Sessions) -> None:

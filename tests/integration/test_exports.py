@@ -37,6 +37,7 @@ from models.messages.exports import EndExport, ExportFilters, ExportRequest, Joi
 from models.tables import AuditEntry, Export, ExportChunk, ExportPart
 from models.vocabulary import ExportFormat, ExportReport, ExportStatus
 from rules.export_plan import ExportLimits
+from tests.eventually import eventually
 from tests.integration.order_steps import course, person
 
 ROWS = 1_000
@@ -315,6 +316,12 @@ async def test_three_exports_are_begun_and_written_at_once_and_the_others_wait(
     async def busy(name: str) -> None:
         under_way.append(name)
         most[name] = max(most.get(name, 0), under_way.count(name))
+
+        async def are_three() -> bool:
+            return most[name] >= 3
+
+        await eventually(are_three)
+        # So long a fourth would have to come.
         await asyncio.sleep(0.02)
         under_way.remove(name)
 

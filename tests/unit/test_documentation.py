@@ -64,7 +64,10 @@ _SOURCE = "".join(
 _WORDS = set(re.findall(r"[a-z]+(?:_[a-z]+)+", _SOURCE))
 _AT_THE_START_OF_A_LINE = set(re.findall(r"^\w+", _SOURCE, re.MULTILINE))
 # Words of other programs.
-_NOT_OURS = {"activity_type", "btree_gist", "stop_grace_period"}
+_NOT_OURS = {
+    "activity_type", "btree_gist", "max_prepared_statements", "pg_indexes_size", "pg_relation_size",
+    "pg_total_relation_size", "stop_grace_period",
+}  # fmt: skip
 
 
 def statements(page: str) -> list[str]:
