@@ -8,10 +8,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from activities.cart_settings import cart_settings
 from activities.place_endings import CARTS_QUIET
 from activities.subscriptions import standing_of
-from models.tables import BundleCourse, Cart, CartLine, Course, Dispute, Enrollment, Order, OrderLine, Payment, Person
+from models.tables import (
+    BundleCourse,
+    Cart,
+    CartLine,
+    CartSettings,
+    Course,
+    Dispute,
+    Enrollment,
+    Order,
+    OrderLine,
+    Payment,
+    Person,
+)
 from models.vocabulary import (
     CartStatus,
     ConsentMode,
@@ -31,8 +42,10 @@ _GIVES_ACCESS = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)
 _ON_ITS_WAY = (EnrollmentStatus.PENDING_APPROVAL, EnrollmentStatus.WAITLISTED, EnrollmentStatus.SUSPENDED)
 
 
-async def cart_facts(session: AsyncSession, cart_id: UUID, moment: datetime) -> CartFacts | None:
-    """The facts at `moment` (UTC), in three statements however full the cart is; none if there is no such cart."""
+async def cart_facts(
+    session: AsyncSession, cart_id: UUID, settings: CartSettings, moment: datetime
+) -> CartFacts | None:
+    """The facts at `moment` (UTC), in two statements however full the cart is; none if there is no such cart."""
     other, lines = aliased(Cart), col(CartLine.cart_id) == col(Cart.id)
     other_reminded_at = select(func.max(other.reminded_at)).where(
         col(other.person_id) == col(Cart.person_id), col(other.id) != col(Cart.id)
@@ -56,7 +69,6 @@ async def cart_facts(session: AsyncSession, cart_id: UUID, moment: datetime) -> 
     if found is None:
         return None
     cart, quiet_until, is_filled, is_theirs, is_on_its_way, is_gone, purchase, has_dispute, other_at = found
-    settings = await cart_settings(session)
     standing = await standing_of(session, cart.person_id, MailList.CART)
     return CartFacts(
         status=CartStatus(cart.status),

@@ -83,16 +83,19 @@ async def facts_of_cart(
         .where(col(Cart.id) == cart_id)
     )
     found = (await session.execute(query)).one_or_none()
-    standing = None if found is None else await cart_facts(session, cart_id, moment)
-    if found is None or standing is None:
+    if found is None:
         return None
-    recipient, cart, academy, settings = found
+    recipient, cart, academy, own_settings = found
+    settings = own_settings or default_cart_settings(academy.id)
+    standing = await cart_facts(session, cart_id, settings, moment)
+    if standing is None:
+        return None
     coupon = await cart_coupon(session, cart_id, moment)
     return CartLetterFacts(
         recipient=recipient,
         cart=cart,
         academy=academy,
-        settings=settings or default_cart_settings(academy.id),
+        settings=settings,
         standing=standing,
         offer=await offer_of(session, cart, moment, promised=None if coupon is None else coupon.promised),
         coupon=coupon,

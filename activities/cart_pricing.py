@@ -106,7 +106,18 @@ async def offer_of(
     The coupon is the best one of the person's own code, that of the cart's last mail, and `promised`, which a mail is
     about to offer; codes do not stack. Raises `LookupError` if there is no such person.
     """
-    seen = await _prices_seen(session, cart)
+    return await offer_for(session, cart, await _prices_seen(session, cart), moment, promised=promised)
+
+
+async def offer_for(
+    session: AsyncSession,
+    cart: Cart,
+    seen: Mapping[UUID, Money | None],
+    moment: datetime,
+    *,
+    promised: CouponOffer | None = None,
+) -> CartOffer:
+    """The same with these courses in the cart, which exist, and the prices at which the person saw them."""
     if not seen:
         return CartOffer((), _EMPTY, _EMPTY)
     lines = [OrderLineRequest(course_id=each, student_id=cart.person_id) for each in seen]

@@ -3,7 +3,7 @@
 Whoever changes a cart locks its person first (`activities/people.py`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -26,17 +26,17 @@ from rules.lifecycle import require_transition
 
 async def locked_cart(session: AsyncSession, cart_id: UUID) -> Cart | None:
     """The cart, locked after its person; none if there is no such cart."""
-    owner = (await session.execute(select(col(Cart.person_id)).where(col(Cart.id) == cart_id))).scalar_one_or_none()
-    if owner is None:
+    if not await lock_people(session, select(col(Cart.person_id)).where(col(Cart.id) == cart_id)):
         return None
-    await lock_people(session, [owner])
     return await session.get_one(Cart, cart_id, with_for_update=True, populate_existing=True)
 
 
-async def live_carts(session: AsyncSession, person_ids: Collection[UUID]) -> Sequence[Cart]:
-    """The carts of the locked people that are not over, locked."""
-    query = select(Cart).where(col(Cart.person_id).in_(person_ids), col(Cart.status).in_(LIVE))
-    return (await session.execute(query.order_by(col(Cart.id)).with_for_update())).scalars().all()
+async def cart_among_others(session: AsyncSession, cart_id: UUID, person_id: UUID) -> tuple[Cart | None, list[Cart]]:
+    """The cart, if there is one, and the others of the locked person that are not over; all of them locked."""
+    is_live = (col(Cart.person_id) == person_id) & col(Cart.status).in_(LIVE)
+    query = select(Cart).where((col(Cart.id) == cart_id) | is_live).order_by(col(Cart.id)).with_for_update()
+    found = {cart.id: cart for cart in (await session.execute(query)).scalars()}
+    return found.pop(cart_id, None), list(found.values())
 
 
 async def end_carts(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, delete, insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
@@ -13,13 +13,12 @@ from temporalio import activity
 from activities.audit import StateChange, write_audit
 from activities.cart_coupons import cart_coupon_offer, make_cart_coupon
 from activities.cart_facts import cart_facts
-from activities.cart_pricing import CartOffer, offer_of
-from activities.cart_record import end_carts, live_carts, locked_cart
+from activities.cart_pricing import CartOffer, offer_for, offer_of
+from activities.cart_record import cart_among_others, end_carts, locked_cart
 from activities.cart_settings import cart_settings
 from activities.database import Sessions
 from activities.guests import is_erased
 from activities.mail_ledger import skip_reminder, skip_waiting_reminders
-from activities.people import lock_people
 from models.errors import Reason
 from models.messages.carts import (
     AbandonedCart,
@@ -100,11 +99,10 @@ class CartActivities:
         is open again is still to come.
         """
         async with self.sessions.begin() as session:
-            cart, moment = await locked_cart(session, step.cart_id), now()
-            facts = None if cart is None else await cart_facts(session, step.cart_id, moment)
+            cart, settings, moment = await locked_cart(session, step.cart_id), await cart_settings(session), now()
+            facts = None if cart is None else await cart_facts(session, step.cart_id, settings, moment)
             if cart is None or facts is None:
                 return CheckedReminder(status=CartStatus.CLEARED, skipped="cleared", is_last=True)
-            settings = await cart_settings(session)
             skipped = skipped_because(facts, moment) or self._why_never(step, settings)
             if skipped is None:
                 if settings.coupon_percent is not None and step.number >= len(settings.delays_minutes):
@@ -138,11 +136,11 @@ class CartActivities:
 
 
 async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str, clock_speed: float) -> ChangedCart:
-    await lock_people(session, [change.person_id])
-    person = await session.get(Person, change.person_id, populate_existing=True)
+    # As `lock_people` does, and read in the same statement: of a row that was waited for, this is the newest version.
+    person = await session.get(Person, change.person_id, with_for_update={"key_share": True}, populate_existing=True)
     if person is None or is_erased(person):
         return ChangedCart(refusal=Reason.UNKNOWN_PERSON, refusal_detail="There is no such person.")
-    cart = await session.get(Cart, change.cart_id, with_for_update=True)
+    cart, older = await cart_among_others(session, change.cart_id, change.person_id)
     if cart is not None and (refused := _why_not(cart, change)) is not None:
         return ChangedCart(status=CartStatus(cart.status), refusal=refused.reason, refusal_detail=refused.detail)
     if not change.course_ids and not (person.is_guest and cart is not None):
@@ -150,7 +148,6 @@ async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str, c
     moment = now()
     if unknown := await _unknown_course(session, change.course_ids):
         return ChangedCart(refusal=Reason.UNKNOWN_COURSE, refusal_detail=f"There is no course {unknown}.")
-    older = [each for each in await live_carts(session, [change.person_id]) if each.id != change.cart_id]
     await end_carts(
         session,
         older,
@@ -160,8 +157,7 @@ async def _change(session: AsyncSession, change: ChangeCart, workflow_id: str, c
         workflow_id=workflow_id,
         forgets_guests=False,
     )
-    cart = await _write(session, cart, change, workflow_id, moment)
-    await _price(session, cart, await offer_of(session, cart, moment))
+    await _write(session, cart, change, workflow_id, moment)
     settings = await cart_settings(session)
     return ChangedCart(
         status=CartStatus.OPEN,
@@ -192,44 +188,45 @@ async def _emptied(session: AsyncSession, cart: Cart | None, change: ChangeCart,
 
 
 async def _write(
-    session: AsyncSession, cart: Cart | None, change: ChangeCart, workflow_id: str, moment: datetime
-) -> Cart:
+    session: AsyncSession, before: Cart | None, change: ChangeCart, workflow_id: str, moment: datetime
+) -> None:
     """The cart as it is from now on. One that had been left is open again, and what was held up for it is skipped."""
-    if cart is None:
-        cart = Cart(id=change.cart_id, person_id=change.person_id, changed_at=moment, workflow_id=workflow_id)
-        session.add(cart)
-        opened = StateChange("cart", cart.id, None, CartStatus.OPEN)
-        await write_audit(session, [opened], actor=change.actor, reason="cart filled", workflow_id=workflow_id)
-    elif cart.status != CartStatus.OPEN:
+    cart = before or Cart(id=change.cart_id, person_id=change.person_id, changed_at=moment, workflow_id=workflow_id)
+    if cart.status != CartStatus.OPEN:
         await skip_waiting_reminders(session, [cart.id], "active_again", workflow_id)
         await _move(session, cart, CartStatus.OPEN, "cart changed", change.actor, workflow_id)
-    cart.is_staff, cart.coupon_code = change.is_staff, change.coupon_code
-    cart.changed_at = cart.updated_at = moment
+    cart.coupon_code = change.coupon_code
+    offer = await offer_for(session, cart, dict.fromkeys(change.course_ids), moment)
+    cart.currency, cart.total_amount, prices = _costs(offer)
+    cart.is_staff, cart.changed_at, cart.updated_at = change.is_staff, moment, moment
     cart.ended_at = cart.status_reason = None
+    session.add(cart)
     await session.flush()
+    if before is None:
+        opened = StateChange("cart", cart.id, None, CartStatus.OPEN)
+        await write_audit(session, [opened], actor=change.actor, reason="cart filled", workflow_id=workflow_id)
+    else:
+        await session.execute(delete(CartLine).where(col(CartLine.cart_id) == cart.id))
     lines = [
-        {"cart_id": cart.id, "course_id": course_id, "position": position}
-        for position, course_id in enumerate(dict.fromkeys(change.course_ids), start=1)
+        {
+            "cart_id": cart.id,
+            "course_id": line.course_id,
+            "position": position,
+            "price_amount": prices.get(line.course_id),
+        }
+        for position, line in enumerate(offer.lines, start=1)
     ]
-    await session.execute(delete(CartLine).where(col(CartLine.cart_id) == cart.id))
     if lines:
         await session.execute(insert(CartLine).values(lines))
-    return cart
 
 
-async def _price(session: AsyncSession, cart: Cart, offer: CartOffer) -> None:
-    """What it comes to, and what each course costs. What cannot be bought together comes to nothing that is known."""
+def _costs(offer: CartOffer) -> tuple[str | None, int | None, dict[UUID, int]]:
+    """The currency, what it comes to, and what each course costs. What cannot be bought together comes to nothing that
+    is known."""
     if isinstance(offer.whole, Refused):
-        cart.currency = cart.total_amount = None
-        return
-    cart.currency, cart.total_amount = offer.whole.quote.currency, offer.whole.quote.total_amount
+        return None, None, {}
     prices = {line.course_id: line.price.amount for line in offer.lines if line.price is not None}
-    await session.execute(
-        update(CartLine)
-        .where(col(CartLine.cart_id) == cart.id)
-        .values(price_amount=case(prices, value=col(CartLine.course_id)))
-        .execution_options(synchronize_session=False)
-    )
+    return offer.whole.quote.currency, offer.whole.quote.total_amount, prices
 
 
 async def _unknown_course(session: AsyncSession, course_ids: Collection[UUID]) -> UUID | None:

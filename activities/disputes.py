@@ -68,11 +68,11 @@ class DisputeActivities:
             owner = (await owners_of(session, [told])).get(told.id)
             if owner is None:
                 return DisputeFacts()
-            await session.get_one(Order, owner.order_id, with_for_update=True)
+            order = await session.get_one(Order, owner.order_id, with_for_update=True)
             await _write(session, told, owner, step.workflow_id)
             if status_of(told) is DisputeStatus.LOST:
                 # With what was lost the order may be over.
-                await write_refunds(session, owner.order_id, {}, reason=PLACES_ENDED, workflow_id=step.workflow_id)
+                await write_refunds(session, order, {}, reason=PLACES_ENDED, workflow_id=step.workflow_id)
             done, is_decided = await _questions(session, step.workflow_id)
             return DisputeFacts(
                 status=status_of(told),
@@ -94,9 +94,7 @@ class DisputeActivities:
             places = [place for place in await places_of(session, order.id) if place.id in paid_for]
             changes = await end_with_all(session, order, places)
             await write_audit(session, changes, actor=step.actor, reason=PLACES_ENDED, workflow_id=step.workflow_id)
-            await write_refunds(
-                session, step.order_id, {}, reason=PLACES_ENDED, workflow_id=step.workflow_id, actor=step.actor
-            )
+            await write_refunds(session, order, {}, reason=PLACES_ENDED, workflow_id=step.workflow_id, actor=step.actor)
 
     @activity.defn
     async def find_changed_disputes(self, step: FindChangedDisputes) -> ChangedDisputes:

@@ -81,13 +81,12 @@ def kept_places(order_ids: ColumnElement[bool]) -> Select[UUID, UUID, str | None
     )
 
 
-async def end_kept_places(session: AsyncSession, order_id: UUID, *, workflow_id: str) -> int:
-    """End the places of an order that should have ended with their money, and say how many. No money moves.
+async def end_kept_places(session: AsyncSession, order: Order, *, workflow_id: str) -> int:
+    """End the places of a locked order that should have ended with their money, and say how many. No money moves.
 
     Those that a person has decided to leave as they are stay.
     """
-    order = await session.get_one(Order, order_id, with_for_update=True)
-    kept = [row[0] for row in (await session.execute(kept_places(col(Order.id) == order_id))).all()]
+    kept = [row[0] for row in (await session.execute(kept_places(col(Order.id) == order.id))).all()]
     findings = {finding_id_for(FindingKind.REFUND_NOT_REVOKED, str(place)): place for place in kept}
     accepted = select(col(Finding.id)).where(
         col(Finding.id).in_(findings), col(Finding.status) == FindingStatus.ACCEPTED

@@ -81,9 +81,10 @@ class MailLedger:
             if self.list_ is not None:
                 await lock_people(session, [request.recipient_id])
                 await token_of(session, request.recipient_id, self.list_)
-            made = await session.execute(wanted.on_conflict_do_nothing().returning(col(Mail.id)))
-            if made.first() is not None:
+            made = await session.execute(wanted.on_conflict_do_nothing().returning(Mail))
+            if (mail := made.scalar_one_or_none()) is not None:
                 await _audit(session, mail_id, None, MailStatus.QUEUED, "mail queued", request.workflow_id)
+                return _report(mail)
             mail = await session.get_one(Mail, mail_id, with_for_update=True)
             if mail.status == MailStatus.QUEUED and mail.handed_over_at is not None:
                 await settle(session, mail, MailStatus.UNKNOWN, "interrupted", request.workflow_id)
@@ -161,8 +162,7 @@ class MailLedger:
     async def _locked(self, session: AsyncSession, mail_id: UUID) -> Mail:
         """The mail, locked; its recipient before it where it is marketing."""
         if self.list_ is not None:
-            query = select(col(Mail.recipient_id)).where(col(Mail.id) == mail_id)
-            await lock_people(session, [(await session.execute(query)).scalar_one()])
+            await lock_people(session, select(col(Mail.recipient_id)).where(col(Mail.id) == mail_id))
         return await session.get_one(Mail, mail_id, with_for_update=True)
 
 
@@ -265,7 +265,7 @@ async def skip_hanging(session: AsyncSession, mail_ids: Sequence[UUID], workflow
     """These mails of a job are not sent, as far as they still hang; answers how many that were."""
     hanging = select(Mail).where(col(Mail.id).in_(mail_ids), *_HANGS)
     marketed = hanging.with_only_columns(col(Mail.recipient_id)).where(col(Mail.list).is_not(None))
-    await lock_people(session, (await session.execute(marketed)).scalars().all())
+    await lock_people(session, marketed)
     mails = (await session.execute(hanging.order_by(col(Mail.id)).with_for_update())).scalars().all()
     for mail in mails:
         await settle(session, mail, MailStatus.SKIPPED, BY_OPERATOR, workflow_id, actor=actor)

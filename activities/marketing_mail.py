@@ -77,7 +77,7 @@ async def uncount_reminder(session: AsyncSession, mail: Mail, *, sent_at: dateti
 
 
 async def _cart_stopped(session: AsyncSession, mail: Mail, moment: datetime) -> str | None:
-    facts = await cart_facts(session, mail.subject_id, moment)
+    facts = await cart_facts(session, mail.subject_id, await cart_settings(session), moment)
     return "cleared" if facts is None else skipped_because(facts, moment)
 
 

@@ -1,6 +1,6 @@
 """What mails tell about an order, read from the record: in three statements, however long the order is.
 
-A confirmation needs three more, a letter of a refund and the copy of a document one.
+A confirmation needs two more, or three with a bundle, a letter of a refund and the copy of a document one.
 """
 
 from collections import defaultdict
@@ -32,7 +32,15 @@ from models.tables import (
     RefundRequest,
     TaskContact,
 )
-from models.vocabulary import CascadeKind, DocumentKind, EnrollmentStatus, RefundRequestStatus, RefundStatus, TaskQueue
+from models.vocabulary import (
+    CascadeKind,
+    CourseKind,
+    DocumentKind,
+    EnrollmentStatus,
+    RefundRequestStatus,
+    RefundStatus,
+    TaskQueue,
+)
 
 _GONE = frozenset(kind.value for kind in CascadeKind)
 _RECIPIENT, _PAYER, _RECEIPT, _BILL = aliased(Person), aliased(Person), aliased(Document), aliased(Document)
@@ -161,8 +169,10 @@ async def facts_of_confirmation(session: AsyncSession, order_id: UUID, recipient
     facts = await facts_of_order(session, order_id, recipient_id)
     if facts is None:
         return None
-    held = await _held_courses(session, order_id)
-    lines = tuple(replace(bought, held_titles=_titles(held[bought.line.id], bought)) for bought in facts.lines)
+    lines = facts.lines
+    if any(bought.course.kind == CourseKind.BUNDLE for bought in lines):
+        held = await _held_courses(session, order_id)
+        lines = tuple(replace(bought, held_titles=_titles(held[bought.line.id], bought)) for bought in lines)
     return replace(facts, lines=lines, dates=tuple(await entries_of_order(session, order_id)))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, select
+from sqlalchemy import CompoundSelect, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,7 +18,9 @@ def person_behind(actor: str) -> UUID | None:
         return None
 
 
-async def lock_people(session: AsyncSession, person_ids: Collection[UUID] | CompoundSelect[UUID]) -> list[UUID]:
+async def lock_people(
+    session: AsyncSession, person_ids: Collection[UUID] | Select[UUID] | CompoundSelect[UUID]
+) -> list[UUID]:
     """Whoever buys for these people, writes marketing mail to them or changes a cart or a subscription of theirs waits
     until the transaction ends. Answers those of them who exist. Rows that refer to them can still be written.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, any_, exists, func, select, true
+from sqlalchemy import ColumnElement, ScalarSelect, any_, exists, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -46,9 +46,10 @@ _YEAR = timedelta(days=365)
 
 @dataclass(frozen=True)
 class EnrollmentToRefund:
-    """One enrollment with whose it is and what the rule wants to know."""
+    """One enrollment with whose it is and what the rule wants to know. `tutor_id` is the course's own tutor."""
 
     enrollment: Enrollment
+    tutor_id: UUID | None
     order_id: UUID
     payer_id: UUID
     academy: Academy
@@ -74,24 +75,25 @@ async def enrollment_to_refund(
         return None
     enrollment, order, course, academy, certificate_issued = found
     lessons, lesson_count = await _lessons(session, enrollment, course)
+    granted = select(_promised(enrollment.id), _refunds_in_a_year(order.payer_id), _disputes(order.id))
     # In this order what goes from granted to asked for meanwhile is counted twice, never not at all.
-    promised = await _promised(session, enrollment.id)
+    promised, refunds_in_a_year, disputes = (await session.execute(granted)).one()
     paid, left = await refundable(session, order, enrollment.id)
     facts = RefundFacts(
         policy=RefundPolicy(enrollment.refund_policy),
         status=EnrollmentStatus(enrollment.status),
         paid=Money(amount=paid, currency=order.currency),
-        left=max(0, left - promised),
+        left=max(0, left - int(promised)),
         enrolled_at=enrollment.enrolled_at,
         course_starts_at=course.starts_at,
         lessons=lessons,
         lesson_count=lesson_count,
-        refunds_in_a_year=await _refunds_in_a_year(session, order.payer_id),
+        refunds_in_a_year=refunds_in_a_year,
         automatic_up_to=_limit(academy),
         certificate_issued=certificate_issued,
-        disputes=await _disputes(session, order.id),
+        disputes=tuple(DisputeStatus(status) for status in disputes or ()),
     )
-    return EnrollmentToRefund(enrollment, order.id, order.payer_id, academy, facts)
+    return EnrollmentToRefund(enrollment, course.tutor_id, order.id, order.payer_id, academy, facts)
 
 
 def _has_certificate() -> ColumnElement[bool]:
@@ -100,19 +102,19 @@ def _has_certificate() -> ColumnElement[bool]:
     )
 
 
-async def _disputes(session: AsyncSession, order_id: UUID) -> tuple[DisputeStatus, ...]:
+def _disputes(order_id: UUID) -> ScalarSelect[list[str] | None]:
     """Those of the order's payment; one of a payment beside it does not concern the places."""
-    query = (
-        select(col(Dispute.status))
+    return (
+        select(func.array_agg(col(Dispute.status)))
         .join(Payment, col(Payment.payment_intent_id) == col(Dispute.payment_intent_id))
         .where(col(Payment.order_id) == order_id)
+        .scalar_subquery()
     )
-    return tuple(DisputeStatus(status) for status in (await session.execute(query)).scalars())
 
 
-async def _promised(session: AsyncSession, enrollment_id: UUID) -> int:
+def _promised(enrollment_id: UUID) -> ScalarSelect[int]:
     """What was granted of the place's money and is not asked of Stripe yet, in minor units."""
-    query = (
+    return (
         select(func.coalesce(func.sum(col(RefundRequest.amount)), 0))
         .join(Refund, col(Refund.request_id) == col(RefundRequest.id), isouter=True)
         .where(
@@ -120,8 +122,8 @@ async def _promised(session: AsyncSession, enrollment_id: UUID) -> int:
             col(RefundRequest.status) == RefundRequestStatus.APPROVED,
             col(Refund.id).is_(None),
         )
+        .scalar_subquery()
     )
-    return int((await session.execute(query)).scalar_one())
 
 
 async def _lessons(session: AsyncSession, enrollment: Enrollment, course: Course) -> tuple[tuple[LessonFact, ...], int]:
@@ -181,9 +183,9 @@ async def _meetings(session: AsyncSession, enrollment: Enrollment, course: Cours
     return [(ends_at, bool(known)) for ends_at, known in (await session.execute(query)).all()]
 
 
-async def _refunds_in_a_year(session: AsyncSession, payer_id: UUID) -> int:
+def _refunds_in_a_year(payer_id: UUID) -> ScalarSelect[int]:
     """How many refunds this payer was granted in the last twelve months."""
-    query = (
+    return (
         select(func.count())
         .select_from(RefundRequest)
         .join(Enrollment, col(Enrollment.id) == col(RefundRequest.enrollment_id))
@@ -194,8 +196,8 @@ async def _refunds_in_a_year(session: AsyncSession, payer_id: UUID) -> int:
             col(RefundRequest.status) == RefundRequestStatus.APPROVED,
             col(RefundRequest.created_at) > now() - _YEAR,
         )
+        .scalar_subquery()
     )
-    return (await session.execute(query)).scalar_one()
 
 
 def _limit(academy: Academy) -> Money | None:
@@ -203,21 +205,14 @@ def _limit(academy: Academy) -> Money | None:
     return None if amount is None or currency is None else Money(amount=amount, currency=currency)
 
 
-async def tutors_of(session: AsyncSession, enrollment_id: UUID) -> Sequence[UUID]:
+async def tutors_of(session: AsyncSession, found: EnrollmentToRefund) -> Sequence[UUID]:
     """Who teaches the place: the course's tutor, or those of the hours that were chosen."""
-    of_course = (
-        select(col(Course.tutor_id))
-        .join(Enrollment, col(Enrollment.course_id) == col(Course.id))
-        .where(col(Enrollment.id) == enrollment_id, col(Course.tutor_id).is_not(None))
-    )
-    found = (await session.execute(of_course)).scalars().all()
-    if found:
-        return [tutor_id for tutor_id in found if tutor_id is not None]
+    if found.tutor_id is not None:
+        return [found.tutor_id]
     of_hours = (
         select(col(LessonSlot.tutor_id))
         .join(OrderLine, col(LessonSlot.id) == any_(col(OrderLine.slot_ids)))
-        .join(Enrollment, col(Enrollment.order_line_id) == col(OrderLine.id))
-        .where(col(Enrollment.id) == enrollment_id)
+        .where(col(OrderLine.id) == found.enrollment.order_line_id)
         .distinct()
         .order_by(col(LessonSlot.tutor_id))
     )

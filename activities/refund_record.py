@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -204,13 +204,12 @@ async def refunds_in_doubt(session: AsyncSession, step: SettleByHand) -> list[UU
     return list((await session.execute(query)).scalars())
 
 
-async def settled_refunds(session: AsyncSession, step: SettleByHand) -> dict[UUID, Told]:
+async def settled_refunds(session: AsyncSession, step: SettleByHand, received: Received) -> dict[UUID, Told]:
     """How the refunds stand that a person has seen to.
 
     Nobody has paid back a second time what the payer's bank has taken in a dispute: such a refund is over, unpaid.
     """
     in_doubt = await refunds_in_doubt(session, step)
-    received = await received_for(session, step.order_id)
     told = {refund_id: Told(step.status, is_by_hand=True) for refund_id in in_doubt}
     if not received.lost or step.status is not RefundStatus.SUCCEEDED:
         return told
@@ -227,16 +226,19 @@ async def settled_refunds(session: AsyncSession, step: SettleByHand) -> dict[UUI
 
 async def write_refunds(
     session: AsyncSession,
-    order_id: UUID,
+    order: Order,
     told: Mapping[UUID, Told],
     *,
     reason: str,
     workflow_id: str,
     actor: str = "stripe",
+    received: Received | None = None,
 ) -> RefundedPlaces:
-    """Write down how the refunds stand, with the order, its payment and, where there is a receipt, credit notes."""
-    order = await session.get_one(Order, order_id, with_for_update=True)
-    refunds = await _refunds_of(session, order_id)
+    """Write down how the refunds stand, with the order, its payment and, where there is a receipt, credit notes.
+
+    Wants the order locked. `received` is what has come in for it, if it has been read since.
+    """
+    refunds = await _refunds_of(session, order.id)
     changes: list[StateChange] = []
     for refund in refunds:
         if (news := told.get(refund.id)) is not None and not _is_stale(news, refund):
@@ -248,7 +250,7 @@ async def write_refunds(
             refund.failure_reason = news.failure_reason
     notes: dict[UUID, UUID] = {}
     if order.completed_at is not None:
-        received = await received_for(session, order_id)
+        received = received or await received_for(session, order.id)
         own = [refund for refund in refunds if _is_of(refund, received.payment_intent_id)]
         changes += await _close_order(session, order, _live_amount(own, received), received.lost)
         notes = await _issue_credit_notes(session, order, [refund for refund in own if refund.id in told])
@@ -311,14 +313,17 @@ def _refund(
 
 async def _close_order(session: AsyncSession, order: Order, refunded: int, lost: int) -> list[StateChange]:
     """The order is over once nobody has a place and all that was paid has gone back, by us or by the payer's bank."""
-    found = select(Payment).where(col(Payment.order_id) == order.id).with_for_update()
-    payment = (await session.execute(found)).scalar_one_or_none()
-    if payment is not None:
-        # More than all of it is asked back for a moment, where somebody does so in Stripe's Dashboard as well.
-        payment.refunded_amount, payment.updated_at = min(refunded, payment.captured_amount), now()
-    paid = order.total_amount if payment is None else payment.captured_amount
-    has_places = await _has_places(session, order.id)
-    is_over = refunded + lost >= paid and not has_places
+    # More than all of it is asked back for a moment, where somebody does so in Stripe's Dashboard as well.
+    written = (
+        update(Payment)
+        .where(col(Payment.order_id) == order.id)
+        .values(refunded_amount=func.least(refunded, col(Payment.captured_amount)), updated_at=now())
+        .returning(col(Payment.captured_amount))
+        .execution_options(synchronize_session=False)
+    )
+    captured = (await session.execute(written)).scalar_one_or_none()
+    paid = order.total_amount if captured is None else captured
+    is_over = refunded + lost >= paid and not await _has_places(session, order.id)
     if not (refunded or is_over):
         return []
     status = OrderStatus.REFUNDED if is_over else OrderStatus.PARTIALLY_REFUNDED

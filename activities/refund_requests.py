@@ -110,10 +110,10 @@ async def _people_to_tell(session: AsyncSession, request: RefundRequest, found: 
     """
     if request.cascade_id is not None:
         is_tutor_gone = request.cause in (RefundCause.TUTOR_BANNED, RefundCause.TUTOR_SUSPENDED)
-        return () if is_tutor_gone else tuple(await tutors_of(session, found.enrollment.id))[:MAX_NOTICES]
+        return () if is_tutor_gone else tuple(await tutors_of(session, found))[:MAX_NOTICES]
     query = select(col(TaskContact.remind_id)).where(col(TaskContact.queue) == TaskQueue.FINANCE)
     contacts = (await session.execute(query)).scalars().all()
-    tutors = await tutors_of(session, found.enrollment.id)
+    tutors = await tutors_of(session, found)
     return tuple(dict.fromkeys((*tutors, *contacts)))[:MAX_NOTICES]
 
 

@@ -57,15 +57,15 @@ class RefundWatchActivities:
             refund, owner = await _owned(session, made)
             if refund is None:
                 return _of_nobody(told.status)
+            order = await session.get_one(Order, refund.order_id, with_for_update=True)
             reports: tuple[RefundReport, ...] = ()
             if owner is RefundOwner.ADOPTED or refund.status != told.status or refund.stripe_refund_id is None:
                 written = await write_refunds(
-                    session, refund.order_id, {refund.id: told}, reason=WATCHED, workflow_id=step.workflow_id
+                    session, order, {refund.id: told}, reason=WATCHED, workflow_id=step.workflow_id
                 )
                 reports = written.refunds
             if told.status in GOES_BACK:
-                await end_kept_places(session, refund.order_id, workflow_id=step.workflow_id)
-            order = await session.get_one(Order, refund.order_id)
+                await end_kept_places(session, order, workflow_id=step.workflow_id)
         return SeenRefund(
             owner=owner,
             status=told.status,
@@ -135,12 +135,13 @@ class RefundWatchActivities:
     ) -> RefundReport:
         async with self.sessions.begin() as session:
             of_it = select(col(Refund.order_id)).where(col(Refund.id) == refund_id).scalar_subquery()
-            await session.execute(select(col(Order.id)).where(col(Order.id) == of_it).with_for_update())
+            locked = select(Order).where(col(Order.id) == of_it).with_for_update()
+            order = (await session.execute(locked)).scalar_one()
             refund = await session.get_one(Refund, refund_id)
             if only_after is not None and refund.stripe_refund_id != only_after:
                 told = Told(RefundStatus(refund.status), refund.stripe_refund_id, refund.failure_reason)
             written = await write_refunds(
-                session, refund.order_id, {refund_id: told}, reason=WATCHED, workflow_id=workflow_id, actor=actor
+                session, order, {refund_id: told}, reason=WATCHED, workflow_id=workflow_id, actor=actor
             )
         return written.refunds[0]
 

@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.adopted_refunds import adopt, unknown_among
 from activities.database import Sessions
+from activities.received_money import received_for
 from activities.refund_record import (
     REFUNDED_ELSEWHERE,
     Told,
@@ -20,7 +21,7 @@ from activities.refund_record import (
 )
 from activities.stripe_refunds import LessIsLeftError, StripeRefunds, told_by
 from models.messages.orders import RefundedPlaces, RefundPayment, RefundPlaces, SettleByHand
-from models.tables import Refund
+from models.tables import Order, Refund
 from models.vocabulary import RefundStatus
 
 
@@ -52,9 +53,17 @@ class RefundActivities:
     async def settle_by_hand(self, step: SettleByHand) -> RefundedPlaces:
         """Write down that a person has paid back what Stripe could not, or that it is not paid back."""
         async with self.sessions.begin() as session:
-            told = await settled_refunds(session, step)
+            order = await session.get_one(Order, step.order_id, with_for_update=True)
+            received = await received_for(session, order.id)
+            told = await settled_refunds(session, step, received)
             return await write_refunds(
-                session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id, actor=step.actor
+                session,
+                order,
+                told,
+                reason=step.reason,
+                workflow_id=step.workflow_id,
+                actor=step.actor,
+                received=received,
             )
 
     @activity.defn
@@ -67,7 +76,8 @@ class RefundActivities:
 
     async def _write(self, step: RefundPlaces | RefundPayment, told: Mapping[UUID, Told]) -> RefundedPlaces:
         async with self.sessions.begin() as session:
-            return await write_refunds(session, step.order_id, told, reason=step.reason, workflow_id=step.workflow_id)
+            order = await session.get_one(Order, step.order_id, with_for_update=True)
+            return await write_refunds(session, order, told, reason=step.reason, workflow_id=step.workflow_id)
 
     async def _carry_out(self, refund: Refund, attempt: int) -> Told:
         has_failed = refund.status == RefundStatus.FAILED

@@ -65,13 +65,14 @@ class TaskActivities:
                 escalate_at=at.escalate_at,
                 escalate_again_at=at.escalate_again_at,
             )
-            made = await session.execute(wanted.on_conflict_do_nothing().returning(col(HumanTask.id)))
-            if made.first() is not None:
+            made = await session.execute(wanted.on_conflict_do_nothing().returning(HumanTask))
+            if (task := made.scalar_one_or_none()) is None:
+                task = await session.get_one(HumanTask, task_id)
+            else:
                 change = StateChange(TASK, task_id, None, TaskStatus.OPEN)
                 await write_audit(
                     session, [change], actor="system", reason=step.kind.value, workflow_id=step.workflow_id
                 )
-            task = await session.get_one(HumanTask, task_id)
             return OpenedTask(
                 task_id=task_id,
                 due_at=task.due_at,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Connection, Engine, event, func, select
 from sqlmodel import col
 from temporalio import activity
 
@@ -15,6 +15,9 @@ from models.tables import Mail
 from models.vocabulary import MailStatus
 from tests.installation import Installation
 from tests.paths import Path, Scene
+
+# Where a connection keeps what it was asked in its transaction.
+_KNOWN = "asked in this transaction"
 
 
 class JobCost(BaseModel):
@@ -42,22 +45,36 @@ class JobCost(BaseModel):
     mails: int
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """A statement that a step has asked with the same parameters before, in the same transaction."""
+
+    step: str
+    statement: str
+
+
 @dataclass
-class _Asked:
-    """What the steps of each job have asked of PostgreSQL."""
+class Asked:
+    """What the steps of each job have asked of PostgreSQL, and what of it they had just been told."""
 
     statements: Counter[str] = field(default_factory=Counter)
     transactions: Counter[str] = field(default_factory=Counter)
+    repeated: set[Repeated] = field(default_factory=set)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Count on every engine of this process until the context is left."""
 
-        def statement(*_: object) -> None:
+        def statement(connection: Connection, _: object, sql: str, parameters: object, *__: object) -> None:
             if activity.in_activity():
                 self.statements[str(activity.info().workflow_id)] += 1
+                known, question = connection.info.setdefault(_KNOWN, set()), (sql, repr(parameters))
+                if question in known:
+                    self.repeated.add(Repeated(activity.info().activity_type, sql))
+                known.add(question)
 
-        def transaction(*_: object) -> None:
+        def transaction(connection: Connection) -> None:
+            connection.info.pop(_KNOWN, None)
             if activity.in_activity():
                 self.transactions[str(activity.info().workflow_id)] += 1
 
@@ -70,9 +87,9 @@ class _Asked:
             event.remove(Engine, "begin", transaction)
 
 
-async def costs_of(path: Path, installation: Installation) -> dict[str, JobCost]:
-    """Play a path, and say what each job that it keeps has cost until then."""
-    asked, costs = _Asked(), dict[str, JobCost]()
+async def costs_of(path: Path, installation: Installation) -> tuple[dict[str, JobCost], Asked]:
+    """Play a path, and say what each job that it keeps has cost until then, and what all its steps have asked."""
+    asked, costs = Asked(), dict[str, JobCost]()
 
     async def keep(name: str, workflow_id: str) -> None:
         described = await installation.temporal.get_workflow_handle(workflow_id).describe()
@@ -99,7 +116,7 @@ async def costs_of(path: Path, installation: Installation) -> dict[str, JobCost]
 
     with asked.listening():
         await path.play(Scene(installation, keep))
-    return costs
+    return costs, asked
 
 
 async def _mails(installation: Installation, workflow_id: str) -> int:

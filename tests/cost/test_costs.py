@@ -6,23 +6,31 @@ Events, actions and statements are what Temporal and PostgreSQL are paid in; the
 import pytest
 
 from tests.cost.budgets import PAGE, RENEW, page_has, read_budgets, what_is_over
-from tests.cost.meter import JobCost, costs_of
+from tests.cost.meter import JobCost, Repeated, costs_of
 from tests.installation import Installation
 from tests.paths import PATHS
 from worker import WORKFLOWS
 
 BUDGETS = read_budgets()
+# What a step asks again in the same transaction, and why.
+ASKED_AGAIN = {
+    Repeated(
+        "compare_books", "SELECT pg_advisory_xact_lock(hashtext($1::VARCHAR)) AS pg_advisory_xact_lock_1"
+    ): "the books are read anew under the lock that writing down what was found takes for every check",
+}
 # What Temporal suggests to begin a new run at, and what it refuses (docs/production.md).
 _EVENTS, _BYTES, _PAYLOAD = 4_096, 4_000_000, 2_000_000
 
 
 @pytest.mark.parametrize("name", PATHS)
 async def test_a_path_costs_what_it_may(name: str, idle_installation: Installation) -> None:
-    costs = await costs_of(PATHS[name], idle_installation)
+    costs, asked = await costs_of(PATHS[name], idle_installation)
     unknown = costs.keys() - BUDGETS.keys()
     assert not unknown, f"nobody has measured {unknown}: `{RENEW}` does"
     over = {job: said for job, cost in costs.items() if (said := what_is_over(cost, BUDGETS[job]))}
     assert not over, f"{over}. If there is a good reason, `{RENEW}` measures all jobs anew"
+    repeated = {again for again in asked.repeated if again not in ASKED_AGAIN}
+    assert not repeated, f"{repeated}: asked before in the same transaction. If that is the point, ASKED_AGAIN says why"
 
 
 def test_every_workflow_has_a_budget() -> None:

@@ -24,7 +24,7 @@ from models.messages.orders import (
     RefundPlaces,
     ReleaseOrder,
 )
-from models.tables import Document
+from models.tables import Document, Order
 from models.tables.columns import now
 from models.vocabulary import DocumentKind, MailStatus, MailTemplate, OrderStatus, PaymentMethod, RefundStatus
 from sandbox.mailbox import Mailbox
@@ -130,7 +130,8 @@ async def pay_back(sessions: Sessions, step: PlaceOrder, *places: UUID, reason: 
         refunds = await request_refunds(session, asked)
     told = {refund.id: Told(RefundStatus.SUCCEEDED, f"re_{refund.id.hex}") for refund in refunds}
     async with sessions.begin() as session:
-        await write_refunds(session, asked.order_id, told, reason=reason, workflow_id=step.workflow_id)
+        order = await session.get_one(Order, asked.order_id, with_for_update=True)
+        await write_refunds(session, order, told, reason=reason, workflow_id=step.workflow_id)
 
 
 async def received(orders: OrderActivities, step: PlaceOrder, amount: int) -> None:

@@ -443,4 +443,4 @@ async def test_the_statements_of_an_attempt_do_not_grow_with_the_lessons(
     await advance(drips, place.id, BEGAN)
     with statements_of(engine) as sent:
         await finish(drips, place.id, place.lessons[0], BEGAN + HOUR)
-    assert len(sent) == 22
+    assert len(sent) == 20

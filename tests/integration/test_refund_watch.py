@@ -263,7 +263,8 @@ async def test_a_repeated_answer_does_not_undo_a_failure(
     await watch.read_refund(read(made.stripe_refund_id))
     # The step is repeated, and Stripe repeats what it had answered then.
     async with installation.sessions.begin() as session:
-        await write_refunds(session, asked.order_id, {asked.id: made}, reason="seat_lost", workflow_id="w")
+        order = await session.get_one(Order, asked.order_id, with_for_update=True)
+        await write_refunds(session, order, {asked.id: made}, reason="seat_lost", workflow_id="w")
     assert [row.status for row in await rows(installation)] == ["failed"]
 
 

@@ -96,7 +96,8 @@ async def carry_out(sessions: Sessions, step: RequestRefund, answer: RequestedRe
             refunds = await request_refunds(session, asked)
         told = {refund.id: Told(RefundStatus.SUCCEEDED, f"re_{refund.id.hex}") for refund in refunds}
         async with sessions.begin() as session:
-            await write_refunds(session, asked.order_id, told, reason="requested", workflow_id=asked.workflow_id)
+            order = await session.get_one(Order, asked.order_id, with_for_update=True)
+            await write_refunds(session, order, told, reason="requested", workflow_id=asked.workflow_id)
 
 
 async def grant(

@@ -1,6 +1,6 @@
 """Money that goes back: by rule, by staff, by a bank, and for a whole course."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -123,7 +123,7 @@ async def cascade(scene: Scene) -> None:
         await _place_of(scene, "watercolour", student)
     await installation.post_order("watercolour", by="layla")
     gone = {"kind": "course_removed", "course_id": str(sample_id("course", "watercolour")), "reason": "It rains in."}
-    headers = {**installation.caller("finance", Role.ADMIN), "Idempotency-Key": "gone"}
+    headers = {**installation.caller("finance", Role.ADMIN), "Idempotency-Key": f"{uuid4()}"}
     begun = (await installation.http.post("/v1/cascades", json=gone, headers=headers)).raise_for_status().json()
     await scene.keep_ended("cascade", f"cascade-{begun['id']}")
 
