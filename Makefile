@@ -48,6 +48,7 @@ lint: $(INSTALLED)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy -p bench
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED) $(RIVALS)   ## everything beside its floor, and orders beside DBOS and Celery, in one table (QUICK=1: the short form)
