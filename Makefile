@@ -37,8 +37,8 @@ pytest: $(INSTALLED)
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 thorough: export THOROUGH = 1
-thorough: $(INSTALLED)   ## the tests of chance in their full number: 10,000 races, 400 examples of each property
-	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/workflows
+thorough: $(INSTALLED)   ## tests of chance in their full number: every race, 400 examples of each property, every path with its crashes
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/workflows tests/integration tests/robustness tests/chaos
 
 replay: export THOROUGH = 1
 replay: $(INSTALLED)   ## yesterday's jobs go on: each saved history, cut wherever it slept, on today's code and a next one; contracts

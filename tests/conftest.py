@@ -39,7 +39,7 @@ from workflows.registration import add_search_attributes, register_search_attrib
 
 # The same examples each time, however long a busy machine takes over one of them.
 hypothesis.settings.register_profile(
-    "repeatable", derandomize=True, deadline=None, max_examples=400 if IS_THOROUGH else 60
+    "repeatable", derandomize=True, deadline=None, max_examples=400 if IS_THOROUGH else 40
 )
 hypothesis.settings.load_profile("repeatable")
 

@@ -1,4 +1,4 @@
-"""Which paths are enough to come to every step, and through every door of it."""
+"""Which paths are enough to come to every step."""
 
 import os
 from collections.abc import Collection
@@ -11,7 +11,7 @@ KEEPS = os.environ.get("KEEP_FACTS") == "1"
 
 
 def enough_paths(doors: Collection[str] | None = None) -> list[str]:
-    """The paths to play: all if there is time; otherwise one after another that comes to the most that is new.
+    """The paths to play: all if there is time; otherwise one after another that comes to the most steps that are new.
 
     With `doors` only what goes through these counts. A path of which nothing is known yet is always among them.
     """
@@ -31,5 +31,5 @@ def enough_paths(doors: Collection[str] | None = None) -> list[str]:
 def _points(name: str, doors: Collection[str] | None) -> set[tuple[str, str]]:
     steps = kept_facts(name)["steps"]
     if doors is None:
-        return {(step, door) for step, through in steps.items() for door in through or ("",)}
+        return {(step, "") for step in steps}
     return {(step, door) for step, through in steps.items() for door in through if door in doors}

@@ -14,10 +14,11 @@ from tests.paths import PATHS
 from tests.paths.world import Facts, RestingScene, World
 from tests.thoroughness import IS_THOROUGH
 
-_EVERY = 1 if IS_THOROUGH else 4
+# Carts whose clock has run ahead would go on at the usual speed.
+_NAMES = [name for name, path in PATHS.items() if not path.brings_workers][:: 1 if IS_THOROUGH else 6]
 
 
-@pytest.mark.parametrize("name", list(PATHS)[::_EVERY])
+@pytest.mark.parametrize("name", _NAMES)
 async def test_a_reset_repeats_nothing(name: str, idle_installation: Installation) -> None:
     installation = idle_installation
     world, watch = await World.before(installation), Watch(installation.temporal)

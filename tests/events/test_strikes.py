@@ -2,7 +2,7 @@
 
 A path is played until the moment has come and everybody rests; what its story still waits for then will not come. With
 `THOROUGH=1` every path is struck at every moment in both ways, which takes hours: `STRIKES=invoice,cascade` names the
-paths. Without it there are a few of each, other ones of each path, the same every time.
+paths. Without it there are a few, each at another place of its path, the same every time.
 """
 
 import asyncio
@@ -11,9 +11,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select
+from sqlmodel import col
 from temporalio.client import Client, ScheduleBackfill, ScheduleHandle, ScheduleOverlapPolicy
 
+from models.tables import Finding
 from models.tables.columns import now
+from models.vocabulary import FindingStatus
 from schedules import SCHEDULES
 from tests.events.moments import RENEW, Moment, read_moments
 from tests.events.watch import Handle, Watch
@@ -44,14 +48,16 @@ BLOWS: dict[str, Blow] = {"cancel": cancel, "terminate": terminate}
 
 
 def chosen() -> list[tuple[str, Moment, str]]:
-    """The strikes of this run: all of some paths, or of every path one in each way."""
+    """The strikes of this run: all of some paths, or one of every fourth."""
     named = set(filter(None, os.environ.get("STRIKES", "").split(",")))
     if IS_THOROUGH:
         paths = {path: moments for path, moments in MOMENTS.items() if not named or path in named}
         return [(path, moment, blow) for path, moments in paths.items() for moment in moments for blow in BLOWS]
     strikes = []
     for number, (path, moments) in enumerate(sorted(MOMENTS.items())):
-        blow = list(BLOWS)[number % len(BLOWS)]
+        if number % 4:
+            continue
+        blow = list(BLOWS)[number // 4 % len(BLOWS)]
         # Far from each other, at another place in each path.
         strikes.append((path, moments[number * 7919 % len(moments)], blow))
     return strikes
@@ -79,7 +85,15 @@ async def test_struck(path: str, moment: Moment, blow: str, idle_installation: I
         if ended or _comes_again(moment):
             await _heal(installation.temporal)
             await world.comes_to_rest()
-        assert await world.wrongs(ended) == []
+        wrong = await world.wrongs(ended)
+        assert wrong == [] or await _are_on_a_desk(installation, ended), wrong
+
+
+async def _are_on_a_desk(installation: Installation, ended: frozenset[str]) -> bool:
+    """Whether somebody is asked about what a terminated job has left."""
+    query = select(func.count()).where(col(Finding.job_id).in_(ended), col(Finding.status) == FindingStatus.OPEN)
+    async with installation.sessions() as session:
+        return (await session.execute(query)).scalar_one() > 0
 
 
 async def _play_until_it_rests(scene: Scene, path: str, watch: Watch, world: World) -> None:

@@ -31,9 +31,10 @@ from models.vocabulary import (
 from rules.decision import Refused
 from sandbox.sample_academy import sample_id
 from tests.integration.written_orders import Sold, write_order
+from tests.thoroughness import IS_THOROUGH
 
 BUYERS = ("lukasz", "layla", "xiaoming", "aoife", "grace", "haruka", "emile", "maya", "olena", "eleni")
-PLACES = 100
+PLACES = 100 if IS_THOROUGH else 30
 RUNS = len(BUYERS) * PLACES
 AT_ONCE = 10
 
