@@ -38,7 +38,7 @@ pytest: $(INSTALLED)
 
 thorough: export THOROUGH = 1
 thorough: $(INSTALLED)   ## tests of chance in their full number: every race, 400 examples of each property, every path with its crashes
-	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/workflows tests/integration tests/robustness tests/chaos
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/workflows tests/integration tests/robustness tests/chaos tests/cost
 
 replay: export THOROUGH = 1
 replay: $(INSTALLED)   ## yesterday's jobs go on: each saved history, cut wherever it slept, on today's code and a next one; contracts

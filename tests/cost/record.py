@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cost.budgets import widest, write_budgets
-from tests.cost.meter import JobCost, costs_of
+from tests.cost.meter import MEASURED, JobCost, costs_of
 from tests.installation import Installation
 from tests.paths import PATHS
 
@@ -22,7 +22,7 @@ def costs() -> Iterator[dict[str, JobCost]]:
 
 
 @pytest.mark.parametrize("time", [1, 2])
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", MEASURED)
 async def test_measure(name: str, time: int, idle_installation: Installation, costs: dict[str, JobCost]) -> None:
     measured, _ = await costs_of(PATHS[name], idle_installation)
     for job, cost in measured.items():

@@ -6,9 +6,10 @@ Events, actions and statements are what Temporal and PostgreSQL are paid in; the
 import pytest
 
 from tests.cost.budgets import PAGE, RENEW, page_has, read_budgets, what_is_over
-from tests.cost.meter import JobCost, Repeated, costs_of
+from tests.cost.meter import MEASURED, JobCost, Repeated, costs_of
 from tests.installation import Installation
 from tests.paths import PATHS
+from tests.thoroughness import IS_THOROUGH
 from worker import WORKFLOWS
 
 BUDGETS = read_budgets()
@@ -22,7 +23,7 @@ ASKED_AGAIN = {
 _EVENTS, _BYTES, _PAYLOAD = 4_096, 4_000_000, 2_000_000
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", MEASURED[:: 1 if IS_THOROUGH else 2])
 async def test_a_path_costs_what_it_may(name: str, idle_installation: Installation) -> None:
     costs, asked = await costs_of(PATHS[name], idle_installation)
     unknown = costs.keys() - BUDGETS.keys()

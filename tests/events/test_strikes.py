@@ -31,6 +31,7 @@ from workflows.schedule_server import apply_schedules
 
 MOMENTS = read_moments()
 # What looks for jobs that are gone, and for what they have left undone.
+_PATIENT = {"critical-mail", "reconcile-nightly"}
 _HOUR = timedelta(hours=1)
 _HEALERS = ("stripe-events", "reconcile-nightly", "wake-drips", "critical-mail", "stuck-jobs")
 
@@ -48,16 +49,16 @@ BLOWS: dict[str, Blow] = {"cancel": cancel, "terminate": terminate}
 
 
 def chosen() -> list[tuple[str, Moment, str]]:
-    """The strikes of this run: all of some paths, or one of every fourth."""
+    """The strikes of this run: all of some paths, or one of every eighth."""
     named = set(filter(None, os.environ.get("STRIKES", "").split(",")))
     if IS_THOROUGH:
         paths = {path: moments for path, moments in MOMENTS.items() if not named or path in named}
         return [(path, moment, blow) for path, moments in paths.items() for moment in moments for blow in BLOWS]
     strikes = []
     for number, (path, moments) in enumerate(sorted(MOMENTS.items())):
-        if number % 4:
+        if number % 8:
             continue
-        blow = list(BLOWS)[number // 4 % len(BLOWS)]
+        blow = list(BLOWS)[number // 8 % len(BLOWS)]
         # Far from each other, at another place in each path.
         strikes.append((path, moments[number * 7919 % len(moments)], blow))
     return strikes
@@ -116,13 +117,13 @@ async def _rests_after_the_blow(watch: Watch, world: World) -> None:
 
 
 async def _heal(temporal: Client) -> None:
-    """Have what heals run once; what leaves the jobs an hour for what they do, as of tomorrow."""
+    """Have what heals run once; what leaves the jobs time for what they do, as of tomorrow."""
     await apply_schedules(temporal, [each for each in SCHEDULES if each.id in _HEALERS], UTC)
     tomorrow = ScheduleBackfill(now() + 2 * _HOUR, now() + 26 * _HOUR, overlap=ScheduleOverlapPolicy.ALLOW_ALL)
     for schedule_id in _HEALERS:
         schedule = temporal.get_schedule_handle(schedule_id)
         before = (await schedule.describe()).info.num_actions
-        await (schedule.backfill(tomorrow) if schedule_id == "critical-mail" else schedule.trigger())
+        await (schedule.backfill(tomorrow) if schedule_id in _PATIENT else schedule.trigger())
 
         async def has_run(schedule: ScheduleHandle = schedule, before: int = before) -> bool:
             info = (await schedule.describe()).info
