@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
+from tests.installation import Installation, Json
 from tests.integration.learning_platform import SECRET, listening
 from tests.ordering import (
     ASKS_THE_BANK,
@@ -73,12 +74,18 @@ async def declined(scene: Scene) -> None:
     await scene.keep_order("declined", order, "cancelled")
 
 
+async def _handed_to_the_bank(installation: Installation, student: str) -> tuple[Json, str]:
+    """An order by direct debit that a bank works on, and its PaymentIntent."""
+    order = (await installation.post_order("spanish-a1", by=student, method="payment_intent")).json()
+    intent = await pay_by_debit(installation, order)
+    await order_shows(installation, order["id"], lambda seen: hold_left(seen) > timedelta(days=13))
+    return order, intent
+
+
 @path
 async def debit_succeeded(scene: Scene) -> None:
     installation = scene.installation
-    order = (await installation.post_order("spanish-a1", by="aoife", method="payment_intent")).json()
-    intent = await pay_by_debit(installation, order)
-    await order_shows(installation, order["id"], lambda seen: hold_left(seen) > timedelta(days=13))
+    order, intent = await _handed_to_the_bank(installation, "aoife")
     await installation.double.control.settle(intent, "succeeded")
     await scene.keep_order("debit_succeeded", order)
 
@@ -86,9 +93,7 @@ async def debit_succeeded(scene: Scene) -> None:
 @path
 async def debit_failed(scene: Scene) -> None:
     installation = scene.installation
-    order = (await installation.post_order("spanish-a1", by="grace", method="payment_intent")).json()
-    intent = await pay_by_debit(installation, order)
-    await order_shows(installation, order["id"], lambda seen: hold_left(seen) > timedelta(days=13))
+    order, intent = await _handed_to_the_bank(installation, "grace")
     await installation.staff_posts(f"/v1/orders/{order['id']}/cancel", {"reason": "course_changed"})
     await installation.double.control.settle(intent, "failed")
     await scene.keep_order("debit_failed", order, "cancelled")
@@ -98,9 +103,7 @@ async def debit_failed(scene: Scene) -> None:
 async def debit_for_nothing(scene: Scene) -> None:
     """The money comes although the order was taken back, and goes back."""
     installation = scene.installation
-    order = (await installation.post_order("spanish-a1", by="grace", method="payment_intent")).json()
-    intent = await pay_by_debit(installation, order)
-    await order_shows(installation, order["id"], lambda seen: hold_left(seen) > timedelta(days=13))
+    order, intent = await _handed_to_the_bank(installation, "grace")
     await installation.staff_posts(f"/v1/orders/{order['id']}/cancel", {"reason": "course_changed"})
     await installation.double.control.settle(intent, "succeeded")
     await scene.keep_ended("debit_for_nothing", f"order-{order['id']}")
